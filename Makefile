@@ -1,0 +1,63 @@
+# Two targets are all that most people need: `make up` and `make test`.
+
+export CGO_ENABLED = 0
+GO       ?= go
+BIN      := bin/cordon
+FUZZTIME ?= 8s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The real programs that the tests talk to. They are installed when one is missing.
+PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles python3-pydicom
+PROGRAMS := storescu storescp dcmsend echoscu dcmdump Orthanc clamd
+
+.PHONY: up build test check fmt vet unit race fuzz interop peers bench generate clean
+
+up: build ## build and run on embedded defaults, demo traffic included
+	$(BIN) up --demo
+
+build:
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/cordon
+
+test: peers fmt vet unit interop fuzz ## everything that must pass
+	@echo "all tests passed"
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+unit:
+	$(GO) test $$($(GO) list ./... | grep -v -e /interop -e /bench)
+
+interop: build
+	$(GO) test -count=1 -timeout 15m ./interop/...
+
+fuzz: ## a short fuzz of every parser; FUZZTIME=10m for a long one
+	@set -e; for f in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do \
+	    echo "fuzz $$name in $$(dirname $$f)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); \
+	  done; done
+
+race: ## needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+bench: build peers ## against real peers, as ratios in one run
+	$(GO) run ./bench
+
+peers:
+	@missing=; for p in $(PROGRAMS); do command -v $$p >/dev/null 2>&1 || missing=1; done; \
+	[ -f /usr/lib/python3/dist-packages/pydicom/__init__.py ] || missing=1; \
+	[ -d /usr/share/clamav-testfiles ] || missing=1; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	    echo "the tests need these Debian packages: $(PEERS); install them, or run make test as root"; exit 1; fi; \
+	  apt-get update -qq; RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PEERS) >/dev/null; fi
+
+generate:
+	$(GO) generate ./...
+
+clean:
+	rm -rf bin

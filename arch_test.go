@@ -1,0 +1,231 @@
+package cordon
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A room is one package: the floor it stands on, and the packages of this
+// module that it may import, each with the reason. Imports run down; an edge
+// on the same floor needs its reason as much as any other.
+type room struct {
+	floor int
+	may   map[string]string
+}
+
+// house is the plan. A new package or a new edge is a decision: it is taken
+// here, and ARCHITECTURE.md says why.
+var house = map[string]room{
+	"dicom":   {1, nil},
+	"finding": {1, nil},
+	"store":   {1, nil},
+	"dicom/ul": {1, map[string]string{
+		"dicom": "UIDs, AE titles",
+	}},
+	"dicom/dimse": {1, map[string]string{
+		"dicom":    "command sets are data sets",
+		"dicom/ul": "messages travel in presentation data values",
+	}},
+	"dicom/internal/gendict": {1, nil},
+
+	"finding/internal/gendocs": {1, map[string]string{
+		"finding": "writes the catalogue as a page",
+	}},
+	"inspect": {2, map[string]string{
+		"dicom":   "reads objects",
+		"finding": "reports findings",
+	}},
+	"inspect/compose": {2, map[string]string{
+		"dicom": "builds objects",
+	}},
+	"policy": {2, map[string]string{
+		"dicom":   "UIDs, AE titles",
+		"finding": "decides on findings",
+	}},
+	"custody": {2, map[string]string{
+		"finding": "keeps an object's findings",
+		"store":   "rows, blobs",
+	}},
+	"ledger": {2, map[string]string{
+		"store": "rows, key files",
+	}},
+
+	"judge": {3, map[string]string{
+		"dicom":   "UIDs",
+		"finding": "the report",
+		"inspect": "findings",
+		"policy":  "verdict",
+	}},
+
+	"gateway": {4, map[string]string{
+		"custody":     "spools and holds",
+		"dicom":       "UIDs, AE titles",
+		"dicom/dimse": "both sides",
+		"dicom/ul":    "both sides",
+		"finding":     "verdicts",
+		"judge":       "judges each object",
+		"ledger":      "records",
+		"policy":      "admission",
+		"store":       "its own tables",
+	}},
+	"folder": {4, map[string]string{
+		"dicom":       "writes Part 10 files",
+		"dicom/dimse": "receives C-STORE",
+		"dicom/ul":    "receives associations",
+		"store":       "durable files",
+	}},
+	"demo": {4, map[string]string{
+		"dicom":           "UIDs",
+		"dicom/dimse":     "plays the modality",
+		"dicom/ul":        "plays the modality",
+		"inspect/compose": "clean and hostile objects",
+	}},
+	"console": {4, map[string]string{
+		"custody": "what is held; releases",
+		"dicom":   "file meta information of an export",
+		"finding": "shows findings",
+		"ledger":  "what happened",
+		"store":   "transactions",
+	}},
+
+	"cmd/cordon": {5, nil}, // the roof may import everything
+}
+
+type listed struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,Imports,GoFiles", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 { // folders of tests alone are not rooms
+			all = append(all, p)
+		}
+	}
+}
+
+func inside(importPath string) (string, bool) {
+	return strings.CutPrefix(importPath, "cordon/")
+}
+
+// outside the plan: commands for people who work on the house.
+func yard(name string) bool { return name == "bench" || strings.HasPrefix(name, "bench/") || name == "interop" }
+
+func TestImportsRunDown(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		name, ok := inside(p.ImportPath)
+		if !ok || yard(name) {
+			continue
+		}
+		seen[name] = true
+		here, ok := house[name]
+		if !ok {
+			t.Errorf("package %s is not in the plan: give it a floor in arch_test.go and a line in ARCHITECTURE.md", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			dep, ok := inside(imp)
+			if !ok || here.floor == 5 {
+				continue
+			}
+			if _, ok := here.may[dep]; !ok {
+				t.Errorf("%s imports %s: not in the plan", name, dep)
+			}
+			if house[dep].floor > here.floor {
+				t.Errorf("%s (floor %d) imports %s (floor %d): imports run down", name, here.floor, dep, house[dep].floor)
+			}
+			if here.floor == 4 && house[dep].floor == 4 {
+				t.Errorf("%s imports %s: daemons never import each other", name, dep)
+			}
+		}
+		for dep := range here.may {
+			if !slices.Contains(p.Imports, "cordon/"+dep) {
+				t.Errorf("%s may import %s but does not: take it out of the plan", name, dep)
+			}
+		}
+	}
+	for name := range house {
+		if !seen[name] {
+			t.Errorf("%s is in the plan but not in the tree", name)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		if strings.TrimSpace(p.Doc) == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// Judgement and formats stay free of what they must not know.
+func TestForbiddenKnowledge(t *testing.T) {
+	forbidden := map[string][]string{
+		"dicom":   {"net", "database/sql", "os"},
+		"finding": {"net", "database/sql", "os"},
+		"policy":  {"net", "database/sql", "os", "time", "math/rand"},
+		"inspect": {"net", "database/sql", "os/exec"},
+		"judge":   {"net", "net/http", "database/sql", "os"},
+	}
+	for _, p := range packages(t) {
+		name, _ := inside(p.ImportPath)
+		for _, imp := range p.Imports {
+			if slices.Contains(forbidden[name], imp) {
+				t.Errorf("%s imports %s", name, imp)
+			}
+			if imp == "os/exec" && !yard(name) && !strings.Contains(name, "internal/gen") {
+				t.Errorf("%s imports os/exec: no shell and no child process anywhere", name)
+			}
+		}
+	}
+}
+
+func TestDependenciesAreExplained(t *testing.T) {
+	text, err := os.ReadFile("DEPENDENCIES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if and (not .Indirect) (not .Main)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range strings.Fields(string(out)) {
+		if !strings.Contains(string(text), module) {
+			t.Errorf("DEPENDENCIES.md does not explain %s", module)
+		}
+	}
+}
+
+func TestNoUtilPackages(t *testing.T) {
+	for _, p := range packages(t) {
+		switch path.Base(p.ImportPath) {
+		case "util", "utils", "common", "helpers", "types", "base", "manager", "service", "misc":
+			t.Errorf("%s: a package is named after its job", p.ImportPath)
+		}
+	}
+}

@@ -1,0 +1,238 @@
+// Package ul implements the DICOM Upper Layer protocol for TCP/IP (PS3.8 §9), requestor and acceptor.
+//
+// A requestor:
+//
+//	a, err := ul.Dial(ctx, "127.0.0.1:104", nil, ul.Request{Calling: "CT1", Called: "PACS", Contexts: contexts}, ul.Limits{})
+//	if err != nil {
+//		return err // *ul.Rejection, *ul.Abort or the network's error
+//	}
+//	defer a.Close()
+//	err = a.WriteMessage(1, command, dataSet)
+//
+// An acceptor calls Receive with each accepted connection, then Accept or Reject on the Indication.
+//
+// The protocol machine of PS3.8 §9.2 is a table (see state.go) and every PDU sent or received goes
+// through it. No goroutine is started: whoever calls ReadPDV reads the connection, whoever calls
+// WriteMessage writes it, and timers are deadlines on the connection. One goroutine may read while
+// another writes; Abort may be called from any. Close must be called, by one owner, at the end.
+//
+// Every length meets a limit before it meets memory: a connection that has not yet sent an
+// A-ASSOCIATE-RQ holds a few KiB, an association holds one received PDU and one send buffer.
+//
+// What it will not do: interpret messages (see package dimse), decide whom to accept, or listen.
+package ul
+
+import (
+	"fmt"
+	"time"
+
+	"cordon/dicom"
+)
+
+// ApplicationContextName is the DICOM Application Context Name (PS3.7 §A.2.1).
+const ApplicationContextName dicom.UID = "1.2.840.10008.3.1.1.1"
+
+// Request is an A-ASSOCIATE-RQ (PS3.8 §9.3.2).
+// For Dial, empty ApplicationContext, MaxPDULength and implementation fields mean ours.
+// The titles and UIDs of a received Request are what the peer sent, less padding; the titles are valid, the UIDs need not be.
+type Request struct {
+	Called, Calling           dicom.AETitle
+	ApplicationContext        dicom.UID
+	Contexts                  []ProposedContext
+	MaxPDULength              uint32 // the longest P-DATA-TF that the requestor receives, in bytes; 0 is unlimited on the wire
+	ImplementationClassUID    dicom.UID
+	ImplementationVersionName string
+	Roles                     []RoleSelection
+	Async                     *AsyncWindow
+	Extended                  []ExtendedNegotiation
+	UserIdentity              *UserIdentity
+	Unknown                   []SubItem // user information sub-items that this package does not interpret, in order
+}
+
+// ProposedContext is a presentation context of an A-ASSOCIATE-RQ (PS3.8 §9.3.2.2).
+// ID is odd. For Dial, an ID of 0 means the next free one.
+type ProposedContext struct {
+	ID               uint8
+	AbstractSyntax   dicom.UID
+	TransferSyntaxes []dicom.UID
+}
+
+// Response is an A-ASSOCIATE-AC (PS3.8 §9.3.3).
+// For Accept, empty fields mean the requestor's titles and our own values.
+type Response struct {
+	Called, Calling           dicom.AETitle // copies of the request's; not to be tested
+	ApplicationContext        dicom.UID
+	Contexts                  []AcceptedContext
+	MaxPDULength              uint32
+	ImplementationClassUID    dicom.UID
+	ImplementationVersionName string
+	Roles                     []RoleSelection
+	Async                     *AsyncWindow
+	Extended                  []ExtendedNegotiation
+	UserIdentity              *UserIdentityResponse
+	Unknown                   []SubItem
+}
+
+// AcceptedContext is the answer to one proposed presentation context (PS3.8 §9.3.3.2).
+// TransferSyntax is significant only if Result is Acceptance.
+type AcceptedContext struct {
+	ID             uint8
+	Result         uint8
+	TransferSyntax dicom.UID
+}
+
+// Results of presentation context negotiation (PS3.8 table 9-18).
+const (
+	Acceptance                   uint8 = 0
+	UserRejection                uint8 = 1
+	NoReason                     uint8 = 2
+	AbstractSyntaxNotSupported   uint8 = 3
+	TransferSyntaxesNotSupported uint8 = 4
+)
+
+// Context is a presentation context in use on an association.
+type Context struct {
+	ID             uint8
+	AbstractSyntax dicom.UID
+	TransferSyntax dicom.UID
+}
+
+// RoleSelection is an SCP/SCU role selection sub-item, 54H (PS3.7 §D.3.3.4): the roles that the association requestor takes.
+type RoleSelection struct {
+	SOPClass dicom.UID
+	SCU, SCP bool
+}
+
+// AsyncWindow is an asynchronous operations window sub-item, 53H (PS3.7 §D.3.3.3); 0 is unlimited.
+type AsyncWindow struct {
+	Invoked, Performed uint16
+}
+
+// ExtendedNegotiation is a SOP class extended negotiation sub-item, 56H (PS3.7 §D.3.3.5).
+type ExtendedNegotiation struct {
+	SOPClass    dicom.UID
+	Information []byte
+}
+
+// Types of user identity (PS3.7 §D.3.3.7).
+const (
+	IdentityUserName uint8 = 1
+	IdentityPasscode uint8 = 2 // user name and passcode
+	IdentityKerberos uint8 = 3
+	IdentitySAML     uint8 = 4
+	IdentityJWT      uint8 = 5
+)
+
+// UserIdentity is a user identity sub-item of a request, 58H (PS3.7 §D.3.3.7.1). It may hold secrets: never log it.
+type UserIdentity struct {
+	Type               uint8
+	ResponseRequested  bool
+	Primary, Secondary []byte
+}
+
+// UserIdentityResponse is a user identity sub-item of a response, 59H (PS3.7 §D.3.3.7.2).
+type UserIdentityResponse struct {
+	ServerResponse []byte
+}
+
+// SubItem is a user information sub-item as received.
+type SubItem struct {
+	Type uint8
+	Data []byte
+}
+
+// Rejection is an A-ASSOCIATE-RJ (PS3.8 §9.3.4).
+type Rejection struct {
+	Result, Source, Reason uint8
+}
+
+// Results, sources and reasons of a Rejection (PS3.8 table 9-21).
+const (
+	RejectedPermanent uint8 = 1
+	RejectedTransient uint8 = 2
+
+	RejectSourceUser         uint8 = 1
+	RejectSourceACSE         uint8 = 2
+	RejectSourcePresentation uint8 = 3
+
+	RejectUserNoReason           uint8 = 1
+	RejectApplicationContext     uint8 = 2
+	RejectCallingAETitle         uint8 = 3
+	RejectCalledAETitle          uint8 = 7
+	RejectACSENoReason           uint8 = 1
+	RejectProtocolVersion        uint8 = 2
+	RejectTemporaryCongestion    uint8 = 1
+	RejectLocalLimitExceeded     uint8 = 2
+	protocolVersion              uint16 = 1
+	minPDULength, maxContextID          = 16, 255
+)
+
+// Error names the result, source and reason.
+func (r *Rejection) Error() string {
+	return fmt.Sprintf("association rejected: %s", r.describe())
+}
+
+// Abort is an A-ABORT (PS3.8 §9.3.8), received or sent.
+type Abort struct {
+	Source, Reason uint8
+}
+
+// Sources and reasons of an Abort (PS3.8 table 9-26). With AbortSourceUser the reason is not significant.
+const (
+	AbortSourceUser     uint8 = 0
+	AbortSourceProvider uint8 = 2
+
+	AbortUnspecified           uint8 = 0
+	AbortUnrecognizedPDU       uint8 = 1
+	AbortUnexpectedPDU         uint8 = 2
+	AbortUnrecognizedParameter uint8 = 4
+	AbortUnexpectedParameter   uint8 = 5
+	AbortInvalidParameterValue uint8 = 6
+)
+
+// Error names the source and reason.
+func (a *Abort) Error() string {
+	return fmt.Sprintf("association aborted by %s", a.describe())
+}
+
+// Limits bound what a peer may take. A zero field means the default.
+type Limits struct {
+	ARTIM              time.Duration // for the A-ASSOCIATE-RQ, and for the peer to close after release, rejection or abort (PS3.8 §9.1.5); 30 s
+	Idle               time.Duration // between messages; 10 minutes
+	WriteTimeout       time.Duration // without progress of a write; 60 s
+	Grace              time.Duration // how long the peer may fall short of MinThroughput while a PDU or a message is under way; 30 s
+	MinThroughput      uint32        // bytes per second that the peer must send while a PDU or a message is under way; 1024
+	MaxPDULength       uint32        // the longest P-DATA-TF that we receive, and announce; 131072
+	MaxSendPDULength   uint32        // the longest P-DATA-TF that we send, if the peer receives it; 131072
+	MaxAssociateLength uint32        // the longest A-ASSOCIATE-RQ or -AC that we receive; 1 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	defN := func(n *uint32, v uint32) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	def(&l.ARTIM, 30*time.Second)
+	def(&l.Idle, 10*time.Minute)
+	def(&l.WriteTimeout, time.Minute)
+	def(&l.Grace, 30*time.Second)
+	defN(&l.MinThroughput, 1024)
+	defN(&l.MaxPDULength, 128<<10)
+	defN(&l.MaxSendPDULength, 128<<10)
+	defN(&l.MaxAssociateLength, 1<<20)
+	return l
+}
+
+// PDV is a presentation data value (PS3.8 §9.3.5.1) with its message control header (PS3.8 §E.2).
+type PDV struct {
+	ContextID uint8
+	Command   bool // a fragment of a command set, otherwise of a data set
+	Last      bool // the last fragment of it
+	Data      []byte
+}

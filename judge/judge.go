@@ -1,0 +1,130 @@
+// Package judge is the one pipeline from an object's bytes to a verdict. Every
+// way in and out of the house uses it: DIMSE, files, and whatever comes later.
+//
+// The object is pushed through once, as it arrives; nothing reads it a second
+// time:
+//
+//	j := judge.New(judge.Config{Rules: rules, Hashes: hashes})
+//	jm := j.Begin(judge.Source{TransferSyntax: ts, SOPClassUID: class, SOPInstanceUID: instance})
+//	_, err := io.Copy(jm, object)
+//	report, decision := jm.Finish()
+//
+// # Life of a judgement
+//
+// Begin makes an inspection and a hash. Write feeds both. Finish closes the
+// inspection, compares the identity that the sender announced with the one in
+// the data set, and asks policy for the verdict. A judgement that was not
+// finished has no verdict, and the zero Verdict admits nothing.
+//
+// It will not keep the bytes (custody does), and it knows no sockets.
+package judge
+
+import (
+	"crypto/sha256"
+	"hash"
+
+	"cordon/dicom"
+	"cordon/finding"
+	"cordon/inspect"
+	"cordon/policy"
+)
+
+// Config is what every judgement shares.
+type Config struct {
+	Rules  policy.Rules     // Monitor may be set for one Source as well
+	Hashes inspect.HashList // digests of known objects and pieces
+}
+
+// Judge makes judgements. It is safe for concurrent use.
+type Judge struct{ config Config }
+
+// New returns a Judge.
+func New(c Config) *Judge { return &Judge{c} }
+
+// Source says where an object comes from and what its sender announced.
+type Source struct {
+	TransferSyntax dicom.UID // of a bare data set; "" for a file
+	SOPClassUID    dicom.UID // announced by the command; "" if none did
+	SOPInstanceUID dicom.UID // announced by the command; "" if none did
+	Size           int64     // total bytes if known, else 0
+	Monitor        bool      // deliver everything, record what would have been held
+}
+
+// Judgement is one object under way. It is an io.Writer for that object's
+// bytes, and belongs to one goroutine.
+type Judgement struct {
+	source     Source
+	rules      policy.Rules
+	inspection *inspect.Inspection
+	digest     hash.Hash
+	bytes      int64
+}
+
+// Begin starts to judge one object. The caller must call Finish.
+func (j *Judge) Begin(s Source) *Judgement {
+	rules := j.config.Rules
+	rules.Monitor = rules.Monitor || s.Monitor
+	return &Judgement{
+		source: s,
+		rules:  rules,
+		inspection: inspect.New(inspect.Options{
+			Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
+			Hashes:  j.config.Hashes,
+		}),
+		digest: sha256.New(),
+	}
+}
+
+// Write judges the next bytes of the object. It never fails: a bad object is a
+// finding.
+func (jm *Judgement) Write(p []byte) (int, error) {
+	jm.digest.Write(p)
+	jm.inspection.Write(p)
+	jm.bytes += int64(len(p))
+	return len(p), nil
+}
+
+// Finish ends the object and returns what is known of it and what becomes of
+// it. The report's verdict is the decision's.
+func (jm *Judgement) Finish() (finding.Report, policy.Decision) {
+	out := jm.inspection.Close()
+	r := finding.Report{
+		Findings: append(out.Findings, jm.identity(out)...),
+		Identity: out.Identity,
+		Bytes:    jm.bytes,
+		Fatal:    out.Fatal,
+	}
+	jm.digest.Sum(r.SHA256[:0])
+	d := jm.rules.Decide(r)
+	r.Verdict = d.Verdict
+	return r, d
+}
+
+// identity holds the announced SOP class and instance against those in the
+// data set. An object whose structure was lost before they were met names
+// neither, which is for the unparseable rule to judge; one that was read to
+// its end must name both.
+func (jm *Judgement) identity(out inspect.Outcome) []finding.Finding {
+	if jm.source.SOPInstanceUID == "" {
+		return nil
+	}
+	lost := out.Fatal != nil
+	for _, pair := range [...]struct {
+		where, announced, found string
+	}{
+		{"(0008,0016)", string(jm.source.SOPClassUID), out.Identity.SOPClassUID},
+		{"(0008,0018)", string(jm.source.SOPInstanceUID), out.Identity.SOPInstanceUID},
+	} {
+		if pair.found == pair.announced || lost && pair.found == "" {
+			continue
+		}
+		kind, _ := finding.Lookup(finding.IdentityMismatch)
+		return []finding.Finding{{
+			ID:       kind.ID,
+			Severity: kind.Severity,
+			Where:    pair.where,
+			Detail:   "the command announced another",
+		}}
+	}
+	return nil
+}
