@@ -1,0 +1,1 @@
+CREATE TABLE custody_objects (id TEXT) STRICT;
