@@ -22,12 +22,7 @@
 // What it will not do: interpret messages (see package dimse), decide whom to accept, or listen.
 package ul
 
-import (
-	"fmt"
-	"time"
-
-	"cordon/dicom"
-)
+import "cordon/dicom"
 
 // ApplicationContextName is the DICOM Application Context Name (PS3.7 §A.2.1).
 const ApplicationContextName dicom.UID = "1.2.840.10008.3.1.1.1"
@@ -139,94 +134,6 @@ type UserIdentityResponse struct {
 type SubItem struct {
 	Type uint8
 	Data []byte
-}
-
-// Rejection is an A-ASSOCIATE-RJ (PS3.8 §9.3.4).
-type Rejection struct {
-	Result, Source, Reason uint8
-}
-
-// Results, sources and reasons of a Rejection (PS3.8 table 9-21).
-const (
-	RejectedPermanent uint8 = 1
-	RejectedTransient uint8 = 2
-
-	RejectSourceUser         uint8 = 1
-	RejectSourceACSE         uint8 = 2
-	RejectSourcePresentation uint8 = 3
-
-	RejectUserNoReason           uint8 = 1
-	RejectApplicationContext     uint8 = 2
-	RejectCallingAETitle         uint8 = 3
-	RejectCalledAETitle          uint8 = 7
-	RejectACSENoReason           uint8 = 1
-	RejectProtocolVersion        uint8 = 2
-	RejectTemporaryCongestion    uint8 = 1
-	RejectLocalLimitExceeded     uint8 = 2
-	protocolVersion              uint16 = 1
-	minPDULength, maxContextID          = 16, 255
-)
-
-// Error names the result, source and reason.
-func (r *Rejection) Error() string {
-	return fmt.Sprintf("association rejected: %s", r.describe())
-}
-
-// Abort is an A-ABORT (PS3.8 §9.3.8), received or sent.
-type Abort struct {
-	Source, Reason uint8
-}
-
-// Sources and reasons of an Abort (PS3.8 table 9-26). With AbortSourceUser the reason is not significant.
-const (
-	AbortSourceUser     uint8 = 0
-	AbortSourceProvider uint8 = 2
-
-	AbortUnspecified           uint8 = 0
-	AbortUnrecognizedPDU       uint8 = 1
-	AbortUnexpectedPDU         uint8 = 2
-	AbortUnrecognizedParameter uint8 = 4
-	AbortUnexpectedParameter   uint8 = 5
-	AbortInvalidParameterValue uint8 = 6
-)
-
-// Error names the source and reason.
-func (a *Abort) Error() string {
-	return fmt.Sprintf("association aborted by %s", a.describe())
-}
-
-// Limits bound what a peer may take. A zero field means the default.
-type Limits struct {
-	ARTIM              time.Duration // for the A-ASSOCIATE-RQ, and for the peer to close after release, rejection or abort (PS3.8 §9.1.5); 30 s
-	Idle               time.Duration // between messages; 10 minutes
-	WriteTimeout       time.Duration // without progress of a write; 60 s
-	Grace              time.Duration // how long the peer may fall short of MinThroughput while a PDU or a message is under way; 30 s
-	MinThroughput      uint32        // bytes per second that the peer must send while a PDU or a message is under way; 1024
-	MaxPDULength       uint32        // the longest P-DATA-TF that we receive, and announce; 131072
-	MaxSendPDULength   uint32        // the longest P-DATA-TF that we send, if the peer receives it; 131072
-	MaxAssociateLength uint32        // the longest A-ASSOCIATE-RQ or -AC that we receive; 1 MiB
-}
-
-func (l Limits) withDefaults() Limits {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	defN := func(n *uint32, v uint32) {
-		if *n == 0 {
-			*n = v
-		}
-	}
-	def(&l.ARTIM, 30*time.Second)
-	def(&l.Idle, 10*time.Minute)
-	def(&l.WriteTimeout, time.Minute)
-	def(&l.Grace, 30*time.Second)
-	defN(&l.MinThroughput, 1024)
-	defN(&l.MaxPDULength, 128<<10)
-	defN(&l.MaxSendPDULength, 128<<10)
-	defN(&l.MaxAssociateLength, 1<<20)
-	return l
 }
 
 // PDV is a presentation data value (PS3.8 §9.3.5.1) with its message control header (PS3.8 §E.2).
