@@ -1,0 +1,225 @@
+// Package folder is an archive that keeps objects as files in one directory
+// tree: what a gateway delivers to when there is no PACS yet. It is an SCP of
+// Verification and of any storage SOP class (PS3.4 annexes A and B).
+//
+//	archive, err := folder.New(dir, "ARCHIVE", ul.Limits{})
+//	if err != nil {
+//		return err
+//	}
+//	err = archive.Serve(ctx, listener)
+//
+// # Life of an object
+//
+// The data set of a C-STORE request goes, as it arrives and byte for byte,
+// behind a File Meta Information of our own (PS3.10 §7.1) into a file that has
+// no name yet. At its end the file is synced, named and its directory synced;
+// then, and only then, is success answered. If the sender stops half way, or
+// the disk does, no file appears under any name. The name is made of a digest
+// of the SOP Instance UID and a digest of the content, so nothing that a peer
+// says becomes part of a path; the same object sent twice is one file, and an
+// object with the same UID but other content never replaces the first.
+//
+// It will not inspect, index, query or give back what it holds: it is for a
+// first run, for tests, and for sites whose archive reads a directory.
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
+	"cordon/store"
+)
+
+// maxAssociations bounds what is received at a time; more are rejected as
+// transient (PS3.8 table 9-21, local limit exceeded).
+const maxAssociations = 512
+
+// acceptPause is how long Serve waits when the system gives it no connection.
+const acceptPause = 100 * time.Millisecond
+
+// Archive is one directory and the AE title under which it receives.
+type Archive struct {
+	Log *slog.Logger // set before Serve; discards unless set
+
+	dir    string
+	ae     dicom.AETitle
+	limits ul.Limits
+}
+
+// New prepares the directory: it is made if it is not there, and what a crash
+// left half written is removed.
+func New(dir string, ae dicom.AETitle, l ul.Limits) (*Archive, error) {
+	if err := store.MakeDir(dir); err != nil {
+		return nil, fmt.Errorf("archive folder: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, ".tmp-*"))
+	if err != nil {
+		return nil, fmt.Errorf("archive folder: %w", err)
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("archive folder: %w", err)
+		}
+	}
+	return &Archive{Log: slog.New(slog.DiscardHandler), dir: dir, ae: ae, limits: l}, nil
+}
+
+// Serve receives associations until ctx ends, then waits for those under way,
+// whose next message it no longer awaits, and returns nil.
+func (a *Archive) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	var under sync.WaitGroup
+	defer under.Wait()
+	slots := make(chan struct{}, maxAssociations)
+	for {
+		nc, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("archive folder: %w", err)
+		case err != nil: // out of descriptors, say: it passes
+			a.Log.Error("archive folder: accepting a connection", "err", err)
+			time.Sleep(acceptPause)
+			continue
+		}
+		under.Go(func() { // ends with the association, or soon after ctx
+			defer nc.Close()
+			a.associate(ctx, nc, slots)
+		})
+	}
+}
+
+// associate negotiates one association and answers its messages.
+func (a *Archive) associate(ctx context.Context, nc net.Conn, slots chan struct{}) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.Log.Error("archive folder: association ended by a defect", "panic", p)
+		}
+	}()
+	indication, err := ul.Receive(ctx, nc, a.limits)
+	if err != nil {
+		return // not an association; the peer has been told
+	}
+	if indication.Request.Called != a.ae {
+		_ = indication.Reject(ul.Rejection{Result: ul.RejectedPermanent, Source: ul.RejectSourceUser, Reason: ul.RejectCalledAETitle})
+		return
+	}
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+	default:
+		_ = indication.Reject(ul.Rejection{Result: ul.RejectedTransient, Source: ul.RejectSourcePresentation, Reason: ul.RejectLocalLimitExceeded})
+		return
+	}
+	association, err := indication.Accept(respond(indication.Request))
+	if err != nil {
+		return
+	}
+	conn := dimse.NewConn(association)
+	defer conn.Close()
+	if err := a.serve(ctx, conn); err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+		a.Log.Warn("archive folder: association ended", "calling", indication.Request.Calling, "err", err)
+	}
+}
+
+// respond answers every proposed context.
+func respond(rq ul.Request) ul.Response {
+	var rs ul.Response
+	for _, pc := range rq.Contexts {
+		rs.Contexts = append(rs.Contexts, choose(pc))
+	}
+	return rs
+}
+
+// choose accepts every abstract syntax, with the first proposed transfer
+// syntax that the dictionary knows. Its peer is a gateway, which proposes
+// Verification and storage SOP classes alone; a private one looks like any
+// other UID.
+func choose(pc ul.ProposedContext) ul.AcceptedContext {
+	for _, ts := range pc.TransferSyntaxes {
+		if _, known := dicom.LookupTransferSyntax(ts); known {
+			return ul.AcceptedContext{ID: pc.ID, Result: ul.Acceptance, TransferSyntax: ts}
+		}
+	}
+	return ul.AcceptedContext{ID: pc.ID, Result: ul.TransferSyntaxesNotSupported}
+}
+
+// serve answers messages until the peer releases the association (io.EOF).
+func (a *Archive) serve(ctx context.Context, conn *dimse.Conn) error {
+	for {
+		m, err := conn.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if m.Command.Field == dimse.CCancelRQ {
+			continue // nothing takes long enough to be cancelled (PS3.7 §9.3.2.3)
+		}
+		response := dimse.Command{
+			Field:                     m.Command.Field | responseBit,
+			MessageIDBeingRespondedTo: m.Command.MessageID,
+			AffectedSOPClassUID:       m.Command.AffectedSOPClassUID,
+			AffectedSOPInstanceUID:    m.Command.AffectedSOPInstanceUID,
+		}
+		response.Status, response.ErrorComment = a.answer(conn.Association().Request().Calling, m)
+		if err := conn.Send(ctx, m.ContextID, response, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// responseBit tells the response from its request (PS3.7 §E.1).
+const responseBit dimse.CommandField = 0x8000
+
+// answer does what a request asks and returns the status and, with a failure,
+// its comment.
+func (a *Archive) answer(calling dicom.AETitle, m *dimse.Message) (dimse.Status, string) {
+	switch m.Command.Field {
+	case dimse.CEchoRQ:
+		return dimse.Success, ""
+	case dimse.CStoreRQ:
+		return a.store(calling, m)
+	}
+	return dimse.UnrecognizedOperation, "only C-ECHO and C-STORE"
+}
+
+// store keeps the object of a C-STORE request (PS3.7 §9.1.1).
+func (a *Archive) store(calling dicom.AETitle, m *dimse.Message) (dimse.Status, string) {
+	rq := m.Command
+	switch {
+	case m.Data == nil:
+		return dimse.CannotUnderstand, "no data set"
+	case rq.AffectedSOPClassUID != m.Context.AbstractSyntax:
+		return dimse.SOPClassNotSupported, "not the SOP class of the presentation context"
+	case rq.AffectedSOPInstanceUID.Validate() != nil:
+		return dimse.InvalidSOPInstance, "not a UID"
+	}
+	err := a.keep(dicom.FileMeta{
+		SOPClassUID:       rq.AffectedSOPClassUID,
+		SOPInstanceUID:    rq.AffectedSOPInstanceUID,
+		TransferSyntaxUID: m.Context.TransferSyntax,
+		SourceAETitle:     calling,
+		ReceivingAETitle:  a.ae,
+	}, m.Data)
+	switch {
+	case err == nil:
+		return dimse.Success, ""
+	case errors.Is(err, store.ErrFull):
+		a.Log.Error("archive folder: disk full", "dir", a.dir)
+		return dimse.OutOfResources, "archive folder: disk full"
+	}
+	a.Log.Error("archive folder: storing", "err", err)
+	return dimse.ProcessingFailure, "archive folder: not stored"
+}
