@@ -152,6 +152,12 @@ var catalogue = []Kind{
 		References: []string{"PS3.3 §C.12.1"},
 	},
 	{
+		ID: AnnouncedMismatch, Severity: Suspicious, Title: "Another instance than announced",
+		Meaning: "The command that brought the object names another SOP class or instance than its data set. An archive that trusts one and indexes the other files the image under the wrong name.",
+		Default: "Refused with status C011; the sender keeps its copy.", Action: "Have the sending device's vendor explain it: the same fault will come again.",
+		References: []string{"PS3.7 §9.1.1.1", "PS3.4 §B.2.3"},
+	},
+	{
 		ID: "identity-mismatch", Severity: Info, Title: "File meta information names another object",
 		Meaning: "The SOP class or instance in group 0002 is not the one in the data set: a tool changed one and not the other.",
 		Default: admitted, Action: none,

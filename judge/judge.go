@@ -118,13 +118,7 @@ func (jm *Judgement) identity(out inspect.Outcome) []finding.Finding {
 		if pair.found == pair.announced || lost && pair.found == "" {
 			continue
 		}
-		kind, _ := finding.Lookup(finding.IdentityMismatch)
-		return []finding.Finding{{
-			ID:       kind.ID,
-			Severity: kind.Severity,
-			Where:    pair.where,
-			Detail:   "the command announced another",
-		}}
+		return []finding.Finding{finding.New(finding.AnnouncedMismatch, pair.where, 0, "the command announced another")}
 	}
 	return nil
 }

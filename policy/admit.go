@@ -69,6 +69,11 @@ const (
 	NoArchive             // nothing to send to
 )
 
+// String names the refusal for a log or a record.
+func (r Refusal) String() string {
+	return [...]string{"", "unknown called AE title", "unknown device", "declared AE title from a foreign address", "no archive"}[r]
+}
+
 // Admission is the answer to an Association.
 type Admission struct {
 	Refusal  Refusal

@@ -67,7 +67,7 @@ func (rules Rules) Decide(r finding.Report) Decision {
 func (rules Rules) strongest(r finding.Report) Decision {
 	worst, id := worstFinding(r.Findings)
 	switch {
-	case mismatched(r.Findings):
+	case finding.Has(r.Findings, finding.AnnouncedMismatch):
 		return Decision{finding.Refuse, "command and data set name different instances", true}
 	case worst == finding.Malicious:
 		return rules.Malicious.decision("malicious: " + id)
@@ -103,17 +103,6 @@ func worstFinding(fs []finding.Finding) (finding.Severity, string) {
 		}
 	}
 	return worst, id
-}
-
-// mismatched reports whether the instance or class that the command announced
-// is not the one in the data set.
-func mismatched(fs []finding.Finding) bool {
-	for _, f := range fs {
-		if f.ID == finding.IdentityMismatch {
-			return true
-		}
-	}
-	return false
 }
 
 // engineSays names the first engine with the given result, or "".

@@ -14,7 +14,7 @@ import (
 // storage class, or one newer than the dictionary, so it counts as storage:
 // the archive still has to accept it, and its objects are judged as any other.
 func serviceOf(abstract dicom.UID) Service {
-	if abstract == dicom.VerificationSOPClass {
+	if abstract == dicom.Verification {
 		return ServiceEcho
 	}
 	known, ok := dicom.LookupUID(abstract)

@@ -1,0 +1,24 @@
+package finding
+
+import "slices"
+
+// AnnouncedMismatch is the id of the finding that the sender announced one
+// instance and sent another. It is refused, whatever the rules: nobody knows
+// which object it is.
+const AnnouncedMismatch = "announced-mismatch"
+
+// Has reports whether one of fs is of the kind id.
+func Has(fs []Finding, id string) bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.ID == id })
+}
+
+// IDs lists the kinds in fs, each once, in order of first appearance.
+func IDs(fs []Finding) []string {
+	ids := []string{}
+	for _, f := range fs {
+		if !slices.Contains(ids, f.ID) {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
+)
+
+// archive is one upstream and what is known of its health.
+type archive struct {
+	upstream Upstream
+	wake     chan struct{} // holds at most one token
+
+	mu            sync.Mutex
+	failures      int       // in a row
+	downUntil     time.Time // not tried before; zero while it answers
+	lastError     string
+	lastDelivered time.Time
+}
+
+func newArchive(u Upstream) *archive {
+	return &archive{upstream: u, wake: make(chan struct{}, 1)}
+}
+
+func (a *archive) wakeUp() {
+	select {
+	case a.wake <- struct{}{}:
+	default: // a token is there already
+	}
+}
+
+// resting reports whether the archive failed so lately that it is not to be
+// tried yet.
+func (a *archive) resting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Now().Before(a.downUntil)
+}
+
+// failed notes that the archive could not be used. The wait doubles with each
+// failure in a row, from least to most.
+func (a *archive) failed(err error, least, most time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	wait := most
+	if a.failures < 16 {
+		wait = min(most, least<<a.failures)
+	}
+	a.failures++
+	a.downUntil = time.Now().Add(wait)
+	a.lastError = err.Error()
+}
+
+// answered notes that the archive is there, and reports whether it was away.
+func (a *archive) answered() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	back := a.failures > 0
+	a.failures, a.downUntil, a.lastError = 0, time.Time{}, ""
+	return back
+}
+
+func (a *archive) delivered() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lastDelivered = time.Now()
+}
+
+// associate opens an association with the archive under the given calling AE
+// title. The error is a *ul.Rejection if the archive answered and said no.
+func (g *Gateway) associate(ctx context.Context, a *archive, calling dicom.AETitle, contexts []ul.ProposedContext) (*dimse.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
+	defer cancel()
+	as, err := ul.Dial(ctx, a.upstream.Address, nil, ul.Request{
+		Calling:  calling,
+		Called:   a.upstream.AETitle,
+		Contexts: contexts,
+	}, g.config.Limits)
+	if err != nil {
+		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)
+		a.failed(err, g.config.RetryMin, g.config.RetryMax)
+		return nil, err
+	}
+	if a.answered() {
+		g.parts.Log.Info("archive is back", "archive", a.upstream.Name)
+		a.wakeUp()
+	}
+	return dimse.NewConn(as), nil
+}

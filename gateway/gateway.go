@@ -1,0 +1,183 @@
+// Package gateway is where every image passes. It accepts associations from
+// modalities, proposes the same contexts to the archive, judges each object
+// whole before its first byte goes on, and delivers it, holds it, or keeps it
+// until the archive is back.
+//
+//	g, err := gateway.New(config, gateway.Parts{DB: db, Custody: c, Ledger: l, Judge: j, Log: log})
+//	go g.Deliver(ctx)            // what was kept while an archive was away
+//	err = g.Serve(ctx, listener) // until ctx ends
+//
+// # Life of an association
+//
+// Accepted within the limits, read within ARTIM, admitted by policy. Its
+// intent is durable on the ledger before it is answered. The admitted storage
+// contexts are proposed to the archive under the modality's own AE title, and
+// the modality is answered with what the archive accepted, so nothing is ever
+// transcoded. If the archive is away, only contexts that it accepted before
+// are accepted, or uncompressed ones. The end is recorded; an association that
+// has none was cut by a crash, which the next start records.
+//
+// # Life of an object
+//
+// Received into a custody buffer and through a judgement, both at once. Then:
+//
+//   - admit: the same bytes go to the archive, and its status to the modality.
+//     If the archive fails, the object is made durable here, answered with
+//     success, and delivered later.
+//   - hold: durable in custody, then answered with success, so that the rest
+//     of the study goes on.
+//   - refuse: answered with a failure status; nothing is kept.
+//
+// Nothing is answered with success before it is durable somewhere. An object
+// whose sender goes away before its last byte was never acknowledged and is
+// dropped.
+//
+// It will not decide what is harmful (package judge does), and it knows no
+// configuration file.
+package gateway
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"cordon/custody"
+	"cordon/dicom"
+	"cordon/dicom/ul"
+	"cordon/judge"
+	"cordon/ledger"
+	"cordon/policy"
+	"cordon/store"
+)
+
+// Upstream is an archive that objects are delivered to.
+type Upstream struct {
+	Name    string
+	AETitle dicom.AETitle
+	Address string // host:port
+}
+
+// Config is what a Gateway needs to know. Zero limits mean the defaults that
+// are given beside them.
+type Config struct {
+	Site            policy.Site
+	Upstreams       []Upstream    // those of Site.Archives, by name
+	MaxAssociations int           // at a time, over all addresses; 256
+	MaxPerAddress   int           // at a time, from one address; 64
+	MaxObject       int64         // bytes of one data set; 16 GiB. A longer one aborts the association
+	Limits          ul.Limits     // of each association, on both sides
+	ConnectTimeout  time.Duration // to reach an archive and associate; 5 s
+	ResponseTimeout time.Duration // for an archive to answer a C-STORE; 30 s. Then the object is kept and delivered later
+	Grace           time.Duration // for objects under way when the gateway stops; 10 s
+	RetryMin        time.Duration // first wait before an archive that failed is tried again; 2 s
+	RetryMax        time.Duration // longest wait; 5 min
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxAssociations == 0 {
+		c.MaxAssociations = 256
+	}
+	if c.MaxPerAddress == 0 {
+		c.MaxPerAddress = 64
+	}
+	if c.MaxObject == 0 {
+		c.MaxObject = 16 << 30
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.ConnectTimeout, 5 * time.Second},
+		{&c.ResponseTimeout, 30 * time.Second},
+		{&c.Grace, 10 * time.Second},
+		{&c.RetryMin, 2 * time.Second},
+		{&c.RetryMax, 5 * time.Minute},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return c
+}
+
+// Parts are what a Gateway works with. All are required.
+type Parts struct {
+	DB      *store.DB
+	Custody *custody.Custody
+	Ledger  *ledger.Ledger
+	Judge   *judge.Judge
+	Log     *slog.Logger
+}
+
+// Gateway guards the way to the archives. Make one with New.
+type Gateway struct {
+	config   Config
+	parts    Parts
+	since    time.Time
+	seats    *seats
+	counts   counts
+	archives map[string]*archive // by name
+	memory   *memory
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are the gateway's tables.
+func Migrations() store.Migrations {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return store.Migrations{Package: "gateway", FS: sub}
+}
+
+// New makes a Gateway and records on the ledger the associations that a crash
+// cut short.
+func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
+	if len(c.Site.Archives) == 0 {
+		return nil, errors.New("gateway: no archive to deliver to")
+	}
+	g := &Gateway{
+		config:   c.withDefaults(),
+		parts:    p,
+		since:    time.Now(),
+		archives: map[string]*archive{},
+		memory:   newMemory(p.DB),
+	}
+	g.seats = newSeats(g.config.MaxAssociations, g.config.MaxPerAddress)
+	for _, a := range c.Site.Archives {
+		u, ok := upstream(c.Upstreams, a.Name)
+		if !ok {
+			return nil, fmt.Errorf("gateway: archive %s has no address", a.Name)
+		}
+		g.archives[a.Name] = newArchive(u)
+	}
+	if err := g.memory.load(ctx); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	if err := g.recordUnfinished(ctx); err != nil {
+		return nil, fmt.Errorf("gateway: recording associations cut short: %w", err)
+	}
+	return g, nil
+}
+
+func upstream(us []Upstream, name string) (Upstream, bool) {
+	for _, u := range us {
+		if u.Name == name {
+			return u, true
+		}
+	}
+	return Upstream{}, false
+}
+
+// Wake makes the deliverers look at the spool now, after a release.
+func (g *Gateway) Wake() {
+	for _, a := range g.archives {
+		a.wakeUp()
+	}
+}

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"cordon/store"
+)
+
+// who adds to a record's body what names this association.
+func (s *session) who(body map[string]any) map[string]any {
+	body["association"] = s.id
+	body["address"] = s.peer.String()
+	body["calling_ae"] = string(s.rq.Calling)
+	body["called_ae"] = string(s.rq.Called)
+	if s.admission.Device != "" {
+		body["device"] = s.admission.Device
+	}
+	return body
+}
+
+// begin makes the association's intent durable. Every delivery is covered by
+// one.
+func (s *session) begin(ctx context.Context) error {
+	now := time.Now().UnixMicro()
+	return s.g.parts.DB.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO gateway_association VALUES (?, ?, ?, ?, ?)`,
+			s.id, now, string(s.rq.Calling), s.peer.String(), s.admission.Archive); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO gateway_peer (calling_ae, address, device, first_seen, last_seen)
+			VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET last_seen = excluded.last_seen, device = excluded.device`,
+			string(s.rq.Calling), s.peer.String(), s.admission.Device, now, now); err != nil {
+			return err
+		}
+		return s.g.parts.Ledger.Append(tx, "association.begin", s.who(map[string]any{
+			"archive":        s.admission.Archive,
+			"learned":        s.admission.Learned,
+			"implementation": string(s.rq.ImplementationClassUID),
+			"contexts":       len(s.rq.Contexts),
+		}))
+	})
+}
+
+// end records how the association ended, joining the next group.
+func (s *session) end(_ context.Context, outcome string) {
+	now := time.Now().UnixMicro()
+	t := s.tally
+	s.g.parts.DB.Later(func(tx *store.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM gateway_association WHERE id = ?`, s.id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE gateway_peer SET last_seen = ?, objects = objects + ?, held = held + ?
+			WHERE calling_ae = ? AND address = ?`,
+			now, t.received, t.held, string(s.rq.Calling), s.peer.String()); err != nil {
+			return err
+		}
+		return s.g.parts.Ledger.Append(tx, "association.end", s.who(map[string]any{
+			"outcome": outcome, "received": t.received, "delivered": t.delivered,
+			"held": t.held, "spooled": t.spooled, "refused": t.refused,
+		}))
+	}, func(err error) { s.log.Error("end of association not recorded", "error", err) })
+}
+
+// recordUnfinished puts on the ledger the associations that have a beginning
+// and no end: a crash cut them short. What they delivered in their last second
+// may be missing from the ledger; the record of the gap says so.
+func (g *Gateway) recordUnfinished(ctx context.Context) error {
+	return g.parts.DB.Update(ctx, func(tx *store.Tx) error {
+		unfinished, err := unfinishedAssociations(tx)
+		if err != nil {
+			return err
+		}
+		for _, body := range unfinished {
+			if err := g.parts.Ledger.Append(tx, "association.unfinished", body); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(`DELETE FROM gateway_association`)
+		return err
+	})
+}
+
+func unfinishedAssociations(tx *store.Tx) ([]map[string]any, error) {
+	rows, err := tx.Query(`SELECT id, began_at, calling_ae, address, archive FROM gateway_association ORDER BY began_at`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []map[string]any
+	for rows.Next() {
+		var id, calling, address, archive string
+		var began int64
+		if err := rows.Scan(&id, &began, &calling, &address, &archive); err != nil {
+			return nil, err
+		}
+		out = append(out, map[string]any{
+			"association": id, "calling_ae": calling, "address": address, "archive": archive,
+			"began": time.UnixMicro(began).UTC().Format(time.RFC3339Nano),
+		})
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"cordon/dicom/ul"
+)
+
+// Serve accepts associations from l until ctx ends, then lets the objects
+// under way finish within the grace period, closes the rest, and returns nil.
+// It closes l. Several listeners may be served at a time.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+
+	// Associations outlive ctx by the grace period.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var running sync.WaitGroup
+	err := g.accept(ctx, l, func(nc net.Conn) {
+		running.Go(func() { g.serve(ctx, work, nc) }) // ends with its connection, or with work
+	})
+	grace := time.AfterFunc(g.config.Grace, cancel)
+	running.Wait()
+	grace.Stop()
+	return err
+}
+
+// accept hands each connection to start until ctx ends. Errors of a single
+// accept, such as too many open files, are waited out.
+func (g *Gateway) accept(ctx context.Context, l net.Listener, start func(net.Conn)) error {
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			start(nc)
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("gateway: %w", err)
+		default:
+			g.parts.Log.Warn("cannot accept a connection", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// serve runs one connection to its end. A panic ends this association alone;
+// it is counted, and what was not acknowledged is the sender's to send again.
+func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
+	defer nc.Close()
+	defer func() {
+		if p := recover(); p != nil {
+			g.counts.panics.Add(1)
+			g.parts.Log.Error("association ended by a fault of ours", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	peer := address(nc)
+	if !g.seats.take(peer) {
+		g.counts.rejected.Add(1)
+		g.parts.Log.Warn("too many associations", "peer", peer)
+		g.turnAway(work, nc)
+		return
+	}
+	defer g.seats.giveBack(peer)
+
+	in, err := ul.Receive(work, nc, g.config.Limits)
+	if err != nil {
+		g.parts.Log.Info("no association", "peer", peer, "error", err)
+		return
+	}
+	s := newSession(g, peer, in)
+	if err := s.run(ctx, work); err != nil {
+		s.log.Warn("association ended early", "error", err)
+	}
+}
+
+// turnAway answers a peer for which there is no seat: transient, so that it
+// tries again (PS3.8 §9.3.4). It waits for the request only shortly, since
+// peers that say nothing would otherwise pile up here.
+func (g *Gateway) turnAway(ctx context.Context, nc net.Conn) {
+	if !g.seats.takeStanding() {
+		return
+	}
+	defer g.seats.giveBackStanding()
+	limits := g.config.Limits
+	limits.ARTIM = 2 * time.Second
+	in, err := ul.Receive(ctx, nc, limits)
+	if err != nil {
+		return
+	}
+	in.Reject(rejectFull)
+}
+
+// address of the peer, without the port; the zero Addr if it has none.
+func address(nc net.Conn) netip.Addr {
+	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}

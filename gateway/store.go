@@ -1,0 +1,320 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"cordon/custody"
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
+	"cordon/finding"
+	"cordon/judge"
+	"cordon/policy"
+)
+
+// Failure statuses of a C-STORE response that are ours (PS3.4 §B.2.3 leaves
+// Cxxx to the implementation). Any other failure is the archive's own.
+const (
+	statusNoDataSet       dimse.Status = 0xC010                     // the request announced no data set
+	statusWrongInstance   dimse.Status = 0xC011                     // command and data set name different instances
+	statusRefusedByPolicy dimse.Status = 0xC012                     // the site's rules refuse it instead of holding it
+	statusWrongContext                 = dimse.SOPClassNotSupported // 0122: the command's class is not the context's
+	statusCannotBeKept                 = dimse.OutOfResources       // A700: no room or no ledger; senders retry
+)
+
+// store takes one object from its C-STORE request to its response. An error
+// ends the association; nothing was acknowledged then.
+func (s *session) store(ctx context.Context, m *dimse.Message) error {
+	switch {
+	case m.Data == nil:
+		return s.refuse(ctx, m, statusNoDataSet, "no data set")
+	case m.Command.AffectedSOPClassUID != m.Context.AbstractSyntax:
+		return s.refuse(ctx, m, statusWrongContext, "SOP class is not the presentation context's")
+	}
+	o := &object{session: s, message: m, buffer: s.g.parts.Custody.NewBuffer()}
+	defer o.buffer.Discard()
+	if err := o.receive(); err != nil {
+		return err
+	}
+	if o.unkept != nil {
+		s.log.Error("object cannot be kept: the sender is asked to try again", "error", o.unkept)
+		return s.refuse(ctx, m, statusCannotBeKept, "out of resources")
+	}
+	switch o.report.Verdict {
+	case finding.Admit:
+		return o.deliver(ctx)
+	case finding.Refuse:
+		return s.refuse(ctx, m, o.refusal(), o.decision.Reason)
+	}
+	return o.keep(ctx, custody.Held)
+}
+
+// refuse records the refusal, then answers with the failure status. The error
+// comment holds no patient data; it is cut to what the attribute holds
+// ((0000,0902), LO).
+func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Status, comment string) error {
+	if m.Data != nil { // a data set that nobody asked for is still on its way
+		if _, err := io.Copy(io.Discard, m.Data); err != nil {
+			return err
+		}
+	}
+	s.tally.refused++
+	s.g.counts.refused.Add(1)
+	err := s.g.parts.Ledger.Record(ctx, "object.refused", s.who(map[string]any{
+		"status": uint16(status), "reason": comment,
+		"sop_class_uid":    string(m.Command.AffectedSOPClassUID),
+		"sop_instance_uid": string(m.Command.AffectedSOPInstanceUID),
+	}))
+	if err != nil {
+		s.log.Error("refusal not recorded", "error", err)
+	}
+	return s.respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]})
+}
+
+// object is one instance on its way through.
+type object struct {
+	session  *session
+	message  *dimse.Message
+	buffer   *custody.Buffer
+	report   finding.Report
+	decision policy.Decision
+	unkept   error // why the buffer could not take it
+}
+
+// receive reads the data set once, into the buffer and through the judgement.
+// If the buffer fails, the rest is read and dropped, so that the sender can be
+// answered. The error is the modality's connection's.
+func (o *object) receive() error {
+	s := o.session
+	jm := s.g.parts.Judge.Begin(judge.Source{
+		TransferSyntax: o.message.Context.TransferSyntax,
+		SOPClassUID:    o.message.Command.AffectedSOPClassUID,
+		SOPInstanceUID: o.message.Command.AffectedSOPInstanceUID,
+		Monitor:        s.admission.Monitor,
+	})
+	n, err := io.Copy(&intake{o: o, jm: jm, room: s.g.config.MaxObject}, o.message.Data)
+	o.report, o.decision = jm.Finish()
+	if errors.Is(err, errTooLong) {
+		s.down.Association().Abort(ul.Abort{Source: ul.AbortSourceUser})
+	}
+	if err != nil {
+		return fmt.Errorf("receiving an object, after %d bytes: %w", n, err)
+	}
+	s.tally.received++
+	s.g.counts.received.Add(1)
+	s.g.counts.bytes.Add(uint64(n))
+	return nil
+}
+
+var errTooLong = errors.New("object is longer than the limit")
+
+// intake is where an object's bytes go as they arrive.
+type intake struct {
+	o    *object
+	jm   *judge.Judgement
+	room int64
+}
+
+func (in *intake) Write(p []byte) (int, error) {
+	if in.room -= int64(len(p)); in.room < 0 {
+		return 0, errTooLong
+	}
+	if in.o.unkept == nil {
+		_, in.o.unkept = in.o.buffer.Write(p)
+	}
+	return in.jm.Write(p)
+}
+
+// refusal is the status for a verdict of refuse.
+func (o *object) refusal() dimse.Status {
+	if finding.Has(o.report.Findings, finding.AnnouncedMismatch) {
+		return statusWrongInstance
+	}
+	return statusRefusedByPolicy
+}
+
+// keep makes the object durable here, then answers success. If that fails, the
+// sender keeps its copy and is asked to try again.
+func (o *object) keep(ctx context.Context, state custody.State) error {
+	s := o.session
+	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, o.row(state))
+	if err != nil {
+		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
+		return s.refuse(ctx, o.message, statusCannotBeKept, "out of resources")
+	}
+	if state == custody.Held {
+		s.tally.held++
+		s.g.counts.held.Add(1)
+		s.log.Warn("object held", "id", kept.ID, "reason", o.decision.Reason)
+	} else {
+		s.tally.spooled++
+		s.g.counts.spooled.Add(1)
+		s.archive.wakeUp()
+	}
+	return s.respond(ctx, o.message, dimse.Command{Status: dimse.Success})
+}
+
+// row is what custody keeps of the object. The identity is the command's,
+// since that is what a delivery has to say again.
+func (o *object) row(state custody.State) custody.Object {
+	s, c := o.session, &o.message.Command
+	row := custody.Object{
+		State:             state,
+		Device:            s.admission.Device,
+		CallingAE:         string(s.rq.Calling),
+		CalledAE:          string(s.rq.Called),
+		Archive:           s.archive.upstream.Name,
+		SOPClassUID:       string(c.AffectedSOPClassUID),
+		SOPInstanceUID:    string(c.AffectedSOPInstanceUID),
+		StudyInstanceUID:  o.report.Identity.StudyInstanceUID,
+		SeriesInstanceUID: o.report.Identity.SeriesInstanceUID,
+		TransferSyntaxUID: string(o.message.Context.TransferSyntax),
+		Findings:          o.report.Findings,
+		Engines:           o.report.Engines,
+		Priority:          uint16(c.Priority),
+		MoveOriginatorAE:  string(c.MoveOriginatorAETitle),
+	}
+	if c.MoveOriginatorMessageID != nil {
+		row.MoveOriginatorID = *c.MoveOriginatorMessageID
+	}
+	return row
+}
+
+// deliver sends the judged bytes to the archive and answers with its status.
+// If the archive does not answer, or is out of resources, the object is kept
+// here and delivered later.
+func (o *object) deliver(ctx context.Context) error {
+	s := o.session
+	rsp, err := o.send(ctx)
+	switch {
+	case err != nil:
+		s.log.Warn("archive failed: object kept here", "error", err)
+		return o.keep(ctx, custody.Spooled)
+	case transient(rsp.Status):
+		s.log.Warn("archive is out of resources: object kept here", "status", uint16(rsp.Status))
+		return o.keep(ctx, custody.Spooled)
+	}
+	o.record(rsp.Status)
+	return s.respond(ctx, o.message, dimse.Command{
+		Status:           rsp.Status,
+		OffendingElement: rsp.OffendingElement,
+		ErrorComment:     rsp.ErrorComment,
+		ErrorID:          rsp.ErrorID,
+	})
+}
+
+// transient reports whether the archive may take the same object later
+// (PS3.4 §B.2.3: A7xx, out of resources).
+func transient(s dimse.Status) bool { return s&0xFF00 == 0xA700 }
+
+// record notes what became of a delivery; it joins the ledger within a second.
+func (o *object) record(status dimse.Status) {
+	s := o.session
+	kind := "object.delivered"
+	if status.Class() == dimse.ClassFailure {
+		kind = "object.refused_by_archive"
+		s.tally.refused++
+		s.g.counts.refused.Add(1)
+	} else {
+		s.tally.delivered++
+		s.g.counts.delivered.Add(1)
+		s.archive.delivered()
+	}
+	s.g.parts.Ledger.Note(kind, map[string]any{
+		"association":      s.id,
+		"archive":          s.archive.upstream.Name,
+		"status":           uint16(status),
+		"sop_class_uid":    string(o.message.Command.AffectedSOPClassUID),
+		"sop_instance_uid": string(o.message.Command.AffectedSOPInstanceUID),
+		"bytes":            o.report.Bytes,
+		"sha256":           fmt.Sprintf("%x", o.report.SHA256),
+		"findings":         finding.IDs(o.report.Findings),
+		"alarm":            o.decision.Alarm,
+		"reason":           o.decision.Reason,
+	})
+}
+
+// send delivers on the mirrored association. An association that turns out to
+// be stale is replaced once.
+func (o *object) send(ctx context.Context) (dimse.Command, error) {
+	s := o.session
+	fresh := false
+	if s.up == nil {
+		if err := s.dialUpstream(ctx); err != nil {
+			return dimse.Command{}, err
+		}
+		fresh = true
+	}
+	rsp, err := o.sendOnce(ctx)
+	if err != nil && !fresh && ctx.Err() == nil {
+		if err := s.dialUpstream(ctx); err != nil {
+			return dimse.Command{}, err
+		}
+		rsp, err = o.sendOnce(ctx)
+	}
+	if err != nil {
+		s.archive.failed(err, s.g.config.RetryMin, s.g.config.RetryMax)
+	}
+	return rsp, err
+}
+
+// sendOnce delivers on the association at hand, and hangs it up if it fails.
+func (o *object) sendOnce(ctx context.Context) (rsp dimse.Command, err error) {
+	s := o.session
+	id, err := contextFor(s.up, o.message.Context.AbstractSyntax, o.message.Context.TransferSyntax)
+	if err != nil {
+		return rsp, err
+	}
+	data, err := o.buffer.Open()
+	if err != nil {
+		return rsp, fmt.Errorf("reading the buffer: %w", err)
+	}
+	defer data.Close()
+	c := &o.message.Command
+	rsp, err = s.g.storeTo(ctx, s.up, id, dimse.StoreRequest{
+		SOPClassUID:             c.AffectedSOPClassUID,
+		SOPInstanceUID:          c.AffectedSOPInstanceUID,
+		Priority:                c.Priority,
+		MoveOriginatorAETitle:   c.MoveOriginatorAETitle,
+		MoveOriginatorMessageID: c.MoveOriginatorMessageID,
+	}, data)
+	if err != nil {
+		s.dropUpstream()
+	}
+	return rsp, err
+}
+
+// storeTo sends one object to an archive and waits for the answer, both within
+// the response timeout of the last byte moving.
+func (g *Gateway) storeTo(ctx context.Context, up *dimse.Conn, id uint8, rq dimse.StoreRequest, data io.Reader) (dimse.Command, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := newWatch(g.config.ResponseTimeout, func() { cancel(errNoAnswer) })
+	defer watch.stop()
+	rsp, err := up.Store(ctx, id, rq, &watched{data, watch})
+	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
+		err = errNoAnswer
+	}
+	if err == nil && rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != rq.SOPInstanceUID {
+		err = errors.New("archive answered for another instance")
+	}
+	return rsp, err
+}
+
+var errNoAnswer = errors.New("archive does not answer")
+
+// contextFor finds the accepted presentation context with exactly this
+// abstract and transfer syntax. Nothing is transcoded, so no other will do.
+func contextFor(c *dimse.Conn, abstract, transfer dicom.UID) (uint8, error) {
+	for _, pc := range c.Association().Contexts() {
+		if pc.AbstractSyntax == abstract && pc.TransferSyntax == transfer {
+			return pc.ID, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %s in %s", errContextRefused, abstract, transfer)
+}
+
+var errContextRefused = errors.New("archive accepts no such presentation context now")
