@@ -1,0 +1,138 @@
+// Command bench measures Cordon beside the programs that it stands between and
+// the tools that it is compared with, on this machine, in one run, as ratios.
+//
+//	go run ./bench                       # everything: about ten minutes
+//	go run ./bench -images 100 transfer  # images/s, direct and through
+//	go run ./bench memory                # peak memory: 32 associations, one object of 2 GiB
+//	go run ./bench tree                  # cordon inspect beside sha256sum and clamdscan
+//	go run ./bench code                  # the Go benchmarks beside SHA-256
+//
+// Peers run on free loopback ports in a temporary directory and are stopped by
+// their process id. A peer that is missing is an error: nothing is left out in
+// silence. Absolute numbers are those of one machine; compare ratios.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+)
+
+// A bench is one run: where it works, and how much it does.
+type bench struct {
+	dir    string // temporary; removed at the end
+	cordon string // the program under test, built by this run
+	images int    // CT images for each transfer
+	out    *tabwriter.Writer
+}
+
+// A measurement is one part of the run, with the programs that it needs.
+type measurement struct {
+	name  string
+	needs []string
+	run   func(context.Context, *bench) error
+}
+
+var measurements = [...]measurement{
+	{"transfer", []string{"storescu", "storescp", "echoscu", "Orthanc"}, transfers},
+	{"memory", []string{"storescu", "echoscu"}, memory},
+	{"tree", []string{"sha256sum", "clamd", "clamdscan", "/usr/lib/python3/dist-packages/pydicom/data/test_files"}, tree},
+	{"code", []string{"go"}, code},
+}
+
+func main() {
+	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code]...")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *images, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, images int, names []string) error {
+	chosen, err := choose(names)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "cordon-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, cordon: filepath.Join(dir, "cordon"), images: images, out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.cordon, "./cmd/cordon")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building ./cmd/cordon (run from the root of the source tree): %w", err)
+	}
+	fmt.Printf("%s/%s, %d cores, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	for _, m := range chosen {
+		if err := m.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// choose finds the measurements with the given names, all if there are none,
+// and makes sure that every program they need is here.
+func choose(names []string) ([]measurement, error) {
+	var chosen []measurement
+	for _, m := range measurements {
+		if len(names) == 0 || slices.Contains(names, m.name) {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(names) > 0 && len(chosen) != len(names) {
+		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree and code", strings.Join(names, " "))
+	}
+	var missing []error
+	for _, m := range chosen {
+		for _, need := range m.needs {
+			if err := present(need); err != nil {
+				missing = append(missing, fmt.Errorf("%s needs %s: %w", m.name, need, err))
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("%w\ninstall the peers with: make peers", errors.Join(missing...))
+	}
+	return chosen, nil
+}
+
+// present looks for a program on the path, or for a file if need is absolute.
+func present(need string) error {
+	if filepath.IsAbs(need) {
+		_, err := os.Stat(need)
+		return err
+	}
+	_, err := exec.LookPath(need)
+	return err
+}
+
+// table prints a title and rows of cells, the first row being the head.
+func (b *bench) table(title string, rows [][]string) {
+	fmt.Printf("\n%s\n", title)
+	for _, row := range rows {
+		fmt.Fprintln(b.out, strings.Join(row, "\t")+"\t")
+	}
+	b.out.Flush()
+}
