@@ -3,6 +3,7 @@ package finding
 // What happens by default, by severity. Policy may say otherwise for suspicious content.
 const (
 	admitted = "Admitted and delivered; the finding is recorded with the object."
+	unread   = "Held as an object that cannot be read to its end (policy unparseable)."
 	held     = "Held in the vault. The sender is answered success, so that the rest of the study goes on."
 )
 
@@ -10,6 +11,8 @@ const (
 const (
 	contain = "Treat the sending device as infected: contain it, keep the held object as evidence, and look for the same payload in its other studies. Release only with two people, after an engine and the vendor have cleared it."
 	askWho  = "Ask the device's vendor what writes it. When the object is needed at once, one named person may release it in an emergency; two otherwise."
+	reread  = "Look at how the object reached us: a broken transfer or a full disk explains most. Ask the sender for it again. When its reader needs it as it is, release it."
+	bounded = "No known device writes such an object. Find out who sent it, and look for others."
 	none    = "Nothing. Tell the vendor when the device writes it regularly."
 )
 
@@ -75,6 +78,12 @@ var catalogue = []Kind{
 		References: []string{"CVE-2022-2119", "CVE-2022-2120", "CVE-2026-32711", "CVE-2026-5663"},
 	},
 	{
+		ID: "meta-vr", Severity: Suspicious, Title: "File meta information with the wrong value representation",
+		Meaning: "An element of group 0002 is not the type that the dictionary gives it, or is UN, which is not allowed there. Readers that trust it misread every length after it.",
+		Default: held, Action: askWho,
+		References: []string{"CVE-2026-5437", "CVE-2026-3650", "PS3.10 §7.1"},
+	},
+	{
 		ID: "geometry-vr", Severity: Suspicious, Title: "Image size with the wrong value representation",
 		Meaning: "Rows, Columns, Bits Allocated or another attribute of the image's size is not the type that the dictionary gives it, such as UL for Rows. Readers that trust the header compute a buffer of the wrong size.",
 		Default: held, Action: askWho,
@@ -123,6 +132,50 @@ var catalogue = []Kind{
 		References: []string{"PS3.3 §C.9.2"},
 	},
 	{
+		ID: AnnouncedMismatch, Severity: Suspicious, Title: "Another instance than announced",
+		Meaning: "The command that brought the object names another SOP class or instance than its data set. An archive that trusts one and indexes the other files the image under the wrong name.",
+		Default: "Refused with status C011; the sender keeps its copy.", Action: "Have the sending device's vendor explain it: the same fault will come again.",
+		References: []string{"PS3.7 §9.1.1.1", "PS3.4 §B.2.3"},
+	},
+	{
+		ID: "depth-limit", Severity: Suspicious, Title: "Nesting too deep",
+		Meaning: "Sequences lie in sequences beyond the limit (64 by default; real objects have less than 20). Readers that recurse run out of stack and crash.",
+		Default: held, Action: bounded,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "element-limit", Severity: Suspicious, Title: "Too many elements",
+		Meaning: "The data set has more elements than the limit. Readers that keep a tree run out of memory.",
+		Default: held, Action: bounded,
+	},
+	{
+		ID: "item-limit", Severity: Suspicious, Title: "Too many items",
+		Meaning: "A sequence or Pixel Data has more items than the limit. Readers that keep a tree run out of memory.",
+		Default: held, Action: bounded,
+	},
+	{
+		ID: "value-length", Severity: Suspicious, Title: "Value too long",
+		Meaning: "A value declares more bytes than the limit. Readers that allocate what is declared run out of memory.",
+		Default: held, Action: bounded,
+	},
+	{
+		ID: "item-length", Severity: Suspicious, Title: "Item or sequence too long",
+		Meaning: "An item or sequence declares more bytes than the limit.",
+		Default: held, Action: bounded,
+	},
+	{
+		ID: "inflate-limit", Severity: Suspicious, Title: "Deflated data set too large",
+		Meaning: "The deflated data set inflates to more bytes than the limit. Readers that inflate into memory run out of it.",
+		Default: held, Action: bounded,
+		References: []string{"PS3.5 §A.5"},
+	},
+	{
+		ID: "inflate-ratio", Severity: Suspicious, Title: "Deflate bomb",
+		Meaning: "The deflated data set inflates to many times its size. Readers that inflate into memory run out of it.",
+		Default: held, Action: bounded,
+		References: []string{"PS3.5 §A.5"},
+	},
+	{
 		ID: "preamble-tiff", Severity: Info, Title: "TIFF header in the preamble",
 		Meaning: "The preamble makes the file readable as TIFF or BigTIFF too, which whole-slide scanners do on purpose. Transcoders often leave it behind, so that its first directory no longer exists; that is harmless.",
 		Default: admitted, Action: none,
@@ -150,12 +203,6 @@ var catalogue = []Kind{
 		Meaning: "The data set does not say what it is (SOP Class UID) or which one it is (SOP Instance UID).",
 		Default: admitted, Action: none,
 		References: []string{"PS3.3 §C.12.1"},
-	},
-	{
-		ID: AnnouncedMismatch, Severity: Suspicious, Title: "Another instance than announced",
-		Meaning: "The command that brought the object names another SOP class or instance than its data set. An archive that trusts one and indexes the other files the image under the wrong name.",
-		Default: "Refused with status C011; the sender keeps its copy.", Action: "Have the sending device's vendor explain it: the same fault will come again.",
-		References: []string{"PS3.7 §9.1.1.1", "PS3.4 §B.2.3"},
 	},
 	{
 		ID: "identity-mismatch", Severity: Info, Title: "File meta information names another object",
@@ -230,7 +277,175 @@ var catalogue = []Kind{
 		References: []string{"PS3.5 §A.4"},
 	},
 	{
-		ID: "trailer", Severity: Info, Title: "Bytes after the data set",
+		ID: "truncated", Severity: Info, Title: "Object ends too early",
+		Meaning: "The input ends inside an element: a transfer was cut off, or a length is wrong.",
+		Default: unread, Action: reread,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
+		ID: "length-exceeds-rest", Severity: Info, Title: "Length beyond the end",
+		Meaning: "An element declares more bytes than the whole input has left. Readers that allocate what is declared run out of memory, others read past the end.",
+		Default: unread, Action: reread,
+		References: []string{"CVE-2026-5437", "PS3.5 §7.1"},
+	},
+	{
+		ID: "unexpected-item", Severity: Info, Title: "Item outside a sequence",
+		Meaning: "An item stands where an element should: the structure is lost from here on, and what follows is inspected as one piece.",
+		Default: unread, Action: reread,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "item-expected", Severity: Info, Title: "No item where one must be",
+		Meaning: "A sequence or Pixel Data holds something else than items: the structure is lost from here on, and what follows is inspected as one piece.",
+		Default: unread, Action: reread,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "fragment-length", Severity: Info, Title: "Fragment of undefined length",
+		Meaning: "A fragment of encapsulated Pixel Data does not say how long it is: the structure is lost from here on.",
+		Default: unread, Action: reread,
+		References: []string{"PS3.5 §A.4"},
+	},
+	{
+		ID: "inflate", Severity: Info, Title: "Corrupt deflate stream",
+		Meaning: "The deflated data set cannot be inflated to its end.",
+		Default: unread, Action: reread,
+		References: []string{"PS3.5 §A.5"},
+	},
+	{
+		ID: "no-preamble", Severity: Info, Title: "No preamble",
+		Meaning: "The file does not begin with 128 bytes and DICM. Old exports and some scanners write bare data sets.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.10 §7.1"},
+	},
+	{
+		ID: "no-meta", Severity: Info, Title: "No file meta information",
+		Meaning: "The file has no group 0002, so its transfer syntax was recognised from its content.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.10 §7.1"},
+	},
+	{
+		ID: "meta-length", Severity: Info, Title: "Wrong length of the file meta information",
+		Meaning: "The group length of group 0002 is missing or not the group's length.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.10 §7.1"},
+	},
+	{
+		ID: "meta-in-data-set", Severity: Info, Title: "File meta information in the data set",
+		Meaning: "An element of group 0002 stands in the data set, where it is not allowed.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.10 §7.1"},
+	},
+	{
+		ID: "no-transfer-syntax", Severity: Info, Title: "No transfer syntax",
+		Meaning: "The file does not name its transfer syntax; it was recognised from the content.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.10 §7.1"},
+	},
+	{
+		ID: "unknown-transfer-syntax", Severity: Info, Title: "Unknown transfer syntax",
+		Meaning: "The transfer syntax is a private or newer one; the encoding was recognised from the content.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §10"},
+	},
+	{
+		ID: "encoding-mismatch", Severity: Info, Title: "Not encoded as its transfer syntax says",
+		Meaning: "The data set's encoding is not that of its transfer syntax. It was read as it is encoded; another reader may see something else.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §10"},
+	},
+	{
+		ID: "implicit-in-explicit", Severity: Info, Title: "Element without VR",
+		Meaning: "An element or item has no value representation though the transfer syntax is explicit.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
+		ID: "explicit-in-implicit", Severity: Info, Title: "Item with VRs",
+		Meaning: "An item has explicit value representations though the transfer syntax is implicit.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
+		ID: "unknown-vr", Severity: Info, Title: "Unknown value representation",
+		Meaning: "An element has a value representation that the standard does not know.",
+		Default: admitted, Action: none,
+		References: []string{"CVE-2026-3650", "PS3.5 §6.2"},
+	},
+	{
+		ID: "reserved-bytes", Severity: Info, Title: "Reserved bytes are not zero",
+		Meaning: "The two bytes after a long value representation are not zero.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1.2"},
+	},
+	{
+		ID: "odd-length", Severity: Info, Title: "Odd length",
+		Meaning: "A value has an odd number of bytes.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1.1"},
+	},
+	{
+		ID: "undefined-length", Severity: Info, Title: "Undefined length where it is not allowed",
+		Meaning: "An element that is no sequence has undefined length.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1.1"},
+	},
+	{
+		ID: "delimiter-length", Severity: Info, Title: "Delimiter with a length",
+		Meaning: "A delimitation item declares a length other than zero; it was ignored.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "missing-delimiter", Severity: Info, Title: "Missing delimiter",
+		Meaning: "A sequence or item of undefined length was ended by something else than its delimiter.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "stray-delimiter", Severity: Info, Title: "Stray delimiter",
+		Meaning: "A delimitation item ends nothing.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "un-sequence", Severity: Info, Title: "Sequence stored as unknown",
+		Meaning: "An attribute that is a sequence is stored as UN with a length; its bytes were inspected as one value.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §6.2.2"},
+	},
+	{
+		ID: "group-length", Severity: Info, Title: "Wrong group length",
+		Meaning: "A group length is not the length of its group. Group lengths are retired outside group 0002.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.2"},
+	},
+	{
+		ID: "tag-order", Severity: Info, Title: "Tags out of order",
+		Meaning: "An element's tag is smaller than the one before it. Readers that stop early may see another object.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
+		ID: "duplicate-element", Severity: Info, Title: "Element twice",
+		Meaning: "The same element stands twice. Readers differ in which of the two they take.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
+		ID: "doubtful-element", Severity: Info, Title: "Doubtful last element",
+		Meaning: "A root header may as well be the first bytes of something appended. Its value was inspected as a piece.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.10 §7.2"},
+	},
+	{
+		ID: "length-exceeds-parent", Severity: Info, Title: "Length beyond the enclosing item",
+		Meaning: "An element or item is longer than what encloses it; the inner length was followed. Another reader may see something else.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.5 §7.5"},
+	},
+	{
+		ID: "trailing-bytes", Severity: Info, Title: "Bytes after the data set",
 		Meaning: "Bytes follow the end of the data set. They are inspected as a piece of their own.",
 		Default: admitted, Action: none,
 		References: []string{"PS3.10 §7.2"},
