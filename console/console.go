@@ -1,0 +1,98 @@
+// Package console is where people and programs look at a running Cordon: a
+// status page, health answers and metrics for the console's address, and the
+// JSON interface that the command line speaks over the control socket.
+//
+// Ordinary use:
+//
+//	c := console.New(console.Config{Site: "Example Hospital", Version: version, Flow: flow, Wake: wake},
+//		console.Parts{Custody: custody, Ledger: ledger})
+//	go console.Serve(ctx, tcp, c.Handler(), log)    // GET / /healthz /readyz /metrics; changes nothing
+//	go console.Serve(ctx, socket, c.API(), log)     // /api/v1/status, vault, ledger
+//
+// Whoever can open the control socket may see and decide everything, under the
+// names that they give; the operating system guards it. What listens on TCP
+// asks nobody who they are, so it only shows: no patient data, no decisions.
+//
+// It will not decide anything itself (custody does), and it does not know the
+// gateway: the roof hands it a function that describes the flow.
+package console
+
+import (
+	"context"
+	"net/http"
+
+	"cordon/custody"
+	"cordon/ledger"
+)
+
+// Config is what a Console is told of the house around it.
+type Config struct {
+	Site    string                              // shown at the top of the page
+	Version string                              // of this Cordon
+	Flow    func(context.Context) (Flow, error) // what passes through; nil when nothing does
+	Wake    func()                              // something was released, deliver it now; may be nil
+}
+
+// Parts are what a Console shows and acts on.
+type Parts struct {
+	Custody *custody.Custody
+	Ledger  *ledger.Ledger
+}
+
+// Console answers for one Cordon. It is safe for concurrent use.
+type Console struct {
+	config Config
+	parts  Parts
+}
+
+// New returns a Console.
+func New(c Config, p Parts) *Console { return &Console{c, p} }
+
+// Handler serves the console's address. It changes nothing and shows no
+// patient data.
+func (c *Console) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", c.page)
+	mux.HandleFunc("GET /style.css", style)
+	mux.HandleFunc("GET /healthz", c.healthz)
+	mux.HandleFunc("GET /readyz", c.readyz)
+	mux.HandleFunc("GET /metrics", c.metrics)
+	return guarded(mux)
+}
+
+// API serves the control socket.
+func (c *Console) API() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/status", c.apiStatus)
+	mux.HandleFunc("GET /api/v1/vault", c.vaultList)
+	mux.HandleFunc("GET /api/v1/vault/{id}", c.vaultShow)
+	mux.HandleFunc("POST /api/v1/vault/{id}/release", c.vaultRelease)
+	mux.HandleFunc("POST /api/v1/vault/{id}/destroy", c.vaultDestroy)
+	mux.HandleFunc("POST /api/v1/vault/{id}/export", c.vaultExport)
+	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
+	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
+	return mux
+}
+
+// healthz says whether this process can do its work: its database answers.
+func (c *Console) healthz(w http.ResponseWriter, r *http.Request) {
+	_, err := c.parts.Custody.Stats(r.Context())
+	answer(w, err == nil, "healthy", "the database does not answer")
+}
+
+// readyz says whether associations are accepted, whether or not an archive is
+// up: what is accepted is kept until it is.
+func (c *Console) readyz(w http.ResponseWriter, r *http.Request) {
+	s, err := c.status(r.Context())
+	answer(w, err == nil && s.Accepting, "ready", "associations are not accepted")
+}
+
+func answer(w http.ResponseWriter, good bool, yes, no string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if !good {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		w.Write([]byte(no + "\n"))
+		return
+	}
+	w.Write([]byte(yes + "\n"))
+}

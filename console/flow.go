@@ -1,0 +1,48 @@
+package console
+
+import "time"
+
+// Flow is what passes through the gateway, as the console shows it.
+type Flow struct {
+	Accepting    bool      `json:"accepting"` // associations are accepted
+	Since        time.Time `json:"since"`
+	Associations int       `json:"associations"` // now
+	Objects      Counts    `json:"objects"`
+	Archives     []Archive `json:"archives"`
+	Devices      []Device  `json:"devices"`
+}
+
+// Counts are totals since the start.
+type Counts struct {
+	Received  uint64 `json:"received"`
+	Delivered uint64 `json:"delivered"`
+	Held      uint64 `json:"held"`
+	Spooled   uint64 `json:"spooled"`
+	Refused   uint64 `json:"refused"`
+	Bytes     uint64 `json:"bytes"` // received
+}
+
+// Archive is one upstream and what waits for it.
+type Archive struct {
+	Name          string     `json:"name"`
+	AETitle       string     `json:"ae_title"`
+	Address       string     `json:"address"`
+	Up            bool       `json:"up"`
+	LastError     string     `json:"last_error,omitempty"`
+	LastDelivered *time.Time `json:"last_delivered,omitempty"`
+	Queued        int        `json:"queued"`
+	QueuedBytes   int64      `json:"queued_bytes"`
+	OldestQueued  *time.Time `json:"oldest_queued,omitempty"`
+}
+
+// Device is one peer that has sent something or is declared.
+type Device struct {
+	Name      string    `json:"name"`
+	AETitle   string    `json:"ae_title"`
+	Address   string    `json:"address"`
+	Learned   bool      `json:"learned"` // not declared: admitted because unknown devices are learned
+	FirstSeen time.Time `json:"first_seen,omitzero"`
+	LastSeen  time.Time `json:"last_seen,omitzero"`
+	Objects   int64     `json:"objects"`
+	Held      int64     `json:"held"`
+}

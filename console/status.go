@@ -1,0 +1,130 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Level sums up whether imaging flows.
+type Level string
+
+const (
+	Well     Level = "well"     // imaging flows
+	Degraded Level = "degraded" // it flows or is kept, and somebody must look
+	Down     Level = "down"     // associations are not accepted
+)
+
+// Status is the answer to "is imaging flowing?".
+type Status struct {
+	Level   Level    `json:"level"`
+	Says    []string `json:"says"` // one sentence each, the most important first
+	Site    string   `json:"site"`
+	Version string   `json:"version"`
+	Flow
+	Held        int `json:"held"`         // objects in the vault now
+	Spooled     int `json:"spooled"`      // objects that wait for an archive now
+	Attention   int `json:"attention"`    // of these, refused by their archive until a person decides
+	Alarms      int `json:"alarms"`       // objects whose copy here has something wrong
+	ReviewsDue  int `json:"reviews_due"`  // emergency releases that nobody has reviewed
+	ReviewsLate int `json:"reviews_late"` // of these, older than they may be
+}
+
+// status asks the flow and custody.
+func (c *Console) status(ctx context.Context) (Status, error) {
+	s := Status{Site: c.config.Site, Version: c.config.Version}
+	if c.config.Flow != nil {
+		flow, err := c.config.Flow(ctx)
+		if err != nil {
+			return s, err
+		}
+		s.Flow = flow
+	}
+	counts, err := c.parts.Custody.Stats(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Held, s.Spooled, s.Attention = counts.Held, counts.Spooled, counts.NeedsAttention
+	s.Alarms, s.ReviewsDue, s.ReviewsLate = counts.Alarms, counts.ReviewsDue, counts.ReviewsLate
+	s.judge(time.Now())
+	return s, nil
+}
+
+// judge fills in the level and what there is to say.
+func (s *Status) judge(now time.Time) {
+	s.Level, s.Says = Well, nil
+	if !s.Accepting {
+		s.Level = Down
+		s.Says = append(s.Says, "Associations are not accepted.")
+	}
+	for _, a := range s.Archives {
+		if !a.Up {
+			s.degrade(a.away(now))
+		}
+	}
+	if s.Attention > 0 {
+		s.degrade(fmt.Sprintf("%s refused by the archive: a person must decide.", objects(s.Attention)))
+	}
+	if s.Alarms > 0 {
+		s.degrade(fmt.Sprintf("%s with an alarm.", objects(s.Alarms)))
+	}
+	if s.ReviewsLate > 0 {
+		s.degrade(fmt.Sprintf("%s released in an emergency and not reviewed in time.", objects(s.ReviewsLate)))
+	}
+	if s.Level == Well {
+		s.Says = append(s.Says, "Imaging is flowing.")
+	}
+	if s.Held > 0 {
+		s.Says = append(s.Says, fmt.Sprintf("%s held in the vault.", objects(s.Held)))
+	}
+}
+
+func (s *Status) degrade(sentence string) {
+	if s.Level == Well {
+		s.Level = Degraded
+	}
+	s.Says = append(s.Says, sentence)
+}
+
+// away says what an unreachable archive means.
+func (a Archive) away(now time.Time) string {
+	says := fmt.Sprintf("Archive %s does not answer", a.Name)
+	if a.Queued == 0 {
+		return says + "; what arrives is kept here."
+	}
+	says += fmt.Sprintf("; %s kept here for it", objects(a.Queued))
+	if a.OldestQueued != nil {
+		says += ", the oldest for " + age(now.Sub(*a.OldestQueued))
+	}
+	return says + "."
+}
+
+func objects(n int) string {
+	if n == 1 {
+		return "1 object is"
+	}
+	return fmt.Sprintf("%d objects are", n)
+}
+
+// age writes a duration in its largest unit: 40 s, 12 min, 3 h, 5 days.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func (c *Console) apiStatus(w http.ResponseWriter, r *http.Request) {
+	s, err := c.status(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, s)
+}

@@ -1,0 +1,154 @@
+package console
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+
+	"cordon/custody"
+	"cordon/dicom"
+)
+
+// vaultPage is how many objects are read from the database at a time.
+const vaultPage = 500
+
+// VaultRequest is what a person asks of an object in the vault.
+type VaultRequest struct {
+	By        string `json:"by"` // as asserted; nobody logs in yet
+	Reason    string `json:"reason"`
+	Emergency bool   `json:"emergency,omitempty"`
+}
+
+func (r VaultRequest) custody() custody.Request {
+	return custody.Request{By: r.By, Reason: r.Reason, Emergency: r.Emergency}
+}
+
+// vaultList writes what is held, the oldest first; with ?all=true also what
+// was released or destroyed; with ?study=UID of one study.
+func (c *Console) vaultList(w http.ResponseWriter, r *http.Request) {
+	f := custody.Filter{
+		Vault:            true,
+		StudyInstanceUID: r.URL.Query().Get("study"),
+		Limit:            vaultPage,
+	}
+	if r.URL.Query().Get("all") != "true" {
+		f.States = []custody.State{custody.Held}
+	}
+	out := newLines(w)
+	for {
+		page, err := c.parts.Custody.List(r.Context(), f)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		for _, o := range page {
+			if err := out.write(o.VaultItem()); err != nil {
+				return // the reader has gone
+			}
+			f.After = o.ID
+		}
+		if len(page) < vaultPage {
+			return
+		}
+	}
+}
+
+func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
+	o, err := c.parts.Custody.Get(r.Context(), r.PathValue("id"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, o.VaultItem())
+}
+
+func (c *Console) vaultRelease(w http.ResponseWriter, r *http.Request) {
+	var rq VaultRequest
+	if err := read(w, r, &rq); err != nil {
+		refuse(w, err)
+		return
+	}
+	d, err := c.parts.Custody.Release(r.Context(), r.PathValue("id"), rq.custody())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if d.Done && c.config.Wake != nil {
+		c.config.Wake()
+	}
+	reply(w, d)
+}
+
+func (c *Console) vaultDestroy(w http.ResponseWriter, r *http.Request) {
+	var rq VaultRequest
+	if err := read(w, r, &rq); err != nil {
+		refuse(w, err)
+		return
+	}
+	d, err := c.parts.Custody.Destroy(r.Context(), r.PathValue("id"), rq.custody())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, d)
+}
+
+// vaultExport writes the object as a Part 10 file. One that came as a file is
+// written as it came.
+func (c *Console) vaultExport(w http.ResponseWriter, r *http.Request) {
+	var rq VaultRequest
+	if err := read(w, r, &rq); err != nil {
+		refuse(w, err)
+		return
+	}
+	o, err := c.parts.Custody.Get(r.Context(), r.PathValue("id"))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	out := newStream(w)
+	buffered := bufio.NewWriterSize(out, 64<<10)
+	err = c.parts.Custody.Export(r.Context(), o.ID, rq.custody(), &part10{w: buffered, object: o})
+	if err == nil {
+		err = buffered.Flush()
+	}
+	out.end(err)
+}
+
+// part10 puts the file meta information before an object's first byte, unless
+// the object is a file of its own.
+type part10 struct {
+	w      io.Writer
+	object custody.Object
+	begun  bool
+}
+
+func (p *part10) Write(b []byte) (int, error) {
+	if !p.begun {
+		p.begun = true
+		if err := p.meta(); err != nil {
+			return 0, err
+		}
+	}
+	return p.w.Write(b)
+}
+
+func (p *part10) meta() error {
+	if p.object.TransferSyntaxUID == "" {
+		return nil
+	}
+	var meta bytes.Buffer
+	err := dicom.WriteFileMeta(&meta, dicom.FileMeta{
+		SOPClassUID:       dicom.UID(p.object.SOPClassUID),
+		SOPInstanceUID:    dicom.UID(p.object.SOPInstanceUID),
+		TransferSyntaxUID: dicom.UID(p.object.TransferSyntaxUID),
+		SourceAETitle:     dicom.AETitle(p.object.CallingAE),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = p.w.Write(meta.Bytes())
+	return err
+}
