@@ -103,7 +103,8 @@ func startClamd(ctx context.Context, dir string) (config string, p *peer, err er
 	for path, text := range map[string]string{
 		filepath.Join(dir, "db", "bench.hdb"): "44d88612fea8a8f36de82e1278abb02f:68:Bench.Eicar\n",
 		filepath.Join(dir, "db", "bench.ndb"): "Bench.Marker:0:*:62656e63682d6d61726b65722d746861742d69732d6e6f7768657265\n",
-		config: fmt.Sprintf("DatabaseDirectory %s\nLocalSocket %s\nTemporaryDirectory %s\nForeground yes\n",
+		// Without its cache of clean files, which would answer every second run.
+		config: fmt.Sprintf("DatabaseDirectory %s\nLocalSocket %s\nTemporaryDirectory %s\nForeground yes\nDisableCache yes\n",
 			filepath.Join(dir, "db"), socket, dir),
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
