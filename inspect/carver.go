@@ -1,0 +1,176 @@
+package inspect
+
+import (
+	"strings"
+
+	"cordon/dicom"
+)
+
+// carver cuts an object into pieces and searches each for payloads: at its start
+// and at any offset, in every byte order that its VR may have been written in.
+type carver struct {
+	blind
+	report *report
+	cut    cutter
+	sweep  sweep
+
+	value, joined *piece         // a value or fragment; all fragments of one Pixel Data
+	element       *dicom.Element // the one under way, for what the sweep finds
+	joining       bool           // the sweep runs over all fragments
+	segments      [32]segment    // where the last fragments lie in the object
+	segment       int            // number of fragments begun
+	joinedLength  int64
+}
+
+// segment says that the joined fragments' byte at is the object's byte offset.
+type segment struct{ at, offset int64 }
+
+func (c *carver) raises() []string {
+	return []string{
+		"executable", "shortcut", "script", "eicar", "hash-listed", "executable-magic",
+		"preamble-executable", "preamble-script", "preamble-executable-magic",
+	}
+}
+
+// preambleID is the id of a finding in the preamble, where it means more.
+func preambleID(id string) string {
+	switch id {
+	case "executable", "shortcut":
+		return "preamble-executable"
+	case "script":
+		return "preamble-script"
+	case "executable-magic":
+		return "preamble-executable-magic"
+	}
+	return id
+}
+
+func (c *carver) begin(e *dicom.Element) {
+	c.element = e
+	if c.value == nil {
+		c.value, c.joined = c.cut.piece(), c.cut.piece()
+	}
+	switch e.Kind {
+	case dicom.KindPreamble:
+		c.start(e, inPreamble, 128, asIs)
+	case dicom.KindElement:
+		if carved(e) {
+			c.start(e, kindOf(e), int64(e.Length), ordersOf(e.VR))
+		}
+	case dicom.KindEncapsulated:
+		c.segment, c.joinedLength, c.joining = 0, 0, false
+	case dicom.KindFragment:
+		c.beginFragment(e)
+	case dicom.KindTrailer, dicom.KindUnparsed:
+		c.start(e, ordinary, -1, allWords)
+	}
+}
+
+func (c *carver) start(e *dicom.Element, kind pieceKind, length int64, orders []int) {
+	c.value.start(e, kind, e.ValueOffset, length, orders)
+	c.sweep.start(orders)
+}
+
+// beginFragment starts a piece for the fragment, and one for all fragments with
+// the first that holds image data. The offset table is a piece of its own.
+func (c *carver) beginFragment(e *dicom.Element) {
+	if e.Index == 0 {
+		c.start(e, ordinary, int64(e.Length), allWords)
+		return
+	}
+	if !c.joining {
+		c.joining = true
+		c.joined.start(e, ordinary, e.ValueOffset, -1, asIs)
+		c.sweep.start(allWords)
+	}
+	c.value.start(e, ordinary, e.ValueOffset, int64(e.Length), allWords)
+	c.segments[c.segment%len(c.segments)] = segment{c.joinedLength, e.ValueOffset}
+	c.segment++
+}
+
+func (c *carver) chunk(e *dicom.Element, p []byte) {
+	if !c.value.open {
+		return
+	}
+	c.element = e
+	c.value.write(p)
+	c.sweep.write(p)
+	if c.joining {
+		c.joined.write(p)
+		c.joinedLength += int64(len(p))
+	}
+}
+
+func (c *carver) end(e *dicom.Element) {
+	c.element = e
+	if e.Kind == dicom.KindEncapsulated && c.joining {
+		c.sweep.finish()
+		c.joined.end(e)
+		c.joining = false
+		return
+	}
+	if !c.value.open {
+		return
+	}
+	if !c.joining {
+		c.sweep.finish()
+	}
+	c.value.end(e)
+}
+
+// found takes what the sweep finds.
+func (c *carver) found(p *pattern, at int64, detail string) {
+	e, id, offset := c.element, p.id, c.value.offset+at
+	c.value.known = true
+	if c.value.kind == inPreamble {
+		id = preambleID(id)
+	}
+	if !c.joining {
+		c.report.add(id, e, offset, detail)
+		return
+	}
+	c.joined.known = true
+	where := e.Path()
+	if e.Kind == dicom.KindFragment {
+		where = where[:strings.LastIndexByte(where, '[')]
+	}
+	c.report.addAt(id, where, c.fragmentOffset(at), detail)
+}
+
+// fragmentOffset is where the joined fragments' byte at lies in the object. When
+// that fragment is longer ago than the last ones kept, it is the oldest kept one's start.
+func (c *carver) fragmentOffset(at int64) int64 {
+	first := max(0, c.segment-len(c.segments))
+	for i := c.segment - 1; i > first; i-- {
+		if s := c.segments[i%len(c.segments)]; s.at <= at {
+			return s.offset + at - s.at
+		}
+	}
+	s := c.segments[first%len(c.segments)]
+	return s.offset + max(0, at-s.at)
+}
+
+// shortestPiece is the length below which no value is carved: less than the
+// shortest script that does anything.
+const shortestPiece = 12
+
+// carved reports whether the element's value is a piece of its own: all private
+// ones, all binary ones, and every other one that is long enough for a payload.
+func carved(e *dicom.Element) bool {
+	return e.Length >= shortestPiece && (e.Tag.IsPrivate() || e.VR.IsBulk() || e.Length > shortValue)
+}
+
+func kindOf(e *dicom.Element) pieceKind {
+	if e.Tag == dicom.TagPixelData || e.Tag == dicom.TagFloatPixelData || e.Tag == dicom.TagDoubleFloatPixelData {
+		return native
+	}
+	return ordinary
+}
+
+// ordersOf returns the byte orders to read values of a VR in. Text has one.
+func ordersOf(vr dicom.VR) []int {
+	if vr.IsString() {
+		return asIs
+	}
+	return allWords
+}

@@ -1,0 +1,159 @@
+package inspect
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash"
+
+	"cordon/dicom"
+)
+
+// Piece names a part carved from an object, to be judged from its own offset zero.
+type Piece struct {
+	Where  string // as in a finding
+	Offset int64  // of its first byte, as in a finding
+	Length int64  // as declared; -1 when its end is not known beforehand
+	// Native: uncompressed pixel data, the bulk of most objects.
+	Native bool
+}
+
+// PieceWriter takes a copy of a piece. Close comes at the piece's end.
+type PieceWriter interface {
+	Write(p []byte) (int, error)
+	Close() error
+}
+
+// cutter makes pieces. All its pieces share one sink for findings.
+type cutter struct {
+	hashes HashList
+	pieces func(Piece) PieceWriter
+	report *report
+}
+
+// piece is a part under way: its first bytes, its digest, its copy. It is used
+// again for the next part of its sort.
+type piece struct {
+	cutter *cutter
+	open   bool
+	orders []int
+	kind   pieceKind
+	length int64 // declared; -1 when not known
+	offset int64 // of the first byte
+	head   [sweepWindow]byte
+	n      int  // bytes in head
+	known  bool // an executable was found in it, so its magic number is no news
+	digest hash.Hash
+	copy   PieceWriter
+}
+
+type pieceKind uint8
+
+const (
+	ordinary pieceKind = iota
+	native
+	inPreamble
+)
+
+func (c *cutter) piece() *piece { return &piece{cutter: c} }
+
+// start begins a part of e.
+func (p *piece) start(e *dicom.Element, kind pieceKind, offset, length int64, orders []int) {
+	p.open, p.kind, p.offset, p.length, p.orders = true, kind, offset, length, orders
+	p.n, p.known, p.copy = 0, false, nil
+	if p.cutter.hashes.Len() > 0 {
+		if p.digest == nil {
+			p.digest = sha256.New()
+		}
+		p.digest.Reset()
+	}
+	if p.cutter.pieces != nil {
+		p.copy = p.cutter.pieces(Piece{Where: p.cutter.report.where(e), Offset: offset, Length: length, Native: kind == native})
+	}
+}
+
+func (p *piece) write(b []byte) {
+	if p.n < len(p.head) {
+		p.n += copy(p.head[p.n:], b)
+	}
+	if p.digest != nil {
+		p.digest.Write(b)
+	}
+	if p.copy != nil {
+		if _, err := p.copy.Write(b); err != nil {
+			p.finishCopy()
+		}
+	}
+}
+
+func (p *piece) finishCopy() {
+	if p.copy != nil {
+		p.copy.Close() // its owner's business
+		p.copy = nil
+	}
+}
+
+// end judges how the part starts, and its digest.
+func (p *piece) end(e *dicom.Element) {
+	if !p.open {
+		return
+	}
+	p.open = false
+	p.finishCopy()
+	if p.digest != nil && p.n > 0 {
+		name, listed := p.cutter.hashes.Lookup([32]byte(p.digest.Sum(nil)))
+		if listed {
+			p.cutter.report.add("hash-listed", e, p.offset, listedAs(name))
+		}
+	}
+	for _, mask := range p.orders {
+		if p.judgeStart(e, mask) {
+			return
+		}
+	}
+}
+
+func listedAs(name string) string {
+	if name == "" {
+		return "SHA-256 digest is on the list"
+	}
+	return fmt.Sprintf("SHA-256 digest is on the list as %s", name)
+}
+
+// judgeStart judges the part's first bytes in one byte order: what counts only there.
+func (p *piece) judgeStart(e *dicom.Element, mask int) bool {
+	w := p.head[:p.n]
+	if mask != 0 {
+		if len(w) <= mask || w[mask] != 'M' && w[mask] != '#' {
+			return false // neither a DOS program nor an interpreter line
+		}
+		w = reorder(w, mask)
+	}
+	detail, ok := dosExecutable(w, p.length)
+	if ok && !p.known {
+		return p.raise("executable", e, detail+orderNames[mask])
+	}
+	if detail, ok = script(w); ok {
+		return p.raise("script", e, detail+orderNames[mask])
+	}
+	if detail, ok = bareMagic(w); ok && !p.known && mask == 0 {
+		return p.raise("executable-magic", e, detail)
+	}
+	return false
+}
+
+func (p *piece) raise(id string, e *dicom.Element, detail string) bool {
+	if p.kind == inPreamble {
+		id = preambleID(id)
+	}
+	p.cutter.report.add(id, e, p.offset, detail)
+	return true
+}
+
+// reorder returns whole words of w in the order that mask stands for.
+func reorder(w []byte, mask int) []byte {
+	out := make([]byte, len(w)&^mask)
+	for q := range out {
+		out[q] = w[q^mask]
+	}
+	return out
+}

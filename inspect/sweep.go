@@ -1,0 +1,146 @@
+package inspect
+
+import "bytes"
+
+const (
+	sweepBlock  = 32 << 10 // bytes looked at in one go
+	sweepWindow = 256      // bytes from a magic number on that a judge may see
+	sweepBehind = 32       // bytes before an anchor that a pattern may reach back, and a word
+)
+
+// anchor is a byte by which patterns are found. It is rare in images, and
+// bytes.IndexByte finds it at memory speed; only where it stands are the
+// patterns compared. A pattern may begin up to sweepBehind-8 bytes before it.
+type anchor struct {
+	b        byte
+	patterns []pattern
+}
+
+// pattern is a magic number with the judge of what follows it.
+type pattern struct {
+	magic string
+	back  int // of the anchor in magic
+	id    string
+	judge func(w []byte) (detail string, ok bool)
+}
+
+var anchors = []anchor{
+	{'P', []pattern{{"PE\x00\x00", 0, "executable", portableExecutable}}},
+	{0x7F, []pattern{{"\x7FELF", 0, "executable", elf}}},
+	{0xED, []pattern{
+		{"\xFE\xED\xFA\xCE", 1, "executable", machO},
+		{"\xFE\xED\xFA\xCF", 1, "executable", machO},
+		{"\xCE\xFA\xED\xFE", 2, "executable", machO},
+		{"\xCF\xFA\xED\xFE", 2, "executable", machO},
+	}},
+	{0xBA, []pattern{
+		{"\xCA\xFE\xBA\xBE", 2, "executable", cafeBabe},
+		{"\xCA\xFE\xBA\xBF", 2, "executable", cafeBabe},
+	}},
+	{0x14, []pattern{{"\x4C\x00\x00\x00\x01\x14\x02\x00", 5, "shortcut", shellLink}}},
+	{'^', []pattern{{`X5O!P%@AP[4\PZX54(P^)`, 19, "eicar", eicar}}},
+}
+
+// Byte orders in which a piece is read. A mask m stands for "byte q of the
+// order is byte q^m of the piece": 0 as it stands, 1 with the bytes of each
+// 16-bit word exchanged, 3 of each 32-bit word, 7 of each 64-bit word.
+var (
+	asIs     = []int{0}
+	allWords = []int{0, 1, 3, 7}
+)
+
+// sweep searches one piece, given in chunks of any size, for headers at any
+// offset and in several byte orders. Memory: one block and one window. What it
+// finds does not depend on how the piece was cut into chunks.
+type sweep struct {
+	orders []int
+	found  func(p *pattern, at int64, detail string)
+
+	buf  [sweepBlock + sweepWindow + sweepBehind]byte
+	n    int   // bytes in buf
+	done int   // bytes of buf whose anchors have been judged
+	base int64 // offset in the piece of buf[0]; a multiple of 8
+}
+
+// start begins a new piece.
+func (s *sweep) start(orders []int) { s.orders, s.n, s.done, s.base = orders, 0, 0, 0 }
+
+func (s *sweep) write(p []byte) {
+	for len(p) > 0 {
+		c := copy(s.buf[s.n:], p)
+		s.n += c
+		p = p[c:]
+		if s.n == len(s.buf) {
+			s.judge(s.n - sweepWindow)
+			s.slide()
+		}
+	}
+}
+
+// finish judges what is left at the piece's end.
+func (s *sweep) finish() {
+	s.judge(s.n)
+	s.n, s.done = 0, 0
+}
+
+// slide keeps what later patterns may reach back to.
+func (s *sweep) slide() {
+	keep := (s.done - sweepBehind) &^ 7
+	copy(s.buf[:], s.buf[keep:s.n])
+	s.n -= keep
+	s.done -= keep
+	s.base += int64(keep)
+}
+
+// judge looks at every anchor before limit that has not been looked at.
+func (s *sweep) judge(limit int) {
+	for a := range anchors {
+		for i := s.done; i < limit; i++ {
+			j := bytes.IndexByte(s.buf[i:limit], anchors[a].b)
+			if j < 0 {
+				break
+			}
+			i += j
+			s.compare(&anchors[a], i)
+		}
+	}
+	s.done = max(s.done, limit)
+}
+
+// compare looks for a's patterns around the anchor at buf[i].
+func (s *sweep) compare(a *anchor, i int) {
+	for _, mask := range s.orders {
+		for p := range a.patterns {
+			at := (i ^ mask) - a.patterns[p].back
+			if s.matches(a.patterns[p].magic, at, mask) {
+				s.weigh(&a.patterns[p], at, mask)
+			}
+		}
+	}
+}
+
+func (s *sweep) matches(magic string, at, mask int) bool {
+	if at < 0 {
+		return false
+	}
+	for k := range len(magic) {
+		if q := (at + k) ^ mask; q >= s.n || s.buf[q] != magic[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// weigh shows the judge what follows the magic number.
+func (s *sweep) weigh(p *pattern, at, mask int) {
+	var window [sweepWindow]byte
+	n := 0
+	for ; n < len(window) && (at+n)^mask < s.n; n++ {
+		window[n] = s.buf[(at+n)^mask]
+	}
+	if detail, ok := p.judge(window[:n]); ok {
+		s.found(p, s.base+int64(at), detail+orderNames[mask])
+	}
+}
+
+var orderNames = map[int]string{0: "", 1: ", bytes of 16-bit words exchanged", 3: ", bytes of 32-bit words reversed", 7: ", bytes of 64-bit words reversed"}
