@@ -34,6 +34,7 @@ const (
 	AnomalyDelimiterLength       AnomalyCode = "delimiter-length"        // a delimitation item whose length is not zero; the length was ignored
 	AnomalyMissingDelimiter      AnomalyCode = "missing-delimiter"       // an undefined length that was ended by something else than its delimiter
 	AnomalyStrayDelimiter        AnomalyCode = "stray-delimiter"         // a delimitation item that ends nothing
+	AnomalyInvalidHeader         AnomalyCode = "invalid-header"          // fatal: bytes inside a sequence or the meta information that cannot be a header
 	AnomalyUnexpectedItem        AnomalyCode = "unexpected-item"         // fatal: an item outside a sequence
 	AnomalyItemExpected          AnomalyCode = "item-expected"           // fatal: something else than an item in a sequence or in Pixel Data
 	AnomalyFragmentLength        AnomalyCode = "fragment-length"         // fatal: a fragment of undefined length
@@ -63,7 +64,7 @@ func Codes() []AnomalyCode {
 		AnomalyNoTransferSyntax, AnomalyUnknownTransferSyntax, AnomalyEncodingMismatch,
 		AnomalyImplicitInExplicit, AnomalyExplicitInImplicit, AnomalyUnknownVR, AnomalyReservedBytes,
 		AnomalyOddLength, AnomalyUndefinedLength, AnomalyDelimiterLength, AnomalyMissingDelimiter,
-		AnomalyStrayDelimiter, AnomalyUnexpectedItem, AnomalyItemExpected, AnomalyFragmentLength,
+		AnomalyStrayDelimiter, AnomalyInvalidHeader, AnomalyUnexpectedItem, AnomalyItemExpected, AnomalyFragmentLength,
 		AnomalyUNSequence, AnomalyGroupLength, AnomalyTagOrder, AnomalyDuplicateElement,
 		AnomalyDoubtfulElement, AnomalyLengthExceedsParent, AnomalyLengthExceedsRest,
 		AnomalyTrailingBytes, AnomalyTruncated, AnomalyInflate, AnomalyInflateLimit,
