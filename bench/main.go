@@ -118,14 +118,22 @@ func choose(names []string) ([]measurement, error) {
 	return chosen, nil
 }
 
-// present looks for a program on the path, or for a file if need is absolute.
+// present looks for a program, or for a file if need is absolute.
 func present(need string) error {
+	_, err := exec.LookPath(program(need))
 	if filepath.IsAbs(need) {
-		_, err := os.Stat(need)
-		return err
+		_, err = os.Stat(need)
 	}
-	_, err := exec.LookPath(need)
 	return err
+}
+
+// program is the path of a program that may be in /usr/sbin, where Debian has
+// daemons and not everybody looks.
+func program(name string) string {
+	if _, err := exec.LookPath(name); err != nil && !filepath.IsAbs(name) {
+		return filepath.Join("/usr/sbin", name)
+	}
+	return name
 }
 
 // table prints a title and rows of cells, the first row being the head.

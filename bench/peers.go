@@ -42,7 +42,7 @@ func start(dir string, env []string, argv ...string) (*peer, error) {
 		return nil, err
 	}
 	defer log.Close() // the program has its own descriptor
-	p := &peer{cmd: exec.Command(argv[0], argv[1:]...), log: log.Name(), gone: make(chan struct{})}
+	p := &peer{cmd: exec.Command(program(argv[0]), argv[1:]...), log: log.Name(), gone: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
@@ -120,7 +120,6 @@ func echo(port, title string) func() error {
 // An upstream is an archive: where it listens, and how many objects it has.
 type upstream struct {
 	peer  *peer
-	name  string
 	title string
 	port  string
 	count func() (int, error)

@@ -130,7 +130,7 @@ func (a *Archive) associate(ctx context.Context, nc net.Conn, slots chan struct{
 	}
 	conn := dimse.NewConn(association)
 	defer conn.Close()
-	if err := a.serve(ctx, conn); err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+	if err := a.serve(ctx, conn); !errors.Is(err, io.EOF) && ctx.Err() == nil {
 		a.Log.Warn("archive folder: association ended", "calling", indication.Request.Calling, "err", err)
 	}
 }
