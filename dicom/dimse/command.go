@@ -1,13 +1,15 @@
 package dimse
 
 import (
-	"errors"
+	"fmt"
 
 	"cordon/dicom"
 )
 
 // CommandField says what a message is (PS3.7 §E.1).
 type CommandField uint16
+
+const responseBit CommandField = 0x8000
 
 // The messages of PS3.7, in the order of its table E.1-1.
 const (
@@ -36,6 +38,53 @@ const (
 	CCancelRQ       CommandField = 0x0FFF
 )
 
+// IsResponse tells whether the message is a response.
+func (f CommandField) IsResponse() bool { return f&responseBit != 0 }
+
+// Response is the response to the request.
+func (f CommandField) Response() CommandField { return f | responseBit }
+
+// IsKnown tells whether PS3.7 defines the message.
+func (f CommandField) IsKnown() bool { return f.name() != "" }
+
+// String is the standard's name, C-STORE-RQ, or the number of a message that it does not define.
+func (f CommandField) String() string {
+	if n := f.name(); n != "" {
+		return n
+	}
+	return fmt.Sprintf("message %04XH", uint16(f))
+}
+
+func (f CommandField) name() string {
+	if f == CCancelRQ {
+		return "C-CANCEL-RQ"
+	}
+	for _, m := range services {
+		switch f {
+		case m.request:
+			return m.name + "-RQ"
+		case m.request.Response():
+			return m.name + "-RSP"
+		}
+	}
+	return ""
+}
+
+// hasPriority tells whether the message carries a priority (PS3.7 §9.3).
+func (f CommandField) hasPriority() bool {
+	return f == CStoreRQ || f == CFindRQ || f == CGetRQ || f == CMoveRQ
+}
+
+// services are those of PS3.7 that have a request and a response.
+var services = [...]struct {
+	request CommandField
+	name    string
+}{
+	{CStoreRQ, "C-STORE"}, {CGetRQ, "C-GET"}, {CFindRQ, "C-FIND"}, {CMoveRQ, "C-MOVE"}, {CEchoRQ, "C-ECHO"},
+	{NEventReportRQ, "N-EVENT-REPORT"}, {NGetRQ, "N-GET"}, {NSetRQ, "N-SET"},
+	{NActionRQ, "N-ACTION"}, {NCreateRQ, "N-CREATE"}, {NDeleteRQ, "N-DELETE"},
+}
+
 // Priority of an operation (PS3.7 §E.1). The zero value is medium.
 type Priority uint16
 
@@ -46,8 +95,11 @@ const (
 	Low    Priority = 2
 )
 
-// Command is a command set (PS3.7 annex E). Empty strings, empty lists and nil pointers are absent elements.
-// MessageID, MessageIDBeingRespondedTo, Priority and Status are present where the message has them.
+// Command is a command set (PS3.7 annex E), general enough for every message.
+//
+// Empty strings, empty lists and nil pointers are absent elements. MessageID is present in requests but C-CANCEL,
+// MessageIDBeingRespondedTo in responses and C-CANCEL, Priority in C-STORE, C-FIND, C-GET and C-MOVE requests, Status in
+// responses. The UIDs and titles of a received Command are what the peer sent, less padding; they need not be valid.
 type Command struct {
 	AffectedSOPClassUID            dicom.UID     // (0000,0002)
 	RequestedSOPClassUID           dicom.UID     // (0000,0003)
@@ -73,11 +125,3 @@ type Command struct {
 	MoveOriginatorAETitle          dicom.AETitle // (0000,1030)
 	MoveOriginatorMessageID        *uint16       // (0000,1031)
 }
-
-// Encode returns the command set: implicit VR little endian, with its group length (PS3.7 §6.3.1).
-func (c *Command) Encode() ([]byte, error) { return nil, errNotYet }
-
-// DecodeCommand reads a command set.
-func DecodeCommand(p []byte) (Command, error) { return Command{}, errNotYet }
-
-var errNotYet = errors.New("not available")

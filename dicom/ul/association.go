@@ -4,83 +4,225 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"sync"
+	"time"
 )
 
-// Association is an established association.
-type Association struct{ nc net.Conn }
+// Association is a connection on its way through the protocol machine; callers see it once it is established.
+//
+// Life of an association: Dial, or Receive and Accept, establish it (Sta6). ReadPDV and WriteMessage use it. It ends
+// when either side releases or aborts it, when a limit is passed, or when the connection breaks; the first cause is
+// kept, and is what every later call returns. Close waits, at most ARTIM, for the peer to close the connection after
+// us, so that our last PDU is not lost, and then closes it.
+type Association struct {
+	nc     net.Conn
+	limits Limits
+	rq     *Request
+	rs     *Response
+	inUse  [128]Context // by id>>1; an ID of 0 is not in use
 
-// Indication is a received A-ASSOCIATE-RQ awaiting Accept or Reject.
-type Indication struct {
-	Request Request
-	a       *Association
+	mu       sync.Mutex // guards what follows, and the setting of deadlines; held for no input or output
+	machine  machine
+	artim    time.Time // when the ARTIM timer, or our patience for an answer, runs out; zero while neither runs
+	cause    error     // why the association ended
+	draining bool      // Close waits for the peer to close
+	hurry    bool      // the context is done: do not wait long
+
+	rmu sync.Mutex // held by whoever reads; guards what follows
+	in  inbox
+
+	writing chan struct{} // full while someone writes; guards what follows. Never taken while mu is held
+	out     outbox
 }
 
-var errNotYet = errors.New("not available")
-
-// Dial requests an association.
-func Dial(ctx context.Context, address string, config *tls.Config, rq Request, l Limits) (*Association, error) {
-	return nil, errNotYet
+func newAssociation(nc net.Conn, l Limits, requestor bool) *Association {
+	l = l.withDefaults()
+	a := &Association{nc: nc, limits: l, machine: machine{state: sta1, requestor: requestor}, writing: make(chan struct{}, 1)}
+	a.in.ack = tune(nc)
+	a.in.budget = l.Grace
+	return a
 }
 
-// Receive reads the A-ASSOCIATE-RQ from an accepted connection.
-func Receive(ctx context.Context, nc net.Conn, l Limits) (*Indication, error) { return nil, errNotYet }
+// Request is the A-ASSOCIATE-RQ that the association was negotiated from.
+func (a *Association) Request() *Request { return a.rq }
 
-// Accept answers with an A-ASSOCIATE-AC.
-func (i *Indication) Accept(rs Response) (*Association, error) { return nil, errNotYet }
+// Response is the A-ASSOCIATE-AC that answered it.
+func (a *Association) Response() *Response { return a.rs }
 
-// Reject answers with an A-ASSOCIATE-RJ and closes.
-func (i *Indication) Reject(r Rejection) error { return errNotYet }
-
-// Abort answers with an A-ABORT and closes.
-func (i *Indication) Abort(ab Abort) error { return errNotYet }
-
-// RemoteAddr is the peer's address.
-func (i *Indication) RemoteAddr() net.Addr { return i.a.nc.RemoteAddr() }
-
-// TLS is the state of the TLS connection, if it is one.
-func (i *Indication) TLS() (tls.ConnectionState, bool) { return i.a.TLS() }
-
-// Respond answers each proposed context with what choose returns: a transfer syntax and a result.
-func (r *Request) Respond(choose func(ProposedContext) (AcceptedContext, error)) Response {
-	return Response{}
+// Context returns the accepted presentation context with the id.
+func (a *Association) Context(id uint8) (Context, bool) {
+	c := a.inUse[id>>1]
+	return c, c.ID == id && id != 0
 }
 
-// Request is the request that the association was negotiated from.
-func (a *Association) Request() *Request { return nil }
-
-// Response is the answer to it.
-func (a *Association) Response() *Response { return nil }
-
-// Context is the accepted presentation context with the id.
-func (a *Association) Context(id uint8) (Context, bool) { return Context{}, false }
-
-// Contexts are the accepted presentation contexts, in the order of their ids.
-func (a *Association) Contexts() []Context { return nil }
+// Contexts returns the accepted presentation contexts in the order of their ids.
+func (a *Association) Contexts() []Context {
+	var cs []Context
+	for _, c := range a.inUse {
+		if c.ID != 0 {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
 
 // RemoteAddr is the peer's address.
 func (a *Association) RemoteAddr() net.Addr { return a.nc.RemoteAddr() }
 
-// TLS is the state of the TLS connection, if it is one.
-func (a *Association) TLS() (tls.ConnectionState, bool) { return tls.ConnectionState{}, false }
-
-// PeerMaxPDU is the longest P-DATA-TF that the peer receives; 0 is unlimited.
-func (a *Association) PeerMaxPDU() uint32 { return 0 }
-
-// ReadPDV returns the next presentation data value; its Data is valid until the next call.
-func (a *Association) ReadPDV() (PDV, error) { return PDV{}, errNotYet }
-
-// WriteMessage sends a command set and, unless data is nil, a data set.
-func (a *Association) WriteMessage(id uint8, command []byte, data io.Reader) (int64, error) {
-	return 0, errNotYet
+// TLS is the state of the TLS connection, and whether there is one.
+func (a *Association) TLS() (tls.ConnectionState, bool) {
+	if t, ok := a.nc.(*tls.Conn); ok {
+		return t.ConnectionState(), true
+	}
+	return tls.ConnectionState{}, false
 }
 
-// Release releases the association in order.
-func (a *Association) Release(ctx context.Context) error { return errNotYet }
+// PeerMaxPDU is the longest P-DATA-TF that the peer receives, in bytes; 0 is unlimited.
+func (a *Association) PeerMaxPDU() uint32 {
+	if a.machine.requestor {
+		return a.rs.MaxPDULength
+	}
+	return a.rq.MaxPDULength
+}
 
-// Abort aborts the association.
-func (a *Association) Abort(ab Abort) error { return errNotYet }
+// AbortWhenDone aborts the association when ctx is done, until stop is called. stop reports whether it came in time.
+// The goroutine that aborts is the context's and ends with the abort.
+func (a *Association) AbortWhenDone(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, func() {
+		a.hurryUp()
+		a.abort(Abort{Source: AbortSourceUser}, context.Cause(ctx))
+	})
+}
 
-// Close ends the association.
-func (a *Association) Close() error { return nil }
+// hurryUp shortens the wait for the peer to close, from now on.
+func (a *Association) hurryUp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hurry = true
+	if a.machine.state == sta13 {
+		a.artim = time.Now().Add(hurryLimit)
+		a.nc.SetReadDeadline(past)
+	}
+}
+
+// Abort sends an A-ABORT, unless the association has ended. It may be called from any goroutine, at any time, and
+// interrupts calls in other goroutines. Close must still be called.
+func (a *Association) Abort(ab Abort) error {
+	return a.abort(ab, &ab)
+}
+
+func (a *Association) abort(ab Abort, cause error) error {
+	act, err := a.step(evt15AbortRequest, cause)
+	switch {
+	case err != nil: // it has ended already, or never began
+		return nil
+	case act == aa2:
+		return a.nc.Close()
+	}
+	a.interruptRead()
+	return a.sendAbort(ab)
+}
+
+// Release sends an A-RELEASE-RQ and waits, at most ARTIM, for the peer to agree. Data that arrives meanwhile is
+// discarded, unless another goroutine is in ReadPDV. Close must still be called.
+func (a *Association) Release(ctx context.Context) error {
+	stop := a.AbortWhenDone(ctx)
+	defer stop()
+	if err := a.sendControl(evt11ReleaseRequest, encodeRelease(typeReleaseRQ)); err != nil {
+		return err
+	}
+	a.rmu.Lock()
+	defer a.rmu.Unlock()
+	for {
+		if err := a.ended(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("releasing the association: %w", err)
+		}
+		a.in.pdvs = nil
+		a.receive()
+	}
+}
+
+// Close ends the association: it aborts it if it is still established, waits, at most ARTIM, for the peer to close the
+// connection, and closes it. It returns no error that a caller could do anything about.
+func (a *Association) Close() error {
+	if a.abort(Abort{Source: AbortSourceUser}, net.ErrClosed) != nil {
+		a.nc.Close()
+	}
+	a.mu.Lock()
+	a.draining = true
+	a.mu.Unlock()
+	a.rmu.Lock()
+	defer a.rmu.Unlock()
+	for a.state() == sta13 {
+		a.receive()
+	}
+	a.nc.Close()
+	return nil
+}
+
+// ended returns why the association ended, or nil.
+func (a *Association) ended() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cause
+}
+
+func (a *Association) state() state {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.machine.state
+}
+
+// step moves the protocol machine, runs its timer and, if that ends the association, keeps the cause.
+func (a *Association) step(e event, cause error) (action, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	act, err := a.machine.step(e)
+	if err != nil {
+		if a.cause != nil {
+			return no, a.cause
+		}
+		return no, err
+	}
+	if a.cause == nil {
+		a.cause = cause
+	}
+	a.runTimer(act)
+	return act, nil
+}
+
+// runTimer starts or stops ARTIM (PS3.8 §9.1.5). The standard leaves the wait for an answer to an A-ASSOCIATE-RQ or an
+// A-RELEASE-RQ to the service user; we wait as long, and then abort.
+func (a *Association) runTimer(act action) {
+	limit := a.limits.ARTIM
+	if a.hurry {
+		limit = min(limit, hurryLimit)
+	}
+	switch {
+	case a.machine.startsARTIM(act), act == ae2, act == ar1, act == ar8:
+		a.artim = time.Now().Add(limit)
+	case act == aa6, act == aa7, act == ar6, act == ar9, act == ar10: // still waiting
+	default:
+		a.artim = time.Time{}
+	}
+}
+
+// interruptRead makes a read in progress return, so that it sees why the association ended.
+func (a *Association) interruptRead() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.draining {
+		a.nc.SetReadDeadline(past)
+	}
+}
+
+// past is a deadline that interrupts what waits for it.
+var past = time.Unix(1, 0)

@@ -38,7 +38,8 @@ const (
 
 const (
 	pduHeaderLen    = 6
-	pdvHeaderLen    = 6  // item length, context id, message control header
+	pdvHeaderLen    = 6 // item length, context id, message control header
+	dataHeaderLen   = pduHeaderLen + pdvHeaderLen
 	associateFixed  = 68 // protocol version, reserved, titles, reserved
 	protocolVersion = 1
 	titleLen        = 16
@@ -128,7 +129,7 @@ func encodeRequest(r *Request) ([]byte, error) {
 		e.endItem(m)
 	}
 	m := e.item(itemUserInformation)
-	e.userInformation(r.MaxPDULength, r.ImplementationClassUID, r.Async, r.Roles, r.ImplementationVersionName, r.Extended)
+	e.userInformation(r.userFields())
 	if id := r.UserIdentity; id != nil {
 		e.userIdentity(id)
 	}
@@ -150,7 +151,7 @@ func encodeResponse(r *Response) ([]byte, error) {
 		e.endItem(m)
 	}
 	m := e.item(itemUserInformation)
-	e.userInformation(r.MaxPDULength, r.ImplementationClassUID, r.Async, r.Roles, r.ImplementationVersionName, r.Extended)
+	e.userInformation(r.userFields())
 	if id := r.UserIdentity; id != nil {
 		m := e.item(itemUserIdentityAC)
 		e.counted(string(id.ServerResponse))
@@ -172,29 +173,29 @@ func (e *encoder) associateHead(called, calling dicom.AETitle, context dicom.UID
 }
 
 // userInformation appends the sub-items that requests and responses share, in the order of their types.
-func (e *encoder) userInformation(maxLength uint32, class dicom.UID, async *AsyncWindow, roles []RoleSelection, name string, extended []ExtendedNegotiation) {
+func (e *encoder) userInformation(u userFields) {
 	m := e.item(itemMaxLength)
-	e.u32(maxLength)
+	e.u32(*u.maxLength)
 	e.endItem(m)
-	e.uid(itemImplementationClass, class)
-	if async != nil {
+	e.uid(itemImplementationClass, *u.class)
+	if w := *u.async; w != nil {
 		m := e.item(itemAsyncWindow)
-		e.u16(async.Invoked)
-		e.u16(async.Performed)
+		e.u16(w.Invoked)
+		e.u16(w.Performed)
 		e.endItem(m)
 	}
-	for _, r := range roles {
+	for _, r := range *u.roles {
 		m := e.item(itemRoleSelection)
 		e.counted(string(r.SOPClass))
 		e.b = append(e.b, flag(r.SCU), flag(r.SCP))
 		e.endItem(m)
 	}
-	if name != "" {
+	if *u.name != "" {
 		m := e.item(itemImplementationName)
-		e.string(name)
+		e.string(*u.name)
 		e.endItem(m)
 	}
-	for _, x := range extended {
+	for _, x := range *u.extended {
 		m := e.item(itemExtended)
 		e.counted(string(x.SOPClass))
 		e.bytes(x.Information)
@@ -237,7 +238,7 @@ func encodeAbort(a Abort) []byte {
 	return []byte{typeAbort, 0, 0, 0, 0, 4, 0, 0, a.Source, a.Reason}
 }
 
-// putDataHeader writes the headers of a P-DATA-TF that holds one PDV of n bytes into b[:pduHeaderLen+pdvHeaderLen].
+// putDataHeader writes the headers of a P-DATA-TF that holds one PDV of n bytes into b[:dataHeaderLen].
 func putDataHeader(b []byte, id uint8, control uint8, n int) {
 	b[0], b[1] = typeData, 0
 	binary.BigEndian.PutUint32(b[2:], uint32(n+pdvHeaderLen))
