@@ -116,10 +116,10 @@ func (d *Decoder) settle(s *frame) {
 	}
 	ts, ok := guessSyntax(d.head[:shortHeader], d.options.Size)
 	switch {
-	case d.guess && !ok:
-		ts, _ = LookupTransferSyntax(ExplicitVRLittleEndian)
-		fallthrough
 	case d.guess:
+		if !ok {
+			ts = assumeSyntax(d.head[:shortHeader])
+		}
 		d.guess = false
 		d.use(ts)
 	case ok && !isPlausible(d.head[:shortHeader], d.root.encoding):
@@ -153,6 +153,16 @@ func isPlausible(head []byte, enc encoding) bool {
 		return vr.isLetters() || isPlaceholder(vr)
 	}
 	return !mayHaveVR(t, vr)
+}
+
+// assumeSyntax is the best guess for a data set whose first header guessSyntax does not recognise.
+func assumeSyntax(head []byte) TransferSyntax {
+	u := ImplicitVRLittleEndian
+	if vrOf(head[4:]).isLetters() {
+		u = ExplicitVRLittleEndian
+	}
+	ts, _ := LookupTransferSyntax(u)
+	return ts
 }
 
 // guessSyntax recognises a data set by its first header: an element of the dictionary, with

@@ -72,10 +72,11 @@ type Decoder struct {
 	captured capture
 
 	inflater  *inflater
-	inflated  bool  // the bytes parsed come from the inflater
-	rawOffset int64 // of the next byte of the input, while inflated
-	rawStart  int64 // of the first byte of the deflate stream
-	after     Kind  // stateAfter: what bytes after the deflate stream are
+	inflated  bool                  // the bytes parsed come from the inflater
+	rawOffset int64                 // of the next byte of the input, while inflated
+	rawStart  int64                 // of the first byte of the deflate stream
+	after     Kind                  // stateAfter: what bytes after the deflate stream are
+	checksum  [gzipTrailer + 1]byte // stateAfter: what they may be
 }
 
 type state uint8
@@ -236,9 +237,7 @@ func (d *Decoder) finish(tell bool) {
 		d.element.Header = nil
 		d.visitor.End(&d.element)
 	case stateAfter:
-		if d.have > 0 { // the null that was held back
-			d.beginRest(KindTrailer, Anomaly{})
-		}
+		d.finishAfter()
 	}
 	if d.state == stateRest {
 		d.visitor.End(&d.element)

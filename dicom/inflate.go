@@ -1,7 +1,10 @@
 package dicom
 
 import (
+	"bytes"
 	"compress/flate"
+	"encoding/binary"
+	"hash/crc32"
 	"io"
 	"iter"
 )
@@ -19,6 +22,7 @@ type inflater struct {
 	in    []byte // received and not yet consumed
 	ended bool   // no more input will come
 	out   int64  // bytes inflated so far
+	crc   uint32 // their CRC-32
 	err   error  // once done: nil at the end of the stream
 }
 
@@ -85,6 +89,7 @@ func (z *inflater) push(p []byte, use func([]byte) bool) (consumed int, done boo
 			return len(p), false
 		}
 		z.out += int64(len(b))
+		z.crc = crc32.Update(z.crc, crc32.IEEETable, b)
 		if !use(b) {
 			return len(p) - len(z.in), false
 		}
@@ -168,22 +173,47 @@ func (d *Decoder) endInflated(code AnomalyCode, detail string) {
 	if code != "" {
 		d.after = KindUnparsed
 	}
+	d.checksum = d.inflater.sum()
 	d.inflater, d.inflated = nil, false
 	d.offset = d.rawOffset
 }
 
-// beginAfter begins what follows a deflate stream. One null at the end makes the length of the
-// stream even and is nothing odd (PS3.5 §A.5): it is held back until more comes.
+// beginAfter begins what follows a deflate stream. A null that makes the length of the stream
+// even is nothing odd (PS3.5 §A.5). Nor is a gzip trailer (RFC 1952 §2.3.1) that some writers
+// leave, if it is true. Bytes that may be one or the other are held back until that is certain.
 func (d *Decoder) beginAfter(p []byte) []byte {
-	switch {
-	case d.after == KindUnparsed:
+	if d.after == KindUnparsed {
 		d.beginRest(KindUnparsed, Anomaly{})
-	case d.have == 0 && p[0] == 0:
-		d.have = copy(d.head[:], p[:1])
-		d.offset++
-		return p[1:]
-	default:
+		return p
+	}
+	d.head[d.have] = p[0]
+	d.have++
+	d.offset++
+	held := d.head[:d.have]
+	if !bytes.HasPrefix(d.checksum[:], held) && !(d.have == 1 && held[0] == 0) {
 		d.beginRest(KindTrailer, Anomaly{Code: AnomalyTrailingBytes, Detail: "after the deflate stream"})
 	}
-	return p
+	return p[1:]
+}
+
+// finishAfter ends what follows a deflate stream, where it may have been held back until now.
+func (d *Decoder) finishAfter() {
+	if d.have == 0 {
+		return
+	}
+	a := Anomaly{}
+	if d.have > 1 && d.have < gzipTrailer {
+		a = Anomaly{Code: AnomalyTrailingBytes, Detail: "after the deflate stream"}
+	}
+	d.beginRest(KindTrailer, a)
+}
+
+// gzipTrailer is the length in bytes of a gzip trailer: CRC-32 and length of the inflated data.
+const gzipTrailer = 8
+
+// sum is the gzip trailer of what has been inflated, and a null to make its length even.
+func (z *inflater) sum() (s [gzipTrailer + 1]byte) {
+	binary.LittleEndian.PutUint32(s[:], z.crc)
+	binary.LittleEndian.PutUint32(s[4:], uint32(z.out))
+	return s
 }

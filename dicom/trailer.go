@@ -37,7 +37,7 @@ func (d *Decoder) afterDataSet() bool {
 // appended judges the gathered header, of the element t at the root.
 func (d *Decoder) appended(t Tag) appendedness {
 	switch g := t.Group(); {
-	case g <= 1 || g == 3 || g == 5 || g == 7 || g == 0xFFFF: // no data set has these (PS3.5 §7.1, §7.8)
+	case g <= 7 && t <= d.root.last || g == 0xFFFF: // padding with 00 or FF; no data set has group FFFF (PS3.5 §7.8)
 		return appended
 	case d.isText() && !isListed(t):
 		return appended

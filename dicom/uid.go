@@ -47,8 +47,8 @@ func (u UID) Validate() error {
 // file meta information and association negotiation (PS3.7 §D.3.3.2). The UID is derived
 // from a UUID (PS3.5 §B.2).
 const (
-	ImplementationClassUID    UID = "2.25.35657408704129213753621608954845790355"
-	ImplementationVersionName     = "CORDON_1"
+	ImplementationClassUID    UID    = "2.25.35657408704129213753621608954845790355"
+	ImplementationVersionName string = "CORDON_1"
 )
 
 // DICOMApplicationContext is the one application context name there is (PS3.7 §A.2.1).
