@@ -289,6 +289,12 @@ var catalogue = []Kind{
 		References: []string{"CVE-2026-5437", "PS3.5 §7.1"},
 	},
 	{
+		ID: "invalid-header", Severity: Info, Title: "No element where one must be",
+		Meaning: "Bytes inside a sequence, an item or the file meta information cannot be an element's header: the structure is lost from here on, and what follows is inspected as one piece.",
+		Default: unread, Action: reread,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
 		ID: "unexpected-item", Severity: Info, Title: "Item outside a sequence",
 		Meaning: "An item stands where an element should: the structure is lost from here on, and what follows is inspected as one piece.",
 		Default: unread, Action: reread,

@@ -88,6 +88,15 @@ func (c *carver) beginFragment(e *dicom.Element) {
 	c.segment++
 }
 
+// doubtful begins the piece again with its header: what looks like an element may
+// be the first bytes of something appended.
+func (c *carver) doubtful(e *dicom.Element) {
+	c.start(e, kindOf(e), int64(e.Length)+int64(len(e.Header)), ordersOf(e.VR))
+	c.value.offset = e.Offset
+	c.value.write(e.Header)
+	c.sweep.write(e.Header)
+}
+
 func (c *carver) chunk(e *dicom.Element, p []byte) {
 	if !c.value.open {
 		return

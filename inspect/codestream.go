@@ -179,7 +179,21 @@ func (c *codestream) checkSIZ(e *dicom.Element) {
 	}
 	be := binary.BigEndian
 	field := func(i int) int64 { return int64(be.Uint32(c.head[i:])) }
+	tiles := product(tilesOf(field(8), field(24), field(32)), tilesOf(field(12), field(28), field(36)))
+	if tiles == 0 || tiles > 65535 { // §B.3; every decoder refuses it before it allocates
+		c.report.add("codestream-markers", e, e.ValueOffset, fmt.Sprintf("%d tiles", tiles))
+		return
+	}
 	c.checkSize(e, field(8)-field(16), field(12)-field(20), int64(be.Uint16(c.head[40:])))
+}
+
+// tilesOf returns how many tiles of the given size cover a line from the first
+// tile's start to its end (ISO 15444-1 §B.3); 0 when none can.
+func tilesOf(end, size, start int64) int64 {
+	if size == 0 || end <= start {
+		return 0
+	}
+	return (end - start + size - 1) / size
 }
 
 // checkSize holds a codestream's size against the data set's.

@@ -53,6 +53,7 @@ type Outcome struct {
 	// one id and one for each id and place.
 	Findings []finding.Finding
 	// Fatal: the structure was lost or a limit met; what follows was judged as one piece.
+	// A plain file has no structure to lose, unless a data set was promised.
 	Fatal bool
 	// FatalFinding says why; nil unless Fatal.
 	FatalFinding *finding.Finding
@@ -66,18 +67,20 @@ type Inspection struct {
 	decoder    *dicom.Decoder
 	report     report
 	inspectors []inspector
+	carver     *carver
 	identity   identity
 	dual       dualProgram
 	whole      wholeHash
 	text       []byte // the value under way, as far as inspectors of whole values want it
 	wanted     bool   // it is wanted
+	file       bool   // no data set was promised: this may be any file
 }
 
 // New starts an inspection.
 func New(o Options) *Inspection {
-	in := &Inspection{}
+	in := &Inspection{file: o.Decoder.TransferSyntax == ""}
 	in.report = newReport(o.Limits)
-	in.dual = dualProgram{report: &in.report, watching: o.Decoder.TransferSyntax == ""}
+	in.dual = dualProgram{report: &in.report, watching: in.file}
 	in.whole = newWholeHash(o.Hashes, &in.report)
 	in.identity = identity{report: &in.report}
 	in.inspectors = in.lines(o)
@@ -90,6 +93,7 @@ func (in *Inspection) lines(o Options) []inspector {
 	r := &in.report
 	c := &carver{report: r, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r}}
 	c.sweep.found = c.found
+	in.carver = c
 	g := &geometry{report: r, excess: c.cut.piece()}
 	return []inspector{
 		c,                           // executables, scripts, shortcuts, EICAR, listed hashes
@@ -134,10 +138,14 @@ func (in *Inspection) Close() Outcome {
 	in.whole.finish()
 	id := in.identity.identity
 	id.TransferSyntaxUID = string(in.decoder.TransferSyntax().UID)
+	fatal := in.report.fatal
+	if in.report.plain && in.file {
+		fatal = nil
+	}
 	return Outcome{
 		Findings:     in.report.findings(),
-		Fatal:        in.report.fatal != nil,
-		FatalFinding: in.report.fatal,
+		Fatal:        fatal != nil,
+		FatalFinding: fatal,
 		IsDICOM:      !in.report.plain,
 		Identity:     id,
 	}
@@ -197,4 +205,9 @@ func (in *visitor) End(e *dicom.Element) {
 	}
 }
 
-func (in *visitor) Anomaly(e *dicom.Element, a dicom.Anomaly) { in.report.anomaly(e, a) }
+func (in *visitor) Anomaly(e *dicom.Element, a dicom.Anomaly) {
+	in.report.anomaly(e, a)
+	if a.Code == dicom.AnomalyDoubtfulElement && e != nil && e.Kind == dicom.KindElement {
+		in.carver.doubtful(e)
+	}
+}

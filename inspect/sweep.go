@@ -5,15 +5,26 @@ import "bytes"
 const (
 	sweepBlock  = 32 << 10 // bytes looked at in one go
 	sweepWindow = 256      // bytes from a magic number on that a judge may see
-	sweepBehind = 32       // bytes before an anchor that a pattern may reach back, and a word
+	blockEnd    = sweepBlock + sweepWindow + sweepBehind
+	sweepBehind = 32 // bytes before an anchor that a pattern may reach back, and a word
 )
 
 // anchor is a byte by which patterns are found. It is rare in images, and
-// bytes.IndexByte finds it at memory speed; only where it stands are the
-// patterns compared. A pattern may begin up to sweepBehind-8 bytes before it.
+// bytes.IndexByte finds it at memory speed; only where it stands, and one of
+// the bytes that may follow it does follow, are the patterns compared. A pattern
+// may begin up to sweepBehind-8 bytes before it, and does not end with it.
 type anchor struct {
 	b        byte
+	follows  [256]bool
 	patterns []pattern
+}
+
+func newAnchor(b byte, patterns ...pattern) anchor {
+	a := anchor{b: b, patterns: patterns}
+	for _, p := range patterns {
+		a.follows[p.magic[p.back+1]] = true
+	}
+	return a
 }
 
 // pattern is a magic number with the judge of what follows it.
@@ -25,20 +36,18 @@ type pattern struct {
 }
 
 var anchors = []anchor{
-	{'P', []pattern{{"PE\x00\x00", 0, "executable", portableExecutable}}},
-	{0x7F, []pattern{{"\x7FELF", 0, "executable", elf}}},
-	{0xED, []pattern{
-		{"\xFE\xED\xFA\xCE", 1, "executable", machO},
-		{"\xFE\xED\xFA\xCF", 1, "executable", machO},
-		{"\xCE\xFA\xED\xFE", 2, "executable", machO},
-		{"\xCF\xFA\xED\xFE", 2, "executable", machO},
-	}},
-	{0xBA, []pattern{
-		{"\xCA\xFE\xBA\xBE", 2, "executable", cafeBabe},
-		{"\xCA\xFE\xBA\xBF", 2, "executable", cafeBabe},
-	}},
-	{0x14, []pattern{{"\x4C\x00\x00\x00\x01\x14\x02\x00", 5, "shortcut", shellLink}}},
-	{'^', []pattern{{`X5O!P%@AP[4\PZX54(P^)`, 19, "eicar", eicar}}},
+	newAnchor('P', pattern{"PE\x00\x00", 0, "executable", portableExecutable}),
+	newAnchor(0x7F, pattern{"\x7FELF", 0, "executable", elf}),
+	newAnchor(0xED,
+		pattern{"\xFE\xED\xFA\xCE", 1, "executable", machO},
+		pattern{"\xFE\xED\xFA\xCF", 1, "executable", machO},
+		pattern{"\xCE\xFA\xED\xFE", 2, "executable", machO},
+		pattern{"\xCF\xFA\xED\xFE", 2, "executable", machO}),
+	newAnchor(0xBA,
+		pattern{"\xCA\xFE\xBA\xBE", 2, "executable", cafeBabe},
+		pattern{"\xCA\xFE\xBA\xBF", 2, "executable", cafeBabe}),
+	newAnchor(0x14, pattern{"\x4C\x00\x00\x00\x01\x14\x02\x00", 5, "shortcut", shellLink}),
+	newAnchor('^', pattern{`X5O!P%@AP[4\PZX54(P^)`, 19, "eicar", eicar}),
 }
 
 // Byte orders in which a piece is read. A mask m stands for "byte q of the
@@ -56,7 +65,7 @@ type sweep struct {
 	orders []int
 	found  func(p *pattern, at int64, detail string)
 
-	buf  [sweepBlock + sweepWindow + sweepBehind]byte
+	buf  [sweepBlock + sweepWindow + sweepBehind + 16]byte
 	n    int   // bytes in buf
 	done int   // bytes of buf whose anchors have been judged
 	base int64 // offset in the piece of buf[0]; a multiple of 8
@@ -67,10 +76,10 @@ func (s *sweep) start(orders []int) { s.orders, s.n, s.done, s.base = orders, 0,
 
 func (s *sweep) write(p []byte) {
 	for len(p) > 0 {
-		c := copy(s.buf[s.n:], p)
+		c := copy(s.buf[s.n:blockEnd], p)
 		s.n += c
 		p = p[c:]
-		if s.n == len(s.buf) {
+		if s.n == blockEnd {
 			s.judge(s.n - sweepWindow)
 			s.slide()
 		}
@@ -95,26 +104,31 @@ func (s *sweep) slide() {
 // judge looks at every anchor before limit that has not been looked at.
 func (s *sweep) judge(limit int) {
 	for a := range anchors {
+		a := &anchors[a]
 		for i := s.done; i < limit; i++ {
-			j := bytes.IndexByte(s.buf[i:limit], anchors[a].b)
-			if j < 0 {
-				break
+			if s.buf[i] != a.b { // in flat images it often is
+				j := bytes.IndexByte(s.buf[i:limit], a.b)
+				if j < 0 {
+					break
+				}
+				i += j
 			}
-			i += j
-			s.compare(&anchors[a], i)
+			for _, mask := range s.orders {
+				if a.follows[s.buf[((i^mask)+1)^mask]] { // past n it is an old byte, which matches looks at
+					s.compare(a, i, mask)
+				}
+			}
 		}
 	}
 	s.done = max(s.done, limit)
 }
 
 // compare looks for a's patterns around the anchor at buf[i].
-func (s *sweep) compare(a *anchor, i int) {
-	for _, mask := range s.orders {
-		for p := range a.patterns {
-			at := (i ^ mask) - a.patterns[p].back
-			if s.matches(a.patterns[p].magic, at, mask) {
-				s.weigh(&a.patterns[p], at, mask)
-			}
+func (s *sweep) compare(a *anchor, i, mask int) {
+	for p := range a.patterns {
+		at := (i ^ mask) - a.patterns[p].back
+		if s.matches(a.patterns[p].magic, at, mask) {
+			s.weigh(&a.patterns[p], at, mask)
 		}
 	}
 }
