@@ -1,0 +1,69 @@
+package main
+
+import (
+	"cordon/dicom"
+	"cordon/policy"
+)
+
+// Config is everything that a configuration file can say. The zero value is
+// not usable; start from defaults.
+type Config struct {
+	Digest   string // SHA-256 of the file, in hexadecimal; "" without one
+	Site     string // how people call this place
+	Data     string // data directory
+	Gateway  GatewayConfig
+	Archives []ArchiveConfig // none: a folder archive in Data/archive
+	Devices  []DeviceConfig
+	Rules    policy.Rules
+	Console  ConsoleConfig
+}
+
+// GatewayConfig is the DICOM side.
+type GatewayConfig struct {
+	Listen          string // host:port
+	AETitle         dicom.AETitle
+	RefuseUnknown   bool // reject devices that are not declared
+	MaxAssociations int
+	TLS             *TLSConfig // a second listener
+}
+
+// TLSConfig is a listener with TLS 1.2 or 1.3, or, for the console, the TLS of
+// its one listener.
+type TLSConfig struct {
+	Listen      string // host:port; "" for the console
+	Certificate string // PEM file
+	Key         string // PEM file
+	Clients     string // PEM file of the authorities that sign the peers' certificates; "" asks for none
+}
+
+// ArchiveConfig is one upstream.
+type ArchiveConfig struct {
+	Name    string
+	AETitle dicom.AETitle
+	Address string // host:port
+}
+
+// DeviceConfig is one declared peer.
+type DeviceConfig = policy.Device
+
+// ConsoleConfig is the status page.
+type ConsoleConfig struct {
+	Listen string // host:port
+	TLS    *TLSConfig
+}
+
+// defaults is the configuration of a site that has written none. Everything
+// listens on loopback addresses alone.
+func defaults() Config {
+	return Config{
+		Site: "Cordon",
+		Data: "cordon-data",
+		Gateway: GatewayConfig{
+			Listen:          "127.0.0.1:11112",
+			AETitle:         "CORDON",
+			MaxAssociations: 256,
+		},
+		Rules:   policy.DefaultRules(),
+		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},
+	}
+}

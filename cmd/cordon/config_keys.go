@@ -1,0 +1,348 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"cordon/dicom"
+	"cordon/policy"
+)
+
+// config reads the whole document: what each key means, in the order of the
+// documentation. Keys that only a later version can honour are named, so that
+// they are never silently ignored.
+func (d *document) config(n ast.Node, c *Config) {
+	c.Data = filepath.Join(d.dir, c.Data)
+	d.mapping(n, keys{
+		"site":     d.text(&c.Site),
+		"data":     d.path(&c.Data),
+		"gateway":  func(n ast.Node) { d.gateway(n, &c.Gateway) },
+		"archives": func(n ast.Node) { d.archives(n, c) },
+		"devices":  func(n ast.Node) { d.devices(n, c) },
+		"policy":   func(n ast.Node) { d.policy(n, &c.Rules) },
+		"engines": func(n ast.Node) {
+			d.mapping(n, keys{"clamd": d.without("clamd engine"), "icap": d.without("ICAP engine")})
+		},
+		"console": func(n ast.Node) { d.console(n, &c.Console) },
+		"audit": func(n ast.Node) {
+			d.mapping(n, keys{"syslog": d.without("audit messages over syslog")})
+		},
+	})
+	d.whole(c)
+}
+
+func (d *document) gateway(n ast.Node, g *GatewayConfig) {
+	d.mapping(n, keys{
+		"listen":           d.listen(&g.Listen),
+		"ae_title":         d.aeTitle(&g.AETitle),
+		"unknown_devices":  d.unknownDevices(&g.RefuseUnknown),
+		"max_associations": d.number(&g.MaxAssociations, 1, 10000),
+		"tls": func(n ast.Node) {
+			g.TLS = &TLSConfig{}
+			d.tls(n, g.TLS, keys{"listen": d.listen(&g.TLS.Listen), "clients": d.path(&g.TLS.Clients)}, "listen")
+		},
+		"web": d.without("DICOMweb gateway"),
+	})
+}
+
+// tls reads a certificate and its key, and more.
+func (d *document) tls(n ast.Node, t *TLSConfig, more keys, needed ...string) {
+	more["certificate"] = d.path(&t.Certificate)
+	more["key"] = d.path(&t.Key)
+	d.mapping(n, more)
+	d.need(n, append(needed, "certificate", "key")...)
+}
+
+func (d *document) archives(n ast.Node, c *Config) {
+	d.sequence(n, func(_ int, n ast.Node) {
+		a := ArchiveConfig{}
+		d.mapping(n, keys{
+			"name":     d.name(&a.Name),
+			"ae_title": d.aeTitle(&a.AETitle),
+			"address":  d.address(&a.Address),
+			"dicomweb": d.without("DICOMweb archives"),
+		})
+		d.need(n, "name", "ae_title", "address")
+		c.Archives = append(c.Archives, a)
+	})
+}
+
+func (d *document) devices(n ast.Node, c *Config) {
+	d.sequence(n, func(_ int, n ast.Node) {
+		v := DeviceConfig{}
+		d.mapping(n, keys{
+			"name":      d.name(&v.Name),
+			"ae_title":  d.aeTitle(&v.AETitle),
+			"addresses": func(n ast.Node) { d.prefixes(n, &v.Addresses) },
+			"archive":   d.name(&v.Archive),
+			"port":      d.without("messages to devices, which is what their port is for"),
+			"mode":      d.mode(&v.Monitor),
+			"may":       func(n ast.Node) { d.may(n, &v.May) },
+		})
+		d.need(n, "name", "ae_title")
+		c.Devices = append(c.Devices, v)
+	})
+}
+
+func (d *document) policy(n ast.Node, r *policy.Rules) {
+	d.mapping(n, keys{
+		"malicious":   d.action(&r.Malicious, policy.Hold, policy.Refuse),
+		"suspicious":  d.action(&r.Suspicious, policy.Hold, policy.Deliver, policy.Refuse),
+		"unscanned":   d.action(&r.Unscanned, policy.Deliver, policy.Hold),
+		"unparseable": d.action(&r.Unparseable, policy.Hold, policy.Deliver),
+	})
+}
+
+func (d *document) console(n ast.Node, c *ConsoleConfig) {
+	d.mapping(n, keys{
+		"listen": d.listen(&c.Listen),
+		"tls": func(n ast.Node) {
+			c.TLS = &TLSConfig{}
+			d.tls(n, c.TLS, keys{})
+		},
+	})
+}
+
+// need notes keys that the mapping just read does not have.
+func (d *document) need(n ast.Node, wanted ...string) {
+	at := strings.TrimPrefix(strings.Join(d.at, ""), ".")
+	for _, k := range wanted {
+		if _, ok := d.places[at+"."+k]; !ok {
+			d.wrong(n, "%s is missing; add a line \"%s: …\"", k, k)
+		}
+	}
+}
+
+// The readers of single values follow. Each notes what is wrong and what to
+// write instead, and leaves its target alone then.
+
+func (d *document) text(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		if s, ok := d.scalar(n); ok {
+			*to = s
+		}
+	}
+}
+
+// path reads a file name, relative to the configuration file.
+func (d *document) path(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		switch {
+		case !ok:
+		case s == "":
+			d.wrong(n, "empty; write a path")
+		case filepath.IsAbs(s):
+			*to = filepath.Clean(s)
+		default:
+			*to = filepath.Join(d.dir, s)
+		}
+	}
+}
+
+// nameText is what a person can type on a command line without quotes.
+var nameText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (d *document) name(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		switch {
+		case !ok:
+		case !nameText.MatchString(s):
+			d.wrong(n, "%q: a name is 1 to 63 letters, digits, '.', '_' or '-', and begins with a letter or digit", s)
+		default:
+			*to = s
+		}
+	}
+}
+
+func (d *document) aeTitle(to *dicom.AETitle) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		title, err := dicom.ParseAETitle(s)
+		if err != nil {
+			d.wrong(n, "%v; write 1 to 16 printable ASCII characters without backslash, as configured at the peer", err)
+			return
+		}
+		*to = title
+	}
+}
+
+// listen reads an address of this machine; no host means all of them.
+func (d *document) listen(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		if why := badAddress(s, true); why != "" {
+			d.wrong(n, "%q: %s; write HOST:PORT, such as 127.0.0.1:11112, or :11112 for every address of this machine", s, why)
+			return
+		}
+		*to = s
+	}
+}
+
+// address reads the address of a peer.
+func (d *document) address(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		if why := badAddress(s, false); why != "" {
+			d.wrong(n, "%q: %s; write HOST:PORT, such as 10.0.0.5:104 or [fd00::5]:104", s, why)
+			return
+		}
+		*to = s
+	}
+}
+
+var hostText = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\.?$`)
+
+// badAddress says what is wrong with a host:port, or "". Here, an own address,
+// may have no host, and port 0 means any free port.
+func badAddress(s string, here bool) string {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "not a host and a port"
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 && !here {
+		return "port " + strconv.Quote(port) + " is not a number from 1 to 65535"
+	}
+	_, notIP := netip.ParseAddr(host)
+	switch {
+	case host == "" && !here:
+		return "no host"
+	case host != "" && notIP != nil && !hostText.MatchString(host):
+		return "host " + strconv.Quote(host) + " is neither an address nor a name"
+	}
+	return ""
+}
+
+func (d *document) prefixes(n ast.Node, to *[]netip.Prefix) {
+	d.sequence(n, func(_ int, n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+			s = netip.PrefixFrom(addr, addr.BitLen()).String()
+		}
+		p, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil:
+			d.wrong(n, "%q is not a network; write ADDRESS/BITS, such as 10.1.2.3/32 for one device or 10.1.2.0/24 for a network", s)
+		case p.Addr().Is4In6():
+			d.wrong(n, "%q is IPv4 written as IPv6; write %s", s, p.Addr().Unmap())
+		case p != p.Masked():
+			d.wrong(n, "%q has bits after the first %d; write %s for the network or %s for the one device", s, p.Bits(), p.Masked(), p.Addr())
+		default:
+			*to = append(*to, p)
+		}
+	})
+}
+
+// may reads services. A list that is there but empty would mean everything, so
+// it is refused.
+func (d *document) may(n ast.Node, to *[]policy.Service) {
+	var known []string
+	for _, s := range policy.Services() {
+		known = append(known, string(s))
+	}
+	d.sequence(n, func(_ int, n ast.Node) {
+		s, ok := d.scalar(n)
+		switch {
+		case !ok:
+		case laterService(s):
+			d.wrong(n, "this version has no service %q; take it out", s)
+		default:
+			if d.word(n, s, known...) {
+				*to = append(*to, policy.Service(s))
+			}
+		}
+	})
+	if s, ok := n.(*ast.SequenceNode); ok && len(s.Values) == 0 {
+		d.wrong(n, "no service; name some of %s, or take the line out to allow all", strings.Join(known, ", "))
+	}
+}
+
+// laterService knows the services that the configuration format has but this
+// version does not.
+func laterService(s string) bool {
+	switch s {
+	case "commit", "worklist", "mpps", "query", "retrieve":
+		return true
+	}
+	return false
+}
+
+func (d *document) unknownDevices(refuse *bool) func(ast.Node) {
+	return func(n ast.Node) {
+		if s, ok := d.scalar(n); ok && d.word(n, s, "learn", "refuse") {
+			*refuse = s == "refuse"
+		}
+	}
+}
+
+func (d *document) mode(monitor *bool) func(ast.Node) {
+	return func(n ast.Node) {
+		if s, ok := d.scalar(n); ok && d.word(n, s, "enforce", "monitor") {
+			*monitor = s == "monitor"
+		}
+	}
+}
+
+func (d *document) action(to *policy.Action, allowed ...policy.Action) func(ast.Node) {
+	return func(n ast.Node) {
+		var words []string
+		for _, a := range allowed {
+			words = append(words, a.String())
+		}
+		s, ok := d.scalar(n)
+		if !ok || !d.word(n, s, words...) {
+			return
+		}
+		for _, a := range allowed {
+			if a.String() == s {
+				*to = a
+			}
+		}
+	}
+}
+
+// word notes a problem unless s is one of the words.
+func (d *document) word(n ast.Node, s string, words ...string) bool {
+	for _, w := range words {
+		if s == w {
+			return true
+		}
+	}
+	d.wrong(n, "%q is not known here; write %s", s, strings.Join(words, " or "))
+	return false
+}
+
+func (d *document) number(to *int, low, high int) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		v, err := strconv.Atoi(s)
+		if err != nil || v < low || v > high {
+			d.wrong(n, "%q is not a number from %d to %d", s, low, high)
+			return
+		}
+		*to = v
+	}
+}

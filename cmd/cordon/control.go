@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"cordon/console"
+)
+
+// control speaks the console's interface: to the Cordon that runs on a data
+// directory, or, when none does, to the same handlers in this process. Commands
+// cannot tell the difference.
+type control struct {
+	client *http.Client
+	close  func() error
+}
+
+// control connects. The caller closes it.
+func (p place) control(ctx context.Context) (*control, error) {
+	config, err := p.config()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dialControl(ctx, config.Data)
+	switch {
+	case err == nil:
+		conn.Close() // it answers; each request dials its own
+		return newControl(func(ctx context.Context) (net.Conn, error) { return dialControl(ctx, config.Data) }), nil
+	case !errors.Is(err, errNotRunning):
+		return nil, err
+	}
+	return openControl(ctx, config)
+}
+
+func newControl(dial func(context.Context) (net.Conn, error)) *control {
+	transport := &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		DisableCompression: true,
+	}
+	return &control{
+		client: &http.Client{Transport: transport},
+		close: func() error {
+			transport.CloseIdleConnections()
+			return nil
+		},
+	}
+}
+
+// openControl opens the data directory in this process. One that is not there
+// is not made: the command was probably meant for another.
+func openControl(ctx context.Context, config Config) (*control, error) {
+	if _, err := os.Stat(filepath.Join(config.Data, "cordon.db")); err != nil {
+		return nil, failure{2, fmt.Errorf("no Cordon's data in %s (name the folder with --data, or the configuration with --config)", config.Data)}
+	}
+	parts, err := openParts(ctx, config)
+	if err != nil {
+		return nil, failure{2, err}
+	}
+	serving, stop := context.WithCancel(context.Background())
+	l := newPipes()
+	api := console.New(console.Config{Site: config.Site, Version: version}, parts.consoleParts()).API()
+	served := make(chan error, 1)
+	go func() { // ends when close stops it
+		served <- console.Serve(serving, l, api, slog.New(slog.DiscardHandler))
+	}()
+	c := newControl(l.dial)
+	closeClient := c.close
+	c.close = func() error {
+		closeClient()
+		stop()
+		return errors.Join(<-served, parts.close())
+	}
+	return c, nil
+}
+
+// do asks for something. body may be nil. An answer that is not a success is
+// an error with the sentence that it holds; else the caller closes the body.
+func (c *control) do(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
+	var payload io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		payload = bytes.NewReader(text)
+	}
+	rq, err := http.NewRequestWithContext(ctx, method, "http://cordon/api/v1/"+path, payload)
+	if err != nil {
+		return nil, err
+	}
+	rsp, err := c.client.Do(rq)
+	if err != nil {
+		return nil, err
+	}
+	if rsp.StatusCode == http.StatusOK {
+		return rsp.Body, nil
+	}
+	defer rsp.Body.Close()
+	var problem console.Problem
+	if err := json.NewDecoder(io.LimitReader(rsp.Body, 1<<20)).Decode(&problem); err != nil {
+		return nil, fmt.Errorf("unexpected answer %s", rsp.Status)
+	}
+	return nil, errors.New(problem.Error)
+}
+
+// get decodes one answer into v.
+func (c *control) get(ctx context.Context, path string, v any) error {
+	return c.ask(ctx, http.MethodGet, path, nil, v)
+}
+
+func (c *control) ask(ctx context.Context, method, path string, body, v any) error {
+	answer, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	return json.NewDecoder(answer).Decode(v)
+}
+
+// each decodes an answer of one object a line, each into a new T.
+func each[T any](ctx context.Context, c *control, path string, fn func(T) error) error {
+	answer, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	for d := json.NewDecoder(answer); ; {
+		var v T
+		if err := d.Decode(&v); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := fn(v); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// walk calls fn for every file that the paths name: files, and trees of
+// folders. Links named on the command line are followed; in a tree, links to
+// files are, links to folders are not, since trees end and links need not. What
+// is neither file nor folder, and what cannot be read, goes to bad. An error of
+// fn ends the walk.
+func walk(paths []string, fn func(path string) error, bad func(path string, err error)) error {
+	for _, root := range paths {
+		info, err := os.Stat(root)
+		if err != nil {
+			bad(root, err)
+			continue
+		}
+		if info.IsDir() {
+			err = walkFolder(root, fn, bad)
+		} else {
+			err = fn(root)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func walkFolder(root string, fn func(string) error, bad func(string, error)) error {
+	root = filepath.Clean(root) + string(filepath.Separator) // with which WalkDir follows a link
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			bad(path, err)
+			return nil
+		case entry.IsDir():
+			return nil
+		case entry.Type()&fs.ModeSymlink != 0:
+			return walkLink(path, fn, bad)
+		}
+		return fn(path)
+	})
+}
+
+func walkLink(path string, fn func(string) error, bad func(string, error)) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		bad(path, err)
+		return nil
+	case info.IsDir():
+		bad(path, errors.New("a link to a folder is not followed: name the folder itself"))
+		return nil
+	}
+	return fn(path)
+}
+
+// openFile opens a regular file. It never waits for the other end of a pipe,
+// and never touches a device.
+func openFile(path string) (*os.File, int64, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is %s, not a regular file", path, nature(info.Mode()))
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// nature says what kind of thing is at a path.
+func nature(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
+}
+
+// printable is a path as a terminal may show it: a name on a foreign medium can
+// hold control sequences.
+func printable(path string) string {
+	for _, r := range path {
+		if !strconv.IsPrint(r) {
+			return strconv.Quote(path)
+		}
+	}
+	return path
+}

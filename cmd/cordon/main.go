@@ -1,0 +1,134 @@
+// Command cordon keeps malicious software out of a hospital's picture archive
+// and imaging devices, and keeps imaging going while it does.
+//
+//	cordon up --demo          # run everything on safe defaults, with demo traffic
+//	cordon inspect /media/cd  # judge files, no server needed
+//	cordon vault list         # what is held
+//
+// This package holds the flags, the configuration file and the wiring, and
+// nothing else: what Cordon does is in the packages that it wires.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// version is set by the linker to what git describe says.
+var version = "unknown"
+
+// commands is the whole command line.
+type commands struct {
+	place
+
+	Up      upCommand      `cmd:"" help:"Run every line of defence of this machine."`
+	Inspect inspectCommand `cmd:"" help:"Judge files and folders; no server needed."`
+	Send    sendCommand    `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
+	Echo    echoCommand    `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
+	Status  statusCommand  `cmd:"" help:"Is imaging flowing? What is held?"`
+	Vault   vaultCommand   `cmd:"" help:"See and decide what is held."`
+	Ledger  ledgerCommand  `cmd:"" help:"See and prove what happened."`
+	Config  configCommand  `cmd:"" name:"config" help:"Check a configuration file."`
+	Version versionCommand `cmd:"" help:"Print version, commit and dictionary edition."`
+}
+
+// place says which Cordon a command is about.
+type place struct {
+	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file (YAML); without one, safe defaults."`
+	DataDir    string `name:"data" placeholder:"DIR" help:"Data directory, instead of the configuration's or ./cordon-data."`
+}
+
+// config is the configuration of that Cordon.
+func (p place) config() (Config, error) {
+	c := defaults()
+	if p.ConfigFile != "" {
+		var err error
+		if c, err = readConfig(p.ConfigFile); err != nil {
+			return Config{}, failure{2, err}
+		}
+	}
+	if p.DataDir != "" {
+		c.Data = p.DataDir
+	}
+	return c, nil
+}
+
+// stdio is where a command reads and writes.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is one: progress bars may be drawn there
+}
+
+// failure is an error with the exit code that it deserves. Without an error the
+// command has said already what there is to say.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f failure) Error() string {
+	if f.err == nil {
+		return ""
+	}
+	return f.err.Error()
+}
+
+func (f failure) Unwrap() error { return f.err }
+
+func main() {
+	// A second signal ends the process at once: the first one's handler is
+	// taken away when ctx ends.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], stdio{
+		in:       os.Stdin,
+		out:      os.Stdout,
+		err:      os.Stderr,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}))
+}
+
+// run runs one command line and returns its exit code.
+func run(ctx context.Context, args []string, std stdio) int {
+	var cli commands
+	exited := false
+	parser := kong.Must(&cli,
+		kong.Name("cordon"),
+		kong.Description("A security gateway for medical imaging."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(int) { exited = true }), // after --help
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exited {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "cordon: %v; see cordon --help\n", err)
+		return 2
+	}
+	err = k.Run(cli.place)
+	if err == nil {
+		return 0
+	}
+	f := failure{1, err}
+	errors.As(err, &f)
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(std.err, "cordon: %s\n", text)
+	}
+	return f.code
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"cordon/console"
+	"cordon/custody"
+	"cordon/gateway"
+	"cordon/ledger"
+	"cordon/store"
+)
+
+// migrations are the tables of every package that has some, in the order in
+// which they are made.
+func migrations() []store.Migrations {
+	return []store.Migrations{
+		ledger.Migrations(),
+		custody.Migrations(),
+		gateway.Migrations(),
+	}
+}
+
+// parts are what a data directory holds, open.
+type parts struct {
+	dir     string
+	lock    *store.DirLock
+	db      *store.DB
+	ledger  *ledger.Ledger
+	custody *custody.Custody
+
+	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
+}
+
+// openParts takes the data directory for this process and opens what is in it,
+// making what is missing.
+func openParts(ctx context.Context, c Config) (*parts, error) {
+	lock, err := store.Lock(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{dir: c.Data, lock: lock}
+	if err := p.open(ctx, c); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *parts) open(ctx context.Context, c Config) error {
+	var err error
+	if p.db, err = store.OpenDB(ctx, filepath.Join(p.dir, "cordon.db"), migrations()); err != nil {
+		return err
+	}
+	keys := filepath.Join(p.dir, "keys")
+	if err := store.MakeDir(keys); err != nil {
+		return err
+	}
+	if p.ledger, err = ledger.Open(ctx, p.db, filepath.Join(keys, "ledger.key"), c.Site); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	p.runLedger()
+	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{}); err != nil {
+		return fmt.Errorf("custody: %w", err)
+	}
+	return nil
+}
+
+// runLedger signs checkpoints until close.
+func (p *parts) runLedger() {
+	ctx, cancel := context.WithCancel(context.Background()) // the caller's may end long before the last record
+	done := make(chan error, 1)
+	go func() { done <- p.ledger.Run(ctx) }() // ends when stopLedger cancels
+	p.stopLedger = func() error {
+		cancel()
+		return <-done
+	}
+}
+
+// close ends the ledger's run and gives the data directory back, the lock last.
+func (p *parts) close() error {
+	var errs []error
+	if p.stopLedger != nil {
+		errs = append(errs, p.stopLedger())
+	}
+	if p.db != nil {
+		errs = append(errs, p.db.Close())
+	}
+	return errors.Join(append(errs, p.lock.Unlock())...)
+}
+
+// consoleParts are those that the console shows and acts on.
+func (p *parts) consoleParts() console.Parts {
+	return console.Parts{Custody: p.custody, Ledger: p.ledger}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"cordon/console"
+)
+
+// run serves until ctx ends or a part fails.
+//
+// It stops in the order in which the parts need one another: first the
+// gateway, which finishes the objects under way; then the archive that they go
+// to and the people's side; the ledger last, with close.
+func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rest, stopRest := context.WithCancel(context.Background())
+	defer stopRest()
+
+	inner := group{failed: cancel}
+	if d.folder != nil {
+		inner.run("folder archive", func() error { return d.folder.Serve(rest, d.archive) })
+	}
+	inner.run("console", func() error { return console.Serve(rest, d.page, d.console.Handler(), d.log) })
+	inner.run("control socket", func() error { return console.Serve(rest, d.control, d.console.API(), d.log) })
+
+	outer := group{failed: cancel}
+	outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicom) })
+	if d.dicomTLS != nil {
+		outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicomTLS) })
+	}
+	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
+	d.accepting.Store(true)
+	d.ready(std)
+	if play {
+		outer.run("demo", func() error { return d.demo(ctx) })
+	}
+
+	<-ctx.Done()
+	d.accepting.Store(false)
+	d.log.Info("stopping; a second signal stops at once")
+	err := outer.wait()
+	stopRest()
+	err = errors.Join(err, inner.wait())
+	if err == nil {
+		d.log.Info("stopped")
+	}
+	return err
+}
+
+// ready says where everything is.
+func (d *daemon) ready(std stdio) {
+	attributes := []any{
+		"gateway", d.dicom.Addr().String(),
+		"ae_title", string(d.config.Gateway.AETitle),
+		"console", d.pageURL(),
+		"data", d.config.Data,
+	}
+	if d.dicomTLS != nil {
+		attributes = append(attributes, "tls", d.dicomTLS.Addr().String())
+	}
+	d.log.Info("ready", attributes...)
+	if std.terminal {
+		fmt.Fprintf(std.out, "\nCordon takes images at %s as %s. See what happens at %s\n\n", d.dicom.Addr(), d.config.Gateway.AETitle, d.pageURL())
+	}
+}
+
+func (d *daemon) pageURL() string {
+	scheme := "http"
+	if d.config.Console.TLS != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s/", scheme, d.page.Addr())
+}
+
+// flow describes the gateway to the console.
+func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
+	s, err := d.gateway.Status(ctx)
+	if err != nil {
+		return console.Flow{}, err
+	}
+	f := console.Flow{
+		Accepting:    d.accepting.Load(),
+		Since:        s.Since,
+		Associations: s.Associations,
+		Objects:      console.Counts(s.Objects),
+	}
+	for _, a := range s.Archives {
+		f.Archives = append(f.Archives, console.Archive(a))
+	}
+	called := map[string]bool{}
+	for _, v := range s.Devices {
+		called[v.Name] = true
+		f.Devices = append(f.Devices, console.Device(v))
+	}
+	for _, v := range d.config.Devices {
+		if !called[v.Name] {
+			f.Devices = append(f.Devices, console.Device{Name: v.Name, AETitle: string(v.AETitle)})
+		}
+	}
+	return f, nil
+}
+
+// group runs parts that stand and fall together.
+type group struct {
+	failed func() // called when a part fails
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	errs   []error
+}
+
+// run starts a part. Its goroutine ends when the part does.
+func (g *group) run(name string, part func() error) {
+	g.wg.Go(func() {
+		err := part()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.errs = append(g.errs, fmt.Errorf("%s: %w", name, err))
+		g.failed()
+	})
+}
+
+func (g *group) wait() error {
+	g.wg.Wait()
+	return errors.Join(g.errs...)
+}

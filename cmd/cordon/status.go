@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"cordon/console"
+)
+
+type statusCommand struct {
+	JSON bool `help:"One JSON object."`
+}
+
+// Run asks the Cordon that runs on the data directory: 0 if all is well, 1 if
+// somebody must look, 2 if none runs or it accepts no associations.
+func (c statusCommand) Run(ctx context.Context, at place, std stdio) error {
+	s, err := runningStatus(ctx, at)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		json.NewEncoder(std.out).Encode(s)
+	} else {
+		printStatus(std.out, s)
+	}
+	switch s.Level {
+	case console.Well:
+		return nil
+	case console.Degraded:
+		return failure{1, nil}
+	}
+	return failure{2, nil}
+}
+
+func runningStatus(ctx context.Context, at place) (console.Status, error) {
+	config, err := at.config()
+	if err != nil {
+		return console.Status{}, err
+	}
+	conn, err := dialControl(ctx, config.Data)
+	if errors.Is(err, errNotRunning) {
+		return console.Status{
+			Level: console.Down,
+			Says:  []string{fmt.Sprintf("No Cordon is running on %s; start it with cordon up.", config.Data)},
+			Site:  config.Site, Version: version,
+		}, nil
+	}
+	if err != nil {
+		return console.Status{}, failure{2, err}
+	}
+	conn.Close()
+	control, err := at.control(ctx)
+	if err != nil {
+		return console.Status{}, err
+	}
+	defer control.close()
+	var s console.Status
+	if err := control.get(ctx, "status", &s); err != nil {
+		return s, failure{2, err}
+	}
+	return s, nil
+}
+
+func printStatus(w io.Writer, s console.Status) {
+	for _, sentence := range s.Says {
+		fmt.Fprintln(w, sentence)
+	}
+	if s.Since.IsZero() {
+		return // none runs
+	}
+	fmt.Fprintf(w, "\n%s, up since %s; %s open; %d received, %d delivered, %d held, %d kept for later, %d refused\n",
+		s.Site, s.Since.Local().Format(time.DateTime), count(s.Associations, "association"),
+		s.Objects.Received, s.Objects.Delivered, s.Objects.Held, s.Objects.Spooled, s.Objects.Refused)
+	t := newTable(w)
+	fmt.Fprint(t, "\nARCHIVE\tSTATE\tAE TITLE\tADDRESS\tWAITING\tOLDEST\tLAST DELIVERED\n")
+	for _, a := range s.Archives {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.Name, archiveState(a), a.AETitle, a.Address, a.Queued, since(a.OldestQueued), since(a.LastDelivered))
+	}
+	fmt.Fprint(t, "\nDEVICE\tAE TITLE\tADDRESS\tOBJECTS\tHELD\tLAST SEEN\n")
+	for _, d := range s.Devices {
+		name := d.Name
+		if d.Learned {
+			name = "(learned)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", name, d.AETitle, or(d.Address, "-"), d.Objects, d.Held, ago(d.LastSeen))
+	}
+	t.Flush()
+}
+
+func archiveState(a console.Archive) string {
+	if a.Up {
+		return "answers"
+	}
+	return "away: " + a.LastError
+}
+
+func since(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return ago(*t)
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+
+	"cordon/console"
+	"cordon/dicom/ul"
+	"cordon/folder"
+	"cordon/gateway"
+	"cordon/judge"
+	"cordon/policy"
+)
+
+type upCommand struct {
+	Demo bool `help:"Play a small hospital: clean studies and harmless hostile ones."`
+}
+
+// Run is the daemon: 0 after SIGTERM or SIGINT, 2 if it could not start, 1 if
+// something failed while it ran.
+func (c upCommand) Run(ctx context.Context, at place, std stdio) error {
+	config, err := at.config()
+	if err != nil {
+		return err
+	}
+	if c.Demo && len(config.Archives) > 0 {
+		return failure{2, errDemoArchives}
+	}
+	log := logger(std)
+	d, err := start(ctx, config, log)
+	if err != nil {
+		return failure{2, err}
+	}
+	return errors.Join(d.run(ctx, c.Demo, std), d.close())
+}
+
+// logger writes text for a person at a terminal, else JSON.
+func logger(std stdio) *slog.Logger {
+	if std.terminal {
+		return slog.New(slog.NewTextHandler(std.err, nil))
+	}
+	return slog.New(slog.NewJSONHandler(std.err, nil))
+}
+
+// daemon is everything that one machine runs, wired but not yet running.
+type daemon struct {
+	config    Config
+	log       *slog.Logger
+	parts     *parts
+	gateway   *gateway.Gateway
+	folder    *folder.Archive // nil if archives are configured
+	console   *console.Console
+	accepting atomic.Bool
+
+	dicom, dicomTLS, page, control, archive net.Listener // dicomTLS and archive may be nil
+}
+
+// start opens the data directory and every listener, so that whatever is wrong
+// with the configuration is known before the first association.
+func start(ctx context.Context, config Config, log *slog.Logger) (*daemon, error) {
+	parts, err := openParts(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{config: config, log: log, parts: parts}
+	if err := d.wire(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *daemon) wire(ctx context.Context) error {
+	if err := d.listen(); err != nil {
+		return err
+	}
+	if err := d.defaultArchive(); err != nil {
+		return err
+	}
+	err := d.parts.ledger.Record(ctx, "config.applied", map[string]string{"sha256": d.config.Digest, "version": version})
+	if err != nil {
+		return err
+	}
+	d.gateway, err = gateway.New(ctx, d.config.gateway(), gateway.Parts{
+		DB:      d.parts.db,
+		Custody: d.parts.custody,
+		Ledger:  d.parts.ledger,
+		Judge:   judge.New(judge.Config{Rules: d.config.Rules}),
+		Log:     d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.console = console.New(console.Config{
+		Site:    d.config.Site,
+		Version: version,
+		Flow:    d.flow,
+		Wake:    d.gateway.Wake,
+	}, d.parts.consoleParts())
+	return nil
+}
+
+// gateway is the part of the configuration that is the gateway's.
+func (c Config) gateway() gateway.Config {
+	g := gateway.Config{
+		MaxAssociations: c.Gateway.MaxAssociations,
+		Site: policy.Site{
+			AETitle:       c.Gateway.AETitle,
+			Devices:       c.Devices,
+			RefuseUnknown: c.Gateway.RefuseUnknown,
+		},
+	}
+	for _, a := range c.Archives {
+		g.Site.Archives = append(g.Site.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle})
+		g.Upstreams = append(g.Upstreams, gateway.Upstream{Name: a.Name, AETitle: a.AETitle, Address: a.Address})
+	}
+	return g
+}
+
+// defaultArchive is a folder in the data directory, if no archive is
+// configured. It is an upstream as any other, on a port of its own on this
+// machine.
+func (d *daemon) defaultArchive() error {
+	if len(d.config.Archives) > 0 {
+		return nil
+	}
+	const title = "FOLDER"
+	var err error
+	if d.folder, err = folder.New(filepath.Join(d.config.Data, "archive"), title, ul.Limits{}); err != nil {
+		return err
+	}
+	d.folder.Log = d.log
+	if d.archive, err = listen("folder archive", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	d.config.Archives = []ArchiveConfig{{Name: "folder", AETitle: title, Address: d.archive.Addr().String()}}
+	return nil
+}
+
+// listen opens the listeners of the configuration.
+func (d *daemon) listen() error {
+	var err error
+	if d.dicom, err = listen("gateway.listen", d.config.Gateway.Listen); err != nil {
+		return err
+	}
+	if t := d.config.Gateway.TLS; t != nil {
+		if d.dicomTLS, err = listenTLS("gateway.tls", t.Listen, *t); err != nil {
+			return err
+		}
+	}
+	if t := d.config.Console.TLS; t != nil {
+		d.page, err = listenTLS("console", d.config.Console.Listen, *t)
+	} else {
+		d.page, err = listen("console.listen", d.config.Console.Listen)
+	}
+	if err != nil {
+		return err
+	}
+	d.control, err = listenControl(d.config.Data)
+	return err
+}
+
+func listenTLS(what, address string, t TLSConfig) (net.Listener, error) {
+	config, err := serverTLS(t)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	l, err := listen(what, address)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(l, config), nil
+}
+
+// listen explains what a person can do about an address that cannot be had.
+func listen(what, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %w (another process listens there: stop it, or choose another address)", what, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: %w (ports below 1024 need CAP_NET_BIND_SERVICE; or choose a higher port, such as 11112)", what, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: %w (this machine does not have that address: choose one of its own)", what, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return l, nil
+}
+
+// close gives back what start took. Listeners that were served are closed
+// already, which does no harm.
+func (d *daemon) close() error {
+	for _, l := range []net.Listener{d.dicom, d.dicomTLS, d.page, d.control, d.archive} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	return d.parts.close()
+}
