@@ -14,12 +14,15 @@ type Flow struct {
 
 // Counts are totals since the start.
 type Counts struct {
-	Received  uint64 `json:"received"`
-	Delivered uint64 `json:"delivered"`
-	Held      uint64 `json:"held"`
-	Spooled   uint64 `json:"spooled"`
-	Refused   uint64 `json:"refused"`
-	Bytes     uint64 `json:"bytes"` // received
+	Associations  uint64 `json:"associations"`
+	Rejected      uint64 `json:"rejected"` // associations
+	Received      uint64 `json:"received"` // objects whose last byte arrived
+	Delivered     uint64 `json:"delivered"`
+	Held          uint64 `json:"held"`
+	Spooled       uint64 `json:"spooled"` // kept for an archive that was away
+	Refused       uint64 `json:"refused"`
+	BytesReceived uint64 `json:"bytes_received"`
+	Panics        uint64 `json:"panics"` // associations ended by a fault of ours
 }
 
 // Archive is one upstream and what waits for it.
@@ -30,7 +33,7 @@ type Archive struct {
 	Up            bool       `json:"up"`
 	LastError     string     `json:"last_error,omitempty"`
 	LastDelivered *time.Time `json:"last_delivered,omitempty"`
-	Queued        int        `json:"queued"`
+	Queued        int64      `json:"queued"`
 	QueuedBytes   int64      `json:"queued_bytes"`
 	OldestQueued  *time.Time `json:"oldest_queued,omitempty"`
 }

@@ -39,7 +39,10 @@ func (x *exposition) status(s Status, now time.Time) {
 	objects.sample(float64(s.Objects.Held), "outcome", "held")
 	objects.sample(float64(s.Objects.Spooled), "outcome", "spooled")
 	objects.sample(float64(s.Objects.Refused), "outcome", "refused")
-	x.counter("cordon_received_bytes_total", "Bytes of objects received since the start.").sample(float64(s.Objects.Bytes))
+	x.counter("cordon_received_bytes_total", "Bytes of objects received since the start.").sample(float64(s.Objects.BytesReceived))
+	x.counter("cordon_associations_total", "Associations accepted since the start.").sample(float64(s.Objects.Associations))
+	x.counter("cordon_associations_rejected_total", "Associations rejected since the start.").sample(float64(s.Objects.Rejected))
+	x.counter("cordon_faults_total", "Associations ended by a fault of Cordon since the start; report each.").sample(float64(s.Objects.Panics))
 
 	x.gauge("cordon_vault_objects", "Objects held now.").sample(float64(s.Held))
 	x.gauge("cordon_spool_objects", "Objects that wait for an archive now.").sample(float64(s.Spooled))

@@ -93,7 +93,7 @@ func (a Archive) away(now time.Time) string {
 	if a.Queued == 0 {
 		return says + "; what arrives is kept here."
 	}
-	says += fmt.Sprintf("; %s kept here for it", objects(a.Queued))
+	says += fmt.Sprintf("; %s kept here for it", objects(int(a.Queued)))
 	if a.OldestQueued != nil {
 		says += ", the oldest for " + age(now.Sub(*a.OldestQueued))
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 
@@ -25,14 +26,18 @@ func (r VaultRequest) custody() custody.Request {
 }
 
 // vaultList writes what is held, the oldest first; with ?all=true also what
-// was released or destroyed; with ?study=UID of one study.
+// was released or destroyed; with ?study=UID of one study; with
+// ?attention=true instead what an archive refused.
 func (c *Console) vaultList(w http.ResponseWriter, r *http.Request) {
 	f := custody.Filter{
 		Vault:            true,
 		StudyInstanceUID: r.URL.Query().Get("study"),
 		Limit:            vaultPage,
 	}
-	if r.URL.Query().Get("all") != "true" {
+	switch query := r.URL.Query(); {
+	case query.Get("attention") == "true":
+		f.Vault, f.NeedsAttention = false, true
+	case query.Get("all") != "true":
 		f.States = []custody.State{custody.Held}
 	}
 	out := newLines(w)
@@ -63,35 +68,32 @@ func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
 	reply(w, o.VaultItem())
 }
 
-func (c *Console) vaultRelease(w http.ResponseWriter, r *http.Request) {
-	var rq VaultRequest
-	if err := read(w, r, &rq); err != nil {
-		refuse(w, err)
-		return
+// decide answers a request that a person decides on with act, and has what may
+// be due for delivery now delivered.
+func (c *Console) decide(act func(context.Context, string, custody.Request) (custody.Decision, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var rq VaultRequest
+		if err := read(w, r, &rq); err != nil {
+			refuse(w, err)
+			return
+		}
+		d, err := act(r.Context(), r.PathValue("id"), rq.custody())
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		if d.Done && c.config.Wake != nil {
+			c.config.Wake()
+		}
+		reply(w, d)
 	}
-	d, err := c.parts.Custody.Release(r.Context(), r.PathValue("id"), rq.custody())
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	if d.Done && c.config.Wake != nil {
-		c.config.Wake()
-	}
-	reply(w, d)
 }
 
-func (c *Console) vaultDestroy(w http.ResponseWriter, r *http.Request) {
-	var rq VaultRequest
-	if err := read(w, r, &rq); err != nil {
-		refuse(w, err)
-		return
+// done is a decision that takes one person.
+func done(act func(context.Context, string, custody.Request) error) func(context.Context, string, custody.Request) (custody.Decision, error) {
+	return func(ctx context.Context, id string, r custody.Request) (custody.Decision, error) {
+		return custody.Decision{Done: true, By: []string{r.By}}, act(ctx, id, r)
 	}
-	d, err := c.parts.Custody.Destroy(r.Context(), r.PathValue("id"), rq.custody())
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	reply(w, d)
 }
 
 // vaultExport writes the object as a Part 10 file. One that came as a file is
