@@ -18,7 +18,7 @@ var benchmarks = [...]struct{ name, folder string }{
 
 // result matches a line of `go test -bench`: name, rounds, ns/op, MB/s and
 // what the benchmark reports of its own.
-var result = regexp.MustCompile(`(?m)^(Benchmark\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op\s+([\d.]+) MB/s(?:\s+([\d.]+) sha256-ratio)?`)
+var result = regexp.MustCompile(`(?m)^(Benchmark\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op\s+([\d.]+) MB/s(?:\s+([\d.]+) \S*sha256\S*)?`)
 
 func code(ctx context.Context, b *bench) error {
 	rows := [][]string{{"benchmark", "µs", "MB/s", "times sha256"}}
