@@ -65,7 +65,7 @@ func (s *session) mirror(ctx context.Context) (ul.Response, *ul.Rejection) {
 	s.proposed = s.storageContexts()
 	err := s.dialUpstream(ctx)
 	var rejection *ul.Rejection
-	if errors.As(err, &rejection) && rejection.Result == ul.RejectedPermanent {
+	if isPermanent(err) && errors.As(err, &rejection) {
 		return ul.Response{}, rejection
 	}
 	if err != nil {

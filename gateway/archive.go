@@ -72,7 +72,8 @@ func (a *archive) delivered() {
 }
 
 // associate opens an association with the archive under the given calling AE
-// title. The error is a *ul.Rejection if the archive answered and said no.
+// title. The error is a *ul.Rejection if the archive answered and said no; for
+// good, which concerns this title alone and leaves the archive up.
 func (g *Gateway) associate(ctx context.Context, a *archive, calling dicom.AETitle, contexts []ul.ProposedContext) (*dimse.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
@@ -83,6 +84,10 @@ func (g *Gateway) associate(ctx context.Context, a *archive, calling dicom.AETit
 	}, g.config.Limits)
 	if err != nil {
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)
+		if isPermanent(err) {
+			a.answered()
+			return nil, err
+		}
 		a.failed(err, g.config.RetryMin, g.config.RetryMax)
 		return nil, err
 	}

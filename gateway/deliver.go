@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -86,24 +85,53 @@ func byCallingAE(due []custody.Object) [][]custody.Object {
 	return out
 }
 
-// deliverGroup delivers objects of one calling AE title on one association.
-// An error means that the archive cannot be used now; the objects stay due.
-func (g *Gateway) deliverGroup(ctx context.Context, a *archive, objects []custody.Object) error {
-	up, err := g.associate(ctx, a, dicom.AETitle(objects[0].CallingAE), contextsOf(objects))
-	var rejection *ul.Rejection
-	if errors.As(err, &rejection) && rejection.Result == ul.RejectedPermanent {
-		return g.putOff(ctx, objects, err)
+// deliverGroup delivers objects of one calling AE title, each with those that
+// wait behind it in its series, on one association. An error means that the
+// archive cannot be used now; the objects stay due.
+func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.Object) error {
+	series := make([][]custody.Object, 0, len(heads))
+	for _, head := range heads {
+		rest, err := g.parts.Custody.Following(ctx, head, batch)
+		if err != nil {
+			return err
+		}
+		series = append(series, append([]custody.Object{head}, rest...))
+	}
+	up, err := g.associate(ctx, a, dicom.AETitle(heads[0].CallingAE), contextsOf(slices.Concat(series...)))
+	if isPermanent(err) {
+		return g.putOff(ctx, heads, err)
 	}
 	if err != nil {
 		return err
 	}
 	defer up.Close()
-	for _, o := range objects {
-		if err := g.deliverOne(ctx, a, up, o); err != nil {
+	for _, objects := range series {
+		if err := g.deliverSeries(ctx, a, up, objects); err != nil {
 			return err
 		}
 	}
 	return up.Release(ctx)
+}
+
+// isPermanent reports whether the archive answered and rejected the calling AE
+// title for good.
+func isPermanent(err error) bool {
+	var rejection *ul.Rejection
+	return errors.As(err, &rejection) && rejection.Result == ul.RejectedPermanent
+}
+
+// deliverSeries delivers objects in order until one has to wait.
+func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, objects []custody.Object) error {
+	for _, o := range objects {
+		if o.CallingAE != objects[0].CallingAE {
+			return nil // another title's turn
+		}
+		more, err := g.deliverOne(ctx, a, up, o)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxContexts is what one association can propose (PS3.8 §9.3.2.2: odd ids).
@@ -136,32 +164,45 @@ func (g *Gateway) putOff(ctx context.Context, objects []custody.Object, err erro
 	return nil
 }
 
-// deliverOne sends one object and records what became of it. An error means
-// that the association or the archive cannot be used any more.
-func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o custody.Object) error {
+// deliverOne sends one object and records what became of it. It reports
+// whether the next of the series may follow. An error means that the
+// association or the archive cannot be used any more.
+func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o custody.Object) (more bool, err error) {
 	id, err := contextFor(up, dicom.UID(o.SOPClassUID), dicom.UID(o.TransferSyntaxUID))
 	if err != nil {
-		return g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, Permanent: true})
+		return true, g.needsPerson(ctx, o, custody.Failure{Err: err})
 	}
 	if err := g.parts.Custody.InFlight(ctx, o.ID); err != nil {
-		return err
+		return false, err
 	}
-	status, err := g.sendBlob(ctx, up, id, o)
+	blob, err := g.parts.Custody.OpenBlob(ctx, o.ID)
+	if err != nil {
+		return true, g.needsPerson(ctx, o, custody.Failure{Err: err})
+	}
+	defer blob.Close()
+	rsp, err := g.storeTo(ctx, up, id, request(o), blob)
 	switch {
 	case err != nil:
 		a.failed(err, g.config.RetryMin, g.config.RetryMax)
-		return errors.Join(err, g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(g.config.RetryMin)}))
-	case transient(status):
-		err := fmt.Errorf("archive is out of resources (%04X)", uint16(status))
-		return g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(g.backOff(o.Attempts))})
-	case status.Class() == dimse.ClassFailure:
-		err := fmt.Errorf("archive refuses it (%04X)", uint16(status))
-		g.parts.Log.Error("an object in the spool needs a person", "id", o.ID, "error", err)
-		return g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, Permanent: true})
+		record := context.WithoutCancel(ctx) // the end of an attempt is recorded even when we stop
+		return false, errors.Join(err, g.parts.Custody.Failed(record, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(g.config.RetryMin)}))
+	case transient(rsp.Status):
+		err := errors.New("archive is out of resources")
+		return false, g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, Status: uint16(rsp.Status), RetryAt: time.Now().Add(g.backOff(o.Attempts))})
+	case rsp.Status.Class() == dimse.ClassFailure:
+		return true, g.needsPerson(ctx, o, custody.Failure{Err: errors.New("archive refuses it"), Status: uint16(rsp.Status)})
 	}
 	g.counts.delivered.Add(1)
 	a.delivered()
-	return g.parts.Custody.Delivered(ctx, o.ID, uint16(status))
+	return true, g.parts.Custody.Delivered(context.WithoutCancel(ctx), o.ID, uint16(rsp.Status))
+}
+
+// needsPerson makes an object that will not be taken visible as work for a
+// person. It is never dropped.
+func (g *Gateway) needsPerson(ctx context.Context, o custody.Object, f custody.Failure) error {
+	g.parts.Log.Error("an object in the spool needs a person", "id", o.ID, "error", f.Err, "status", f.Status)
+	f.Permanent = true
+	return g.parts.Custody.Failed(ctx, o.ID, f)
 }
 
 // backOff doubles with each attempt, up to RetryMax.
@@ -172,13 +213,8 @@ func (g *Gateway) backOff(attempts int) time.Duration {
 	return min(g.config.RetryMax, g.config.RetryMin<<attempts)
 }
 
-// sendBlob sends the object's bytes as they were judged.
-func (g *Gateway) sendBlob(ctx context.Context, up *dimse.Conn, id uint8, o custody.Object) (dimse.Status, error) {
-	blob, err := g.parts.Custody.OpenBlob(ctx, o.ID)
-	if err != nil {
-		return 0, err
-	}
-	defer blob.Close()
+// request is what the object's own C-STORE request said.
+func request(o custody.Object) dimse.StoreRequest {
 	rq := dimse.StoreRequest{
 		SOPClassUID:           dicom.UID(o.SOPClassUID),
 		SOPInstanceUID:        dicom.UID(o.SOPInstanceUID),
@@ -188,6 +224,5 @@ func (g *Gateway) sendBlob(ctx context.Context, up *dimse.Conn, id uint8, o cust
 	if o.MoveOriginatorAE != "" {
 		rq.MoveOriginatorMessageID = &o.MoveOriginatorID
 	}
-	rsp, err := g.storeTo(ctx, up, id, rq, blob)
-	return rsp.Status, err
+	return rq
 }

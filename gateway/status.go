@@ -104,6 +104,13 @@ func (a *archive) status(stats custody.Stats) ArchiveStatus {
 		Up:        a.lastError == "",
 		LastError: a.lastError,
 	}
+	for _, g := range stats.Groups {
+		if g.State == custody.Spooled && g.Archive == a.upstream.Name {
+			st.Queued, st.QueuedBytes = int64(g.Objects), g.Bytes
+			oldest := stats.OldestSpooled
+			st.OldestQueued = &oldest
+		}
+	}
 	if !a.lastDelivered.IsZero() {
 		t := a.lastDelivered
 		st.LastDelivered = &t

@@ -92,12 +92,20 @@ func (jm *Judgement) Finish() (finding.Report, policy.Decision) {
 		Findings: append(out.Findings, jm.identity(out)...),
 		Identity: out.Identity,
 		Bytes:    jm.bytes,
-		Fatal:    out.Fatal,
+		Fatal:    fatal(out),
 	}
 	jm.digest.Sum(r.SHA256[:0])
 	d := jm.rules.Decide(r)
 	r.Verdict = d.Verdict
 	return r, d
+}
+
+// fatal says why the structure was lost, or nil. It errs towards lost.
+func fatal(out inspect.Outcome) *finding.Finding {
+	if out.Fatal && out.FatalFinding == nil {
+		return &finding.Finding{ID: "unparseable"}
+	}
+	return out.FatalFinding
 }
 
 // identity holds the announced SOP class and instance against those in the
@@ -108,7 +116,7 @@ func (jm *Judgement) identity(out inspect.Outcome) []finding.Finding {
 	if jm.source.SOPInstanceUID == "" {
 		return nil
 	}
-	lost := out.Fatal != nil
+	lost := out.Fatal
 	for _, pair := range [...]struct {
 		where, announced, found string
 	}{
