@@ -18,7 +18,6 @@ import (
 // documentation. Keys that only a later version can honour are named, so that
 // they are never silently ignored.
 func (d *document) config(n ast.Node, c *Config) {
-	c.Data = filepath.Join(d.dir, c.Data)
 	d.mapping(n, keys{
 		"site":     d.text(&c.Site),
 		"data":     d.path(&c.Data),
@@ -111,6 +110,9 @@ func (d *document) console(n ast.Node, c *ConsoleConfig) {
 
 // need notes keys that the mapping just read does not have.
 func (d *document) need(n ast.Node, wanted ...string) {
+	if _, scalar := n.(ast.ScalarNode); scalar {
+		return // noted already
+	}
 	at := strings.TrimPrefix(strings.Join(d.at, ""), ".")
 	for _, k := range wanted {
 		if _, ok := d.places[at+"."+k]; !ok {

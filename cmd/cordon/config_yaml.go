@@ -104,6 +104,7 @@ type keys map[string]func(ast.Node)
 
 func (d *document) parse(text []byte) Config {
 	c := defaults()
+	c.Data = filepath.Join(d.dir, c.Data)
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		d.syntax(err)
