@@ -1,18 +1,57 @@
-// Package custody keeps every object that Cordon answers for.
+// Package custody keeps every object that Cordon answers for: one blob, one
+// row, one state. Blobs are encrypted at rest with age (X25519).
+//
+// Ordinary use:
+//
+//	c, err := custody.Open(ctx, db, dir, ledger, custody.Options{})
+//	b := c.NewBuffer()                       // receives; memory first, then an encrypted file
+//	defer b.Discard()                        // nothing, once the object is kept
+//	o, err := c.Keep(ctx, b, custody.Object{State: custody.Held, …}) // from here on it survives a power failure
+//	r, err := c.OpenBlob(ctx, o.ID)          // the same bytes, or an error before the last of them
+//	d, err := c.Release(ctx, o.ID, custody.Request{By: "A. Able", Reason: "…"}) // and once more by another person
+//
+// The life of an object: it is received into a Buffer, about which nothing is
+// durable and nothing has been promised. Keep writes and syncs its file in
+// DIR/spill, syncs the directory, and commits its row together with the
+// journal's record; only then may success be answered. The file then moves to
+// DIR/objects. From there people release or destroy it, or the deliverer
+// delivers it; each change of state is one commit with its journal record, and
+// the blob is deleted only after that commit. After a crash Open deletes files
+// in DIR/spill without a row, which were never acknowledged, and blobs whose
+// row says that they are gone, and moves those whose row says that they are
+// here. A blob in DIR/objects without a row cannot come from a crash, only from
+// a database older than the blobs: it is kept, and an alarm. So is a row whose
+// blob is missing.
+//
+// No file name comes from a peer: names are our own ids. It will not judge,
+// deliver or talk to anyone, and it never deletes a row.
 package custody
 
 import (
 	"context"
+	"database/sql"
 	"errors"
-	"io"
+	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"cordon/store"
+
+	"filippo.io/age"
 )
 
 var (
+	// ErrNotFound means that there is no object of that id.
 	ErrNotFound = errors.New("no such object")
-	ErrState    = errors.New("not possible in the object's state")
+	// ErrState means that the object is not in a state in which this can happen.
+	ErrState = errors.New("not possible in the object's state")
+	// ErrSamePerson means that the second of two people is the first one.
+	ErrSamePerson = errors.New("the same person asked already: a second person must agree")
+	// ErrNotEmergency means that one person may not release this object alone.
+	ErrNotEmergency = errors.New("a malicious object is never released by one person: a second person must agree")
+	// ErrDamaged means that a blob is not what was kept.
+	ErrDamaged = errors.New("blob is damaged")
 )
 
 // Journal is told of every change of state, in the transaction that makes it.
@@ -21,97 +60,139 @@ type Journal interface {
 	Append(tx *store.Tx, kind string, body any) error
 }
 
-// Options; the zero value is the default.
+// Options of Open; the zero value means the defaults.
 type Options struct {
-	Memory int // bytes that one Buffer keeps in memory before it spills to disk; 1 MiB if zero
+	Memory int // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
 }
 
-type Custody struct{}
+const defaultMemory = 1 << 20
 
+// Custody is open custody. Its methods may be called from any goroutine.
+type Custody struct {
+	db       *store.DB
+	journal  Journal
+	identity *age.X25519Identity
+	memory   int
+	spill    string // directory of objects being received
+	objects  string // directory of objects with a row
+	found    Found
+}
+
+// Open opens custody in the data directory dir, which the caller has locked,
+// and puts right what a crash has left: see Found.
 func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (*Custody, error) {
-	return nil, nil
+	c := &Custody{
+		db: db, journal: j, memory: o.Memory,
+		spill:   filepath.Join(dir, "spill"),
+		objects: filepath.Join(dir, "objects"),
+	}
+	if c.memory == 0 {
+		c.memory = defaultMemory
+	}
+	for _, d := range []string{c.spill, c.objects} {
+		if err := store.MakeDir(d); err != nil {
+			return nil, fmt.Errorf("opening custody: %w", err)
+		}
+	}
+	if err := c.openKey(ctx, filepath.Join(dir, "keys", "custody.key")); err != nil {
+		return nil, fmt.Errorf("opening custody: %w", err)
+	}
+	if err := c.sweep(ctx); err != nil {
+		return nil, fmt.Errorf("opening custody: %w", err)
+	}
+	return c, nil
 }
 
-type Buffer struct{}
+// Found returns what Open had to put right.
+func (c *Custody) Found() Found { return c.found }
 
-func (c *Custody) NewBuffer() *Buffer          { return nil }
-func (b *Buffer) ID() string                   { return "" }
-func (b *Buffer) Write(p []byte) (int, error)  { return 0, nil }
-func (b *Buffer) Len() int64                   { return 0 }
-func (b *Buffer) SHA256() Digest               { return Digest{} }
-func (b *Buffer) Open() (io.ReadCloser, error) { return nil, nil }
-func (b *Buffer) Discard()                     {}
+// Get returns an object, or ErrNotFound.
+func (c *Custody) Get(ctx context.Context, id string) (o Object, err error) {
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		o, err = get(tx, id)
+		return err
+	})
+	return o, err
+}
 
-func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error) { return o, nil }
-func (c *Custody) Get(ctx context.Context, id string) (Object, error)            { return Object{}, nil }
-
-// Filter chooses objects; zero fields choose all.
+// Filter chooses objects; a zero field chooses all.
 type Filter struct {
 	States           []State
-	Vault            bool // only objects that were ever held
-	NeedsAttention   bool
+	Vault            bool // only those that were held at some time
+	NeedsAttention   bool // only those that an archive has refused for good
+	Alarm            bool // only those whose blob is missing or damaged
 	Archive          string
+	Device           string
 	StudyInstanceUID string
-	After            string // only ids after this one
+	SOPInstanceUID   string
+	After            string // only those accepted after the object of this id
 	Limit            int    // 1,000 if zero
 }
 
-func (c *Custody) List(ctx context.Context, f Filter) ([]Object, error)           { return nil, nil }
-func (c *Custody) OpenBlob(ctx context.Context, id string) (io.ReadCloser, error) { return nil, nil }
-func (c *Custody) Due(ctx context.Context, archive string, now time.Time, limit int) ([]Object, error) {
-	return nil, nil
-}
-func (c *Custody) Following(ctx context.Context, o Object, limit int) ([]Object, error) {
-	return nil, nil
-}
-func (c *Custody) InFlight(ctx context.Context, id string) error                 { return nil }
-func (c *Custody) Delivered(ctx context.Context, id string, status uint16) error { return nil }
+const defaultLimit = 1000
 
-// Failure is how one attempt to deliver ended.
-type Failure struct {
-	Err       error
-	RetryAt   time.Time
-	Permanent bool
+// List returns the objects chosen, in the order in which they were accepted.
+func (c *Custody) List(ctx context.Context, f Filter) (all []Object, err error) {
+	where, args := f.sql()
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		all, err = query(tx, `SELECT `+columns+` FROM custody_objects WHERE `+where+` ORDER BY seq LIMIT ?`, args...)
+		return err
+	})
+	return all, err
 }
 
-func (c *Custody) Failed(ctx context.Context, id string, f Failure) error { return nil }
-
-// Request is what a person asks for.
-type Request struct {
-	By        string
-	Reason    string
-	Emergency bool
+func (f Filter) sql() (where string, args []any) {
+	terms := []string{"1 = 1"}
+	add := func(chosen bool, term string, values ...any) {
+		if chosen {
+			terms, args = append(terms, term), append(args, values...)
+		}
+	}
+	var states []any
+	for _, s := range f.States {
+		states = append(states, string(s))
+	}
+	add(len(states) > 0, "state IN (?"+strings.Repeat(", ?", max(0, len(states)-1))+")", states...)
+	add(f.Vault, "held_at > 0")
+	add(f.NeedsAttention, "needs_attention = 1")
+	add(f.Alarm, "alarm <> ''")
+	add(f.Archive != "", "archive = ?", f.Archive)
+	add(f.Device != "", "device = ?", f.Device)
+	add(f.StudyInstanceUID != "", "study_instance_uid = ?", f.StudyInstanceUID)
+	add(f.SOPInstanceUID != "", "sop_instance_uid = ?", f.SOPInstanceUID)
+	add(f.After != "", "seq > (SELECT seq FROM custody_objects WHERE id = ?)", f.After)
+	limit := f.Limit
+	if limit == 0 {
+		limit = defaultLimit
+	}
+	return strings.Join(terms, " AND "), append(args, limit)
 }
 
-// Decision is what became of a Request.
-type Decision struct {
-	Done      bool      `json:"done"`
-	Waiting   string    `json:"waiting,omitempty"`
-	By        []string  `json:"by"`
-	ReviewDue time.Time `json:"review_due,omitzero"`
+// get returns an object, or ErrNotFound.
+func get(tx *store.Tx, id string) (Object, error) {
+	o, err := scan(tx.QueryRow(`SELECT `+columns+` FROM custody_objects WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return o, fmt.Errorf("%w: %.40q", ErrNotFound, id)
+	}
+	return o, err
 }
 
-func (c *Custody) Release(ctx context.Context, id string, r Request) (Decision, error) {
-	return Decision{}, nil
-}
-func (c *Custody) Destroy(ctx context.Context, id string, r Request) (Decision, error) {
-	return Decision{}, nil
-}
-func (c *Custody) Review(ctx context.Context, id string, r Request) error              { return nil }
-func (c *Custody) Retry(ctx context.Context, id string, r Request) error               { return nil }
-func (c *Custody) Export(ctx context.Context, id string, r Request, w io.Writer) error { return nil }
-
-// Stats counts the objects.
-type Stats struct {
-	Groups                                                         []Group
-	Held, Spooled, NeedsAttention, Alarms, ReviewsDue, ReviewsLate int
-	OldestSpooled                                                  time.Time
-}
-type Group struct {
-	State   State
-	Archive string
-	Objects int
-	Bytes   int64
+// move changes an object's state. Every change of a row's state goes through
+// here, and so does its journal record. It returns the object as it was before.
+func (c *Custody) move(tx *store.Tx, id string, to State, who actor, more map[string]any) (Object, error) {
+	o, err := get(tx, id)
+	if err != nil {
+		return o, err
+	}
+	t, err := change(o.State, to, who)
+	if err != nil {
+		return o, err
+	}
+	if _, err := tx.Exec(`UPDATE custody_objects SET state = ?, in_flight = 0 WHERE id = ?`, string(to), id); err != nil {
+		return o, err
+	}
+	return o, c.journal.Append(tx, t.kind, o.entry(t, more))
 }
 
-func (c *Custody) Stats(ctx context.Context) (Stats, error) { return Stats{}, nil }
+// now is the present as rows keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -2,8 +2,8 @@ package custody
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"cordon/finding"
@@ -58,6 +58,7 @@ type Object struct {
 
 	// Held and decided on by people. The zero time means never.
 	HeldAt     time.Time `json:"held_at,omitzero"`
+	DecidedBy  []string  `json:"decided_by,omitempty"` // who released or destroyed it
 	ReleasedAt time.Time `json:"released_at,omitzero"`
 	ReviewDue  time.Time `json:"review_due,omitzero"` // of an emergency release, until it has been reviewed
 
@@ -112,16 +113,9 @@ func (o Object) VaultItem() VaultItem {
 	return v
 }
 
-// entry is what the journal keeps of an object at each change of its state.
-func (o Object) entry(t transition) map[string]any {
-	e := map[string]any{
-		"id":     o.ID,
-		"from":   t.from,
-		"to":     t.to,
-		"who":    t.who,
-		"sha256": o.SHA256,
-		"bytes":  o.Bytes,
-	}
+// entry is what the journal keeps of an object at a change of its state.
+func (o Object) entry(t transition, more map[string]any) map[string]any {
+	e := map[string]any{"id": o.ID, "from": t.from, "to": t.to, "who": t.who, "sha256": o.SHA256, "bytes": o.Bytes}
 	for key, value := range map[string]string{
 		"device": o.Device, "calling_ae": o.CallingAE, "called_ae": o.CalledAE, "archive": o.Archive,
 		"sop_class_uid": o.SOPClassUID, "sop_instance_uid": o.SOPInstanceUID,
@@ -131,18 +125,6 @@ func (o Object) entry(t transition) map[string]any {
 			e[key] = value
 		}
 	}
+	maps.Copy(e, more)
 	return e
-}
-
-func findingIDs(fs []finding.Finding) []string {
-	ids := make([]string, 0, len(fs))
-	for _, f := range fs {
-		ids = append(ids, f.ID)
-	}
-	return ids
-}
-
-func fromJSON[T any](text string) (v T, err error) {
-	err = json.Unmarshal([]byte(text), &v)
-	return v, err
 }

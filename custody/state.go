@@ -23,28 +23,29 @@ type actor string
 const (
 	gateway   actor = "gateway"
 	deliverer actor = "deliverer"
-	people    actor = "people" // two of them; one in an emergency, for a release only
+	people    actor = "people" // two of them; one alone only to release in an emergency
 )
 
 type transition struct {
 	from, to State
 	who      actor
+	kind     string // of its journal record
 }
 
 // transitions is every change of state there is.
 var transitions = [...]transition{
-	{Receiving, Spooled, gateway},   // judged, the archive is away
-	{Receiving, Held, gateway},      // judged, policy holds it
-	{Held, Spooled, people},         // released
-	{Held, Destroyed, people},       //
-	{Spooled, Delivered, deliverer}, //
-	{Spooled, Destroyed, people},    // no archive will ever take it
+	{Receiving, Spooled, gateway, "object.spooled"},     // judged; the archive is away
+	{Receiving, Held, gateway, "object.held"},           // judged; policy holds it
+	{Held, Spooled, people, "object.released"},          //
+	{Held, Destroyed, people, "object.destroyed"},       //
+	{Spooled, Delivered, deliverer, "object.delivered"}, //
+	{Spooled, Destroyed, people, "object.destroyed"},    // no archive will ever take it
 }
 
 // change finds the transition, or says that there is none.
 func change(from, to State, who actor) (transition, error) {
 	for _, t := range transitions {
-		if t == (transition{from, to, who}) {
+		if t.from == from && t.to == to && t.who == who {
 			return t, nil
 		}
 	}

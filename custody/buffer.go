@@ -1,0 +1,215 @@
+package custody
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cordon/store"
+
+	"filippo.io/age"
+)
+
+// Buffer holds one object while it is received and judged: in memory up to a
+// bound, from there on in an encrypted file, whatever its size. Write until the
+// object is complete; then Open it as often as needed, perhaps Keep it, and
+// Discard it. It may be used by one goroutine at a time, what Open returns by
+// another.
+type Buffer struct {
+	c     *Custody
+	id    string
+	began time.Time
+	hash  hash.Hash
+
+	mu     sync.Mutex
+	memory []byte
+	file   *os.File       // nil while all is in memory
+	age    io.WriteCloser // encrypts to file; nil once sealed
+	size   int64
+	sum    Digest // once sealed
+	phase  phase
+	err    error // of a write: nothing may follow
+}
+
+type phase uint8
+
+const (
+	open      phase = iota // takes writes
+	sealed                 // complete
+	kept                   // its file is an object's
+	discarded              //
+)
+
+// NewBuffer begins an object.
+func (c *Custody) NewBuffer() *Buffer {
+	return &Buffer{c: c, id: newID(), began: now(), hash: sha256.New()}
+}
+
+// ID is what the object's id will be, if it is kept.
+func (b *Buffer) ID() string { return b.id }
+
+// Len is the number of bytes written.
+func (b *Buffer) Len() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}
+
+// Write adds to the object. An error is for good: the object cannot be kept.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.phase != open {
+		return 0, errors.New("object buffer is complete")
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.file == nil && len(b.memory)+len(p) > b.c.memory {
+		b.err = b.toFile()
+		b.memory = nil
+	}
+	if b.err == nil && b.file == nil {
+		b.memory = append(b.memory, p...)
+	} else if b.err == nil {
+		_, b.err = b.age.Write(p)
+	}
+	if b.err != nil {
+		b.err = fmt.Errorf("buffering object: %w", store.Explain(b.err))
+		return 0, b.err
+	}
+	b.hash.Write(p)
+	b.size += int64(len(p))
+	return len(p), nil
+}
+
+// toFile copies what is in memory to a new encrypted file.
+func (b *Buffer) toFile() (err error) {
+	b.file, err = os.OpenFile(b.c.spillPath(b.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if b.age, err = age.Encrypt(b.file, b.c.identity.Recipient()); err != nil {
+		return err
+	}
+	_, err = b.age.Write(b.memory)
+	return err
+}
+
+// seal ends writing.
+func (b *Buffer) seal() error {
+	switch {
+	case b.phase == discarded:
+		return errors.New("object buffer was discarded")
+	case b.err != nil:
+		return b.err
+	case b.phase != open:
+		return nil
+	}
+	if err := b.closeFile(); err != nil {
+		b.err = fmt.Errorf("buffering object: %w", store.Explain(err))
+		return b.err
+	}
+	b.hash.Sum(b.sum[:0])
+	b.phase = sealed
+	return nil
+}
+
+// closeFile writes the encrypted file's end, if there is one.
+func (b *Buffer) closeFile() error {
+	if b.age == nil {
+		return nil
+	}
+	err := b.age.Close()
+	b.age = nil
+	return err
+}
+
+// SHA256 completes the object and returns its digest.
+func (b *Buffer) SHA256() (Digest, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sum, b.seal()
+}
+
+// Open completes the object and returns a reader of all of it, from its
+// beginning. The caller closes it; it stays valid when the buffer is discarded.
+func (b *Buffer) Open() (io.ReadCloser, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.seal(); err != nil {
+		return nil, err
+	}
+	if b.memory != nil || b.size == 0 {
+		return io.NopCloser(bytes.NewReader(b.memory)), nil
+	}
+	f, err := b.c.openFile(b.id)
+	if err != nil {
+		return nil, fmt.Errorf("reading object buffer: %w", err)
+	}
+	return newBlob(f, b.c.identity, b.size, b.sum)
+}
+
+// sync makes the object's file, complete and durable, its name included. After
+// an error of the disk a file is not trusted again: one made from memory is made
+// anew by the next call, any other is lost.
+func (b *Buffer) sync() error {
+	if b.file == nil {
+		if err := b.fileFromMemory(); err != nil {
+			b.dropFile()
+			return err
+		}
+	}
+	err := b.file.Sync()
+	if err == nil {
+		err = store.SyncDir(filepath.Dir(b.file.Name()))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case b.memory != nil || b.size == 0:
+		b.dropFile()
+	default:
+		b.err = err
+	}
+	return err
+}
+
+func (b *Buffer) fileFromMemory() error {
+	if err := b.toFile(); err != nil {
+		return err
+	}
+	return b.closeFile()
+}
+
+// dropFile deletes the buffer's file; if that fails, the next start does it.
+func (b *Buffer) dropFile() {
+	if b.file != nil {
+		b.file.Close()
+		os.Remove(b.file.Name())
+	}
+	b.file, b.age = nil, nil
+}
+
+// Discard frees what the buffer holds; a kept object stays. It may be called
+// more than once, and at any time.
+func (b *Buffer) Discard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.phase == discarded {
+		return
+	}
+	if b.phase == kept && b.file != nil {
+		b.file.Close() // it was synced
+		b.file = nil
+	}
+	b.dropFile()
+	b.phase, b.memory = discarded, nil
+}

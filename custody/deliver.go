@@ -1,0 +1,133 @@
+package custody
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"cordon/store"
+)
+
+// heads finds, per lane (a series) of one archive, the oldest object that is
+// neither delivered nor refused for good. It hops from lane to lane along the
+// index, so that it costs what there are series, not what there are objects.
+const heads = `WITH RECURSIVE lanes (lane) AS (
+		SELECT MIN(lane) FROM custody_objects WHERE archive = ?1 AND state = 'spooled' AND needs_attention = 0
+		UNION ALL
+		SELECT (SELECT MIN(lane) FROM custody_objects WHERE archive = ?1 AND state = 'spooled' AND needs_attention = 0 AND lane > lanes.lane)
+		FROM lanes WHERE lane IS NOT NULL
+	)
+	SELECT ` + columns + ` FROM custody_objects WHERE seq IN (
+		SELECT (SELECT MIN(seq) FROM custody_objects WHERE archive = ?1 AND state = 'spooled' AND needs_attention = 0 AND lane = lanes.lane)
+		FROM lanes WHERE lane IS NOT NULL
+	) AND in_flight = 0 AND next_attempt <= ?2 ORDER BY seq LIMIT ?3`
+
+// Due returns the objects that may be delivered to an archive at the time given,
+// oldest first, at most one of each series: one that follows becomes due when
+// those before it have been delivered or refused for good. Objects whose series
+// is unknown wait for nobody.
+func (c *Custody) Due(ctx context.Context, archive string, at time.Time, limit int) (due []Object, err error) {
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		due, err = query(tx, heads, archive, toMicros(at), limit)
+		return err
+	})
+	return due, err
+}
+
+// Following returns what waits behind o in its series, in order, so that a
+// series can go over one association: each is due once the one before it has
+// been delivered.
+func (c *Custody) Following(ctx context.Context, o Object, limit int) (all []Object, err error) {
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		all, err = query(tx, `SELECT `+columns+` FROM custody_objects
+			WHERE archive = ?1 AND lane = ?2 AND state = 'spooled' AND needs_attention = 0
+			AND seq > (SELECT seq FROM custody_objects WHERE id = ?3) ORDER BY seq LIMIT ?4`,
+			o.Archive, o.SeriesInstanceUID, o.ID, limit)
+		return err
+	})
+	return all, err
+}
+
+// InFlight begins an attempt to deliver an object, and counts it. It is ErrState
+// if the object is not the one of its series whose turn it is, or is in flight
+// already. The attempt ends with Delivered, Failed or the end of the process.
+func (c *Custody) InFlight(ctx context.Context, id string) error {
+	return c.db.Update(ctx, func(tx *store.Tx) error {
+		r, err := tx.Exec(`UPDATE custody_objects AS o SET in_flight = 1, attempts = attempts + 1
+			WHERE id = ? AND state = 'spooled' AND needs_attention = 0 AND in_flight = 0
+			AND seq = (SELECT MIN(seq) FROM custody_objects AS p
+				WHERE p.archive = o.archive AND p.lane = o.lane AND p.state = 'spooled' AND p.needs_attention = 0)`, id)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+		o, err := get(tx, id)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: object %s is %s and not due", ErrState, id, o.State)
+	})
+}
+
+// Delivered says that the archive has answered success, or a warning, with the
+// status given (PS3.4 §B.2.3). Our copy is deleted once that is on disk.
+func (c *Custody) Delivered(ctx context.Context, id string, status uint16) error {
+	err := c.db.Update(ctx, func(tx *store.Tx) error {
+		if _, err := c.move(tx, id, Delivered, deliverer, map[string]any{"status": status}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE custody_objects SET delivered_at = ?, status = ?, last_error = '', needs_attention = 0 WHERE id = ?`,
+			toMicros(now()), status, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("object delivered: %w", err)
+	}
+	c.remove(id)
+	return nil
+}
+
+// Failure is how an attempt to deliver ended.
+type Failure struct {
+	Err       error     // what to show; it must hold no patient data
+	Status    uint16    // of the archive's response, if there was one
+	RetryAt   time.Time // when the object is due again; there is no limit to attempts
+	Permanent bool      // the archive will never take it: a person must see to it
+}
+
+// maxError bounds an error kept with an object, in bytes.
+const maxError = 500
+
+// Failed ends an attempt that did not deliver the object. It is never dropped: a
+// permanent failure needs attention, is journalled, and no longer holds up its
+// series; Retry or Destroy end that.
+func (c *Custody) Failed(ctx context.Context, id string, f Failure) error {
+	text := "unknown error"
+	if f.Err != nil {
+		text = strings.ToValidUTF8(f.Err.Error()[:min(maxError, len(f.Err.Error()))], "")
+	}
+	err := c.db.Update(ctx, func(tx *store.Tx) error {
+		o, err := get(tx, id)
+		if err != nil {
+			return err
+		}
+		if o.State != Spooled {
+			return fmt.Errorf("%w: object %s is %s", ErrState, id, o.State)
+		}
+		_, err = tx.Exec(`UPDATE custody_objects SET in_flight = 0, last_error = ?, status = ?, next_attempt = ?, needs_attention = ? WHERE id = ?`,
+			text, f.Status, toMicros(f.RetryAt), f.Permanent || o.NeedsAttention, id)
+		if err != nil || !f.Permanent {
+			return err
+		}
+		return c.journal.Append(tx, "object.refused", map[string]any{
+			"id": id, "archive": o.Archive, "sop_instance_uid": o.SOPInstanceUID, "error": text, "status": f.Status, "attempts": o.Attempts,
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("object not delivered: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package custody
+
+import (
+	"context"
+	"fmt"
+
+	"cordon/finding"
+	"cordon/store"
+)
+
+// Keep makes the buffer's object ours: when it returns nil, bytes, row and
+// journal record survive a power failure, and success may be answered. o.State
+// is Held or Spooled; the id, the size and the digest are the buffer's, and if o
+// has a size or a digest, as judged, they must be the same. After an error
+// nothing is kept, and the buffer can be tried again.
+func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error) {
+	t, err := change(Receiving, o.State, gateway)
+	if err != nil {
+		return o, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.seal(); err != nil {
+		return o, err
+	}
+	if b.phase == kept {
+		return o, fmt.Errorf("%w: object %s is kept already", ErrState, b.id)
+	}
+	if o.SHA256 != (Digest{}) && o.SHA256 != b.sum || o.Bytes != 0 && o.Bytes != b.size {
+		return o, fmt.Errorf("keeping object: %d bytes (SHA-256 %s) are here, %d bytes (%s) were judged", b.size, b.sum, o.Bytes, o.SHA256)
+	}
+	if err := b.sync(); err != nil {
+		return o, fmt.Errorf("keeping object: %w", store.Explain(err))
+	}
+	o = o.asReceived(b)
+	more := map[string]any{}
+	if o.State == Held {
+		more["findings"] = findingIDs(o.Findings)
+	}
+	err = c.db.Update(ctx, func(tx *store.Tx) error {
+		if err := insert(tx, o); err != nil {
+			return err
+		}
+		return c.journal.Append(tx, t.kind, o.entry(t, more))
+	})
+	if err != nil {
+		return o, fmt.Errorf("keeping object: %w", err)
+	}
+	b.phase = kept
+	_ = c.place(b.id) // it is found where it is; the next start moves it
+	return o, nil
+}
+
+// asReceived fills in what is ours to say of a new object.
+func (o Object) asReceived(b *Buffer) Object {
+	o.ID, o.ReceivedAt, o.Bytes, o.SHA256 = b.id, b.began, b.size, b.sum
+	if o.State == Held {
+		o.HeldAt = now()
+	}
+	return o
+}
+
+// maxJournalled bounds the findings named in one record; the row has them all.
+const maxJournalled = 100
+
+func findingIDs(fs []finding.Finding) []string {
+	ids := make([]string, 0, min(len(fs), maxJournalled))
+	for _, f := range fs {
+		if len(ids) == cap(ids) {
+			break
+		}
+		ids = append(ids, f.ID)
+	}
+	return ids
+}

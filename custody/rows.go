@@ -1,0 +1,106 @@
+package custody
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"cordon/store"
+)
+
+// columns are what scan reads, in this order.
+const columns = `id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive,
+	sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
+	priority, move_originator_ae, move_originator_id, held_at, released_at, decided_by, review_due, delivered_at, status,
+	attempts, in_flight, next_attempt, last_error, needs_attention, alarm`
+
+// micros is a time as rows keep it: microseconds since 1970, 0 for never.
+type micros struct{ t *time.Time }
+
+func (m micros) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("%T: expected microseconds", v)
+	}
+	*m.t = time.Time{}
+	if n != 0 {
+		*m.t = time.UnixMicro(n).UTC()
+	}
+	return nil
+}
+
+func toMicros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scan(row scanner) (o Object, err error) {
+	var digest []byte
+	var findings, engines, decided string
+	err = row.Scan(&o.ID, &o.State, micros{&o.ReceivedAt}, &o.Bytes, &digest, &o.Device, &o.CallingAE, &o.CalledAE, &o.Archive,
+		&o.SOPClassUID, &o.SOPInstanceUID, &o.StudyInstanceUID, &o.SeriesInstanceUID, &o.TransferSyntaxUID, &findings, &engines,
+		&o.Priority, &o.MoveOriginatorAE, &o.MoveOriginatorID, micros{&o.HeldAt}, micros{&o.ReleasedAt}, &decided,
+		micros{&o.ReviewDue}, micros{&o.DeliveredAt}, &o.Status,
+		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm)
+	if err != nil {
+		return o, err
+	}
+	copy(o.SHA256[:], digest)
+	for _, f := range []struct {
+		text string
+		into any
+	}{{findings, &o.Findings}, {engines, &o.Engines}, {decided, &o.DecidedBy}} {
+		if f.text == "[]" || f.text == "null" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(f.text), f.into); err != nil {
+			return o, fmt.Errorf("object %s: %w", o.ID, err)
+		}
+	}
+	return o, nil
+}
+
+func query(tx *store.Tx, sql string, args ...any) ([]Object, error) {
+	rows, err := tx.Query(sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Object
+	for rows.Next() {
+		o, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, rows.Err()
+}
+
+// insert writes the row of an object that has just been received.
+func insert(tx *store.Tx, o Object) error {
+	findings, err := json.Marshal(o.Findings)
+	if err != nil {
+		return err
+	}
+	engines, err := json.Marshal(o.Engines)
+	if err != nil {
+		return err
+	}
+	lane := o.SeriesInstanceUID
+	if lane == "" {
+		lane = o.ID
+	}
+	_, err = tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
+		sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
+		priority, move_originator_ae, move_originator_id, held_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		o.ID, string(o.State), toMicros(o.ReceivedAt), o.Bytes, o.SHA256[:], o.Device, o.CallingAE, o.CalledAE, o.Archive, lane,
+		o.SOPClassUID, o.SOPInstanceUID, o.StudyInstanceUID, o.SeriesInstanceUID, o.TransferSyntaxUID, string(findings), string(engines),
+		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt))
+	return err
+}

@@ -1,0 +1,79 @@
+package custody
+
+import (
+	"context"
+	"time"
+
+	"cordon/store"
+)
+
+// Stats counts objects.
+type Stats struct {
+	Groups         []Group   `json:"groups"`
+	Spooled        int       `json:"spooled"`
+	Held           int       `json:"held"`
+	InFlight       int       `json:"in_flight"`
+	NeedsAttention int       `json:"needs_attention"` // refused for good by an archive
+	Alarms         int       `json:"alarms"`          // blob missing or damaged
+	Unclaimed      int       `json:"unclaimed"`       // blobs without a row, at the last start
+	ReviewsDue     int       `json:"reviews_due"`
+	ReviewsLate    int       `json:"reviews_late"`
+	OldestSpooled  time.Time `json:"oldest_spooled,omitzero"` // when it was received
+}
+
+// Group counts the objects of one state and one archive.
+type Group struct {
+	State   State  `json:"state"`
+	Archive string `json:"archive"`
+	Objects int    `json:"objects"`
+	Bytes   int64  `json:"bytes"`
+}
+
+// Stats costs the same however many objects there have been.
+func (c *Custody) Stats(ctx context.Context) (s Stats, err error) {
+	s.Unclaimed = c.found.Unclaimed
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		if err := s.groups(tx); err != nil {
+			return err
+		}
+		for sql, into := range map[string]*int{
+			`SELECT COUNT(*) FROM custody_objects WHERE in_flight = 1`:       &s.InFlight,
+			`SELECT COUNT(*) FROM custody_objects WHERE needs_attention = 1`: &s.NeedsAttention,
+			`SELECT COUNT(*) FROM custody_objects WHERE alarm <> ''`:         &s.Alarms,
+			`SELECT COUNT(*) FROM custody_objects WHERE review_due > 0`:      &s.ReviewsDue,
+		} {
+			if err := tx.QueryRow(sql).Scan(into); err != nil {
+				return err
+			}
+		}
+		err := tx.QueryRow(`SELECT COUNT(*) FROM custody_objects WHERE review_due > 0 AND review_due < ?`, toMicros(now())).Scan(&s.ReviewsLate)
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(`SELECT COALESCE((SELECT received_at FROM custody_objects WHERE state = 'spooled' ORDER BY seq LIMIT 1), 0)`).
+			Scan(micros{&s.OldestSpooled})
+	})
+	return s, err
+}
+
+func (s *Stats) groups(tx *store.Tx) error {
+	rows, err := tx.Query(`SELECT state, archive, objects, bytes FROM custody_totals WHERE objects > 0 ORDER BY state, archive`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g Group
+		if err := rows.Scan(&g.State, &g.Archive, &g.Objects, &g.Bytes); err != nil {
+			return err
+		}
+		s.Groups = append(s.Groups, g)
+		switch g.State {
+		case Spooled:
+			s.Spooled += g.Objects
+		case Held:
+			s.Held += g.Objects
+		}
+	}
+	return rows.Err()
+}
