@@ -130,7 +130,7 @@ func (f family) sample(v float64, labels ...string) {
 	if len(labels) > 0 {
 		f.x.WriteByte('}')
 	}
-	f.x.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64) + "\n")
+	f.x.WriteString(" " + strconv.FormatFloat(v, 'f', -1, 64) + "\n")
 }
 
 var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)

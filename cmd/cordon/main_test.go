@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 //	word N FILE NAME          set NAME to the Nth word of the file's second line
 //	eventually COMMAND ARG…   run it until it succeeds
 //	hostilename DIR           write an empty file whose name clears a terminal
+//	fill FILE                 replace $NAME in the file
+//	sigterm                   ask what runs in the background to stop
 //	certify DIR               write ca.pem, and host.pem, host.key that it signs for 127.0.0.1
 //
 // Each script has its own $GATEWAY, $CONSOLE and $OTHER, free addresses.
@@ -55,20 +57,18 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":      exits,
-			"ready":      ready,
-			"get":        get,
-			"fifo":       fifo,
-			"lines":      lines,
-			"study":      study,
-			"word":       word,
-			"eventually": eventually,
-			"certify":    certify,
-			"hostilename": func(ts *testscript.TestScript, neg bool, args []string) {
-				dir := ts.MkAbs(args[0])
-				ts.Check(os.MkdirAll(dir, 0o755))
-				ts.Check(os.WriteFile(filepath.Join(dir, "\x1b[2J"), nil, 0o644))
-			},
+			"exits":       exits,
+			"ready":       ready,
+			"get":         get,
+			"fifo":        fifo,
+			"lines":       lines,
+			"study":       study,
+			"word":        word,
+			"eventually":  eventually,
+			"sigterm":     sigterm,
+			"fill":        fill,
+			"certify":     certify,
+			"hostilename": hostileName,
 		},
 	})
 }
@@ -165,6 +165,23 @@ func study(ts *testscript.TestScript, neg bool, args []string) {
 	write("clean2.dcm", func(*compose.Object) {})
 	write("hostile.dcm", func(o *compose.Object) { compose.PrivateOB.Put(o, compose.WindowsProgram()) })
 	write("suspicious.dcm", func(o *compose.Object) { o.SetUint16(dicom.TagRows, 4096) }) // more rows than pixels
+}
+
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+func sigterm(ts *testscript.TestScript, neg bool, args []string) {
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+func hostileName(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(os.WriteFile(filepath.Join(dir, "\x1b[2J"), nil, 0o644))
 }
 
 func word(ts *testscript.TestScript, neg bool, args []string) {
