@@ -61,7 +61,7 @@ func (d *Decoder) explicitForm(t Tag, s *frame) (form, bool) {
 			return formLong, true
 		}
 		return formShort, true
-	case t > s.last && d.implicitFits(t, s):
+	case t > s.last && (vr == 0 || !isPlaceholder(vr)) && d.implicitFits(t, s):
 		return formImplicit, true
 	case t > s.last && isPlaceholder(vr) && (isListed(t) || t.IsPrivate()):
 		return formShort, true

@@ -251,7 +251,7 @@ func (d *Decoder) finish(tell bool) {
 // finishHeader is finish between values or inside a header.
 func (d *Decoder) finishHeader(tell bool) {
 	switch {
-	case d.have > 0 && d.afterDataSet():
+	case d.have > 0 && d.need == shortHeader && d.afterDataSet():
 		d.beginRest(KindTrailer, Anomaly{Code: AnomalyTrailingBytes, Detail: count(int64(d.have)) + " bytes, too few for a header"})
 	case d.have > 0:
 		d.lose(AnomalyTruncated, "header: "+count(int64(d.need-d.have))+" bytes missing")

@@ -16,6 +16,7 @@ type recorder struct {
 	inflated  bytes.Buffer // the same, of what is
 	anomalies []dicom.Anomaly
 	open      int
+	deflated  bool // the data set is
 	value     []byte
 }
 
@@ -73,6 +74,7 @@ func decode(t testing.TB, o dicom.Options, p []byte, n int) *recorder {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
+	r.deflated = d.TransferSyntax().Deflated
 	if r.open != 0 {
 		t.Fatalf("%d elements have begun and not ended", r.open)
 	}
