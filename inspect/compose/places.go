@@ -68,7 +68,7 @@ var (
 	PrivateMiddle = Place{"private-middle", true, "(0009,1010)", func(o *Object, p []byte) {
 		o.private(privateElement, dicom.OB, between(70001, p, 4097))
 	}}
-	PublicUN   = Place{"public-un", true, "(0019,0010)", func(o *Object, p []byte) { o.Set(0x00190010, dicom.UN, p) }}
+	PublicUN   = Place{"public-un", true, "(0040,EEEE)", func(o *Object, p []byte) { o.Set(0x0040EEEE, dicom.UN, p) }}
 	ICCProfile = Place{"icc-profile", true, "(0028,2000)", func(o *Object, p []byte) { o.Set(0x00282000, dicom.OB, between(128, p, 0)) }}
 	Palette    = Place{"palette", true, "(0028,1201)", func(o *Object, p []byte) {
 		o.SetUint16(0x00281101, uint16((len(p)+1)/2), 0, 16)
