@@ -32,7 +32,7 @@ const eicar = `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + `EICAR-STANDARD-ANTIVIRUS-TEST-FI
 
 // house is a whole gateway in a temporary directory, before a scripted archive.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	db      *store.DB
 	custody *custody.Custody
@@ -43,7 +43,7 @@ type house struct {
 	stop    func() // ends the gateway in order; may be called twice
 }
 
-func open(t *testing.T, dir string, c Config) *house {
+func open(t testing.TB, dir string, c Config) *house {
 	t.Helper()
 	ctx := context.Background()
 	must := func(err error) {
@@ -192,14 +192,14 @@ func newUID() dicom.UID {
 }
 
 // newImage builds a data set; extra is the value of a private OB element, if any.
-func newImage(t *testing.T, extra []byte) image {
+func newImage(t testing.TB, extra []byte) image {
 	t.Helper()
 	im := image{class: dicom.CTImageStorage, uid: newUID(), study: newUID(), series: newUID()}
 	im.data = im.encode(t, extra)
 	return im
 }
 
-func (im image) encode(t *testing.T, extra []byte) []byte {
+func (im image) encode(t testing.TB, extra []byte) []byte {
 	t.Helper()
 	ts, _ := dicom.LookupTransferSyntax(dicom.ExplicitVRLittleEndian)
 	var b bytes.Buffer
@@ -229,7 +229,7 @@ func (im image) encode(t *testing.T, extra []byte) []byte {
 }
 
 // send stores the image on context 3 and returns the response.
-func send(t *testing.T, c *dimse.Conn, im image) dimse.Command {
+func send(t testing.TB, c *dimse.Conn, im image) dimse.Command {
 	t.Helper()
 	rsp, err := trySend(c, im)
 	if err != nil {
@@ -272,7 +272,7 @@ type stored struct {
 
 // scriptedArchive is a real C-STORE SCP whose answers a test decides.
 type scriptedArchive struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 
 	mu       sync.Mutex
@@ -286,9 +286,10 @@ type scriptedArchive struct {
 	reject *ul.Rejection
 	answer func(n int, s stored) (dimse.Command, bool) // n counts from 0; false hangs up instead
 	began  func()                                      // a message of an object has arrived
+	forget bool                                        // keep no objects
 }
 
-func newScriptedArchive(t *testing.T) *scriptedArchive {
+func newScriptedArchive(t testing.TB) *scriptedArchive {
 	a := &scriptedArchive{
 		t: t,
 		accept: func(p ul.ProposedContext) ul.AcceptedContext {
@@ -376,12 +377,19 @@ func (a *scriptedArchive) serve(nc net.Conn) {
 			a.began()
 		}
 		s := stored{command: m.Command, context: m.Context, calling: in.Request.Calling}
-		if s.data, err = io.ReadAll(m.Data); err != nil {
+		if a.forget {
+			_, err = io.Copy(io.Discard, m.Data)
+		} else {
+			s.data, err = io.ReadAll(m.Data)
+		}
+		if err != nil {
 			return
 		}
 		a.mu.Lock()
 		rsp, ok := a.answer(len(a.objects), s)
-		a.objects = append(a.objects, s)
+		if !a.forget {
+			a.objects = append(a.objects, s)
+		}
 		a.mu.Unlock()
 		if !ok {
 			return
