@@ -111,7 +111,7 @@ func (s *session) answer(ctx context.Context, m *dimse.Message) error {
 	c := &m.Command
 	switch c.Field {
 	case dimse.CEchoRQ:
-		return s.respond(ctx, m, dimse.Command{Status: dimse.Success})
+		return s.down.Respond(ctx, m, dimse.Command{Status: dimse.Success}, nil)
 	case dimse.CStoreRQ:
 		return s.store(ctx, m)
 	case dimse.CCancelRQ:
@@ -121,17 +121,7 @@ func (s *session) answer(ctx context.Context, m *dimse.Message) error {
 		s.down.Abort()
 		return fmt.Errorf("response %04X without a request", uint16(c.Field))
 	}
-	return s.respond(ctx, m, dimse.Command{Status: dimse.UnrecognizedOperation})
-}
-
-// respond answers m with the given status fields.
-func (s *session) respond(ctx context.Context, m *dimse.Message, rsp dimse.Command) error {
-	rsp.Field = m.Command.Field | 0x8000
-	rsp.MessageIDBeingRespondedTo = m.Command.MessageID
-	rsp.AffectedSOPClassUID = m.Command.AffectedSOPClassUID
-	rsp.AffectedSOPInstanceUID = m.Command.AffectedSOPInstanceUID
-	rsp.HasData = false
-	return s.down.Send(ctx, m.ContextID, rsp, nil)
+	return s.down.Respond(ctx, m, dimse.Command{Status: dimse.UnrecognizedOperation}, nil)
 }
 
 // closeUpstream releases the archive's side.

@@ -71,7 +71,7 @@ func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Sta
 	if err != nil {
 		s.log.Error("refusal not recorded", "error", err)
 	}
-	return s.respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]})
+	return s.down.Respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]}, nil)
 }
 
 // object is one instance on its way through.
@@ -154,7 +154,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 		s.g.counts.spooled.Add(1)
 		s.archive.wakeUp()
 	}
-	return s.respond(ctx, o.message, dimse.Command{Status: dimse.Success})
+	return s.down.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
 }
 
 // row is what custody keeps of the object. The identity is the command's,
@@ -198,12 +198,12 @@ func (o *object) deliver(ctx context.Context) error {
 		return o.keep(ctx, custody.Spooled)
 	}
 	o.record(rsp.Status)
-	return s.respond(ctx, o.message, dimse.Command{
+	return s.down.Respond(ctx, o.message, dimse.Command{
 		Status:           rsp.Status,
 		OffendingElement: rsp.OffendingElement,
 		ErrorComment:     rsp.ErrorComment,
 		ErrorID:          rsp.ErrorID,
-	})
+	}, nil)
 }
 
 // transient reports whether the archive may take the same object later
