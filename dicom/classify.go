@@ -63,7 +63,7 @@ func (d *Decoder) explicitForm(t Tag, s *frame) (form, bool) {
 		return formShort, true
 	case t > s.last && (vr == 0 || !isPlaceholder(vr)) && d.implicitFits(t, s):
 		return formImplicit, true
-	case t > s.last && isPlaceholder(vr) && (isListed(t) || t.IsPrivate()):
+	case t > s.last && isPlaceholder(vr) && d.isExpected(t):
 		return formShort, true
 	}
 	return formImplicit, false
@@ -78,9 +78,15 @@ func isPlaceholder(v VR) bool {
 	return false
 }
 
+// isExpected tells whether t is likely enough here to believe in a header without a VR: at
+// the root, where something may be appended, private tags are not.
+func (d *Decoder) isExpected(t Tag) bool {
+	return isListed(t) || len(d.stack) > 0 && t.IsPrivate()
+}
+
 // implicitFits tells whether the gathered bytes make sense as a header without VR.
 func (d *Decoder) implicitFits(t Tag, s *frame) bool {
-	if !isListed(t) && (len(d.stack) == 0 || !t.IsPrivate()) {
+	if !d.isExpected(t) {
 		return false
 	}
 	length := s.encoding.uint32(d.head[4:])

@@ -73,6 +73,8 @@ func (d *Decoder) implicitAppended(t Tag) appendedness {
 	}
 	announced := t.IsPrivate() && (t.Group() == d.creator || t.IsPrivateCreator())
 	switch {
+	case t.IsPrivate() && t.Element() < 0x1000 && !t.IsPrivateCreator() && !t.IsGroupLength(): // none such (PS3.5 §7.8.1)
+		return appended
 	case backwards, tooLong, !t.IsPrivate() && !isListedGroup(t.Group()):
 		return appended
 	case t.IsPrivate() && length%2 == 1 && length != UndefinedLength && t.Group() != d.creator:
