@@ -20,10 +20,12 @@ import (
 // Paths are made of ids alone.
 func (c *Custody) spillPath(id string) string { return filepath.Join(c.spill, id) }
 
-// blobPath spreads blobs over 1,024 directories, by random bits of the id.
+// blobPath spreads blobs over 32 directories, by random bits of the id.
 func (c *Custody) blobPath(id string) string {
-	return filepath.Join(c.objects, id[idLen-2:], id)
+	return filepath.Join(c.objects, shard(id), id)
 }
+
+func shard(id string) string { return id[idLen-1:] }
 
 // place moves a file whose row has been committed to where blobs are. The move
 // need not be durable: if it is undone, the next start repeats it.
@@ -65,16 +67,16 @@ func (c *Custody) eachBlob(fn func(id string, e fs.DirEntry) error) error {
 	if err != nil {
 		return err
 	}
-	for _, shard := range shards {
-		if !shard.IsDir() {
+	for _, dir := range shards {
+		if !dir.IsDir() {
 			continue
 		}
-		entries, err := os.ReadDir(filepath.Join(c.objects, shard.Name()))
+		entries, err := os.ReadDir(filepath.Join(c.objects, dir.Name()))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if !validID(e.Name()) || e.Name()[idLen-2:] != shard.Name() {
+			if !validID(e.Name()) || shard(e.Name()) != dir.Name() {
 				continue // not ours
 			}
 			if err := fn(e.Name(), e); err != nil {

@@ -1,0 +1,158 @@
+package custody_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"cordon/custody"
+)
+
+func (s site) due(t testing.TB, archive string, at time.Time) (ids []string) {
+	t.Helper()
+	all, err := s.c.Due(t.Context(), archive, at, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range all {
+		ids = append(ids, o.ID)
+	}
+	return ids
+}
+
+func same(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestOrderIsKeptWithinASeries(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx, at := t.Context(), time.Now()
+	a1 := s.keep(t, noise(1), spooled("a"))
+	h := s.keep(t, noise(1), func() custody.Object { o := held(malicious); o.SeriesInstanceUID = "a"; return o }())
+	a2 := s.keep(t, noise(2), spooled("a"))
+	b1 := s.keep(t, noise(3), spooled("b"))
+	a3 := s.keep(t, noise(4), spooled("a"))
+	n1, n2 := s.keep(t, noise(5), spooled("")), s.keep(t, noise(6), spooled(""))
+	elsewhere := spooled("a")
+	elsewhere.Archive = "other"
+	x := s.keep(t, noise(7), elsewhere)
+
+	same(t, s.due(t, "pacs", at), a1.ID, b1.ID, n1.ID, n2.ID)
+	same(t, s.due(t, "other", at), x.ID)
+	same(t, s.due(t, "none", at))
+
+	following, err := s.c.Following(ctx, a1, 10)
+	if err != nil || len(following) != 2 || following[0].ID != a2.ID || following[1].ID != a3.ID {
+		t.Errorf("following: %v, %v", following, err)
+	}
+	if err := s.c.InFlight(ctx, a2.ID); !errors.Is(err, custody.ErrState) {
+		t.Errorf("a2 went before a1: %v", err)
+	}
+	if err := s.c.InFlight(ctx, h.ID); !errors.Is(err, custody.ErrState) {
+		t.Errorf("a held object was sent: %v", err)
+	}
+	if err := s.c.Delivered(ctx, h.ID, 0); !errors.Is(err, custody.ErrState) {
+		t.Errorf("a held object was delivered: %v", err)
+	}
+	if err := s.c.InFlight(ctx, a1.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.c.InFlight(ctx, a1.ID); !errors.Is(err, custody.ErrState) {
+		t.Errorf("in flight twice: %v", err)
+	}
+	same(t, s.due(t, "pacs", at), b1.ID, n1.ID, n2.ID)
+
+	// Back-off of the first holds up the series, and nothing else.
+	if err := s.c.Failed(ctx, a1.ID, custody.Failure{Err: errors.New("archive is away"), RetryAt: at.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, s.due(t, "pacs", at), b1.ID, n1.ID, n2.ID)
+	same(t, s.due(t, "pacs", at.Add(time.Hour+time.Second)), a1.ID, b1.ID, n1.ID, n2.ID)
+	if o := s.get(t, a1.ID); o.Attempts != 1 || o.LastError != "archive is away" || o.InFlight || o.NeedsAttention {
+		t.Errorf("%+v", o)
+	}
+
+	// Refused for good, it stays, is seen, and the next one's turn comes.
+	if err := s.c.Failed(ctx, a1.ID, custody.Failure{Err: errors.New("no such class"), Status: 0x0122, Permanent: true}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, s.due(t, "pacs", at), a2.ID, b1.ID, n1.ID, n2.ID)
+	attention, err := s.c.List(ctx, custody.Filter{NeedsAttention: true})
+	if err != nil || len(attention) != 1 || attention[0].ID != a1.ID || attention[0].Status != 0x0122 || attention[0].State != custody.Spooled {
+		t.Errorf("%+v, %v", attention, err)
+	}
+	if _, err := s.read(t, a1.ID); err != nil {
+		t.Errorf("its bytes are gone: %v", err)
+	}
+	if err := s.c.Delivered(ctx, a2.ID, 0xB000); err != nil {
+		t.Fatal(err)
+	}
+	same(t, s.due(t, "pacs", at), b1.ID, a3.ID, n1.ID, n2.ID)
+	if _, err := s.read(t, a2.ID); !errors.Is(err, custody.ErrState) {
+		t.Errorf("delivered, and still here: %v", err)
+	}
+	if o := s.get(t, a2.ID); o.Status != 0xB000 || o.DeliveredAt.IsZero() || o.State != custody.Delivered {
+		t.Errorf("%+v", o)
+	}
+
+	if err := s.c.Retry(ctx, a1.ID, by("Ann")); err != nil {
+		t.Fatal(err)
+	}
+	same(t, s.due(t, "pacs", at), a1.ID, b1.ID, n1.ID, n2.ID)
+	if err := s.c.Retry(ctx, b1.ID, by("Ann")); !errors.Is(err, custody.ErrState) {
+		t.Errorf("retried what is not stuck: %v", err)
+	}
+	if got := fmt.Sprint(s.kinds(t, a1.ID)); got != "[object.spooled object.refused object.retried]" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(s.kinds(t, a2.ID)); got != "[object.spooled object.delivered]" {
+		t.Error(got)
+	}
+}
+
+func TestUndeliverableIsDestroyedByTwo(t *testing.T) {
+	s := open(t, t.TempDir())
+	o := s.keep(t, noise(10), spooled("a"))
+	if err := s.c.InFlight(t.Context(), o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.c.Destroy(t.Context(), o.ID, by("Ann")); !errors.Is(err, custody.ErrState) {
+		t.Errorf("while it was being delivered: %v", err)
+	}
+	long := errors.New(strings.Repeat("é", 1000))
+	if err := s.c.Failed(t.Context(), o.ID, custody.Failure{Err: long, Permanent: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Ann", "Bob"} {
+		if _, err := s.c.Destroy(t.Context(), o.ID, by(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.get(t, o.ID); got.State != custody.Destroyed || got.NeedsAttention {
+		t.Errorf("%+v", got)
+	}
+	if err := s.c.Failed(t.Context(), o.ID, custody.Failure{}); !errors.Is(err, custody.ErrState) {
+		t.Error(err)
+	}
+}
+
+func TestInFlightEndsWithTheProcess(t *testing.T) {
+	s := open(t, t.TempDir())
+	o := s.keep(t, noise(10), spooled("a"))
+	if err := s.c.InFlight(t.Context(), o.ID); err != nil {
+		t.Fatal(err)
+	}
+	s = s.reopen(t)
+	same(t, s.due(t, "pacs", time.Now()), o.ID)
+	if f := s.c.Found(); f.InFlight != 1 {
+		t.Errorf("%+v", f)
+	}
+	if o := s.get(t, o.ID); o.Attempts != 1 {
+		t.Errorf("%+v", o)
+	}
+}
