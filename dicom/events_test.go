@@ -11,7 +11,6 @@ import (
 // recorder is a visitor that writes down what it is told, and the bytes it is told of.
 type recorder struct {
 	events    []string
-	values    map[string][]byte
 	bytes     bytes.Buffer // headers and values in order, of what is not inflated
 	inflated  bytes.Buffer // the same, of what is
 	anomalies []dicom.Anomaly
