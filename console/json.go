@@ -30,7 +30,7 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, custody.ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, custody.ErrState):
+	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency):
 		code = http.StatusConflict
 	case errors.Is(err, errRequest):
 		code = http.StatusBadRequest

@@ -50,6 +50,9 @@ func (x *exposition) status(s Status, now time.Time) {
 	x.gauge("cordon_alarm_objects", "Objects whose copy here has something wrong.").sample(float64(s.Alarms))
 	x.gauge("cordon_reviews_due", "Emergency releases that nobody has reviewed.").sample(float64(s.ReviewsDue))
 	x.gauge("cordon_reviews_late", "Emergency releases that nobody has reviewed in time.").sample(float64(s.ReviewsLate))
+	x.gauge("cordon_unclaimed_blobs", "Files in the data directory that no record names.").sample(float64(s.Unclaimed))
+	x.gauge("cordon_ledger_writable", "1 if the ledger can be written.").sample(truth(s.LedgerError == ""))
+	x.gauge("cordon_ledger_intact", "1 if the ledger was intact at the start.").sample(truth(!s.LedgerCut))
 	x.archives(s.Archives, now)
 	x.devices(s.Devices)
 }

@@ -29,6 +29,10 @@ type Status struct {
 	Alarms      int `json:"alarms"`       // objects whose copy here has something wrong
 	ReviewsDue  int `json:"reviews_due"`  // emergency releases that nobody has reviewed
 	ReviewsLate int `json:"reviews_late"` // of these, older than they may be
+	Unclaimed   int `json:"unclaimed"`    // files here that belong to no object
+
+	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
+	LedgerCut   bool   `json:"ledger_cut,omitempty"`   // it was not intact when Cordon started
 }
 
 // status asks the flow and custody.
@@ -46,44 +50,66 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	s.Held, s.Spooled, s.Attention = counts.Held, counts.Spooled, counts.NeedsAttention
-	s.Alarms, s.ReviewsDue, s.ReviewsLate = counts.Alarms, counts.ReviewsDue, counts.ReviewsLate
+	s.Alarms, s.Unclaimed, s.ReviewsDue, s.ReviewsLate = counts.Alarms, counts.Unclaimed, counts.ReviewsDue, counts.ReviewsLate
+	s.LedgerCut = !c.parts.Ledger.Start().Intact
+	if err := c.parts.Ledger.Err(); err != nil {
+		s.LedgerError = err.Error()
+	}
 	s.judge(time.Now())
 	return s, nil
 }
 
-// judge fills in the level and what there is to say.
+// judge fills in the level and what there is to say, the answer first.
 func (s *Status) judge(now time.Time) {
-	s.Level, s.Says = Well, nil
-	if !s.Accepting {
-		s.Level = Down
-		s.Says = append(s.Says, "Associations are not accepted.")
-	}
+	s.Level, s.Says = Well, []string{""}
+	away := 0
 	for _, a := range s.Archives {
 		if !a.Up {
+			away++
 			s.degrade(a.away(now))
 		}
 	}
-	if s.Attention > 0 {
-		s.degrade(fmt.Sprintf("%s refused by the archive: a person must decide.", objects(s.Attention)))
-	}
-	if s.Alarms > 0 {
-		s.degrade(fmt.Sprintf("%s with an alarm.", objects(s.Alarms)))
-	}
-	if s.ReviewsLate > 0 {
-		s.degrade(fmt.Sprintf("%s released in an emergency and not reviewed in time.", objects(s.ReviewsLate)))
-	}
-	if s.Level == Well {
-		s.Says = append(s.Says, "Imaging is flowing.")
+	for _, trouble := range []struct {
+		is   bool
+		says string
+	}{
+		{s.LedgerError != "", "The ledger cannot be written: " + s.LedgerError + "."},
+		{s.LedgerCut, "The ledger was changed while Cordon was not running: keep this data directory as evidence."},
+		{s.Attention > 0, objects(s.Attention) + " refused by the archive: a person must decide (cordon vault list --attention)."},
+		{s.Alarms > 0, objects(s.Alarms) + " missing or damaged here: look at the disk."},
+		{s.Unclaimed > 0, objects(s.Unclaimed) + " in the data directory that no record names: keep it, and restore the database."},
+		{s.ReviewsLate > 0, objects(s.ReviewsLate) + " released in an emergency and not reviewed in time."},
+	} {
+		if trouble.is {
+			s.degrade(trouble.says)
+		}
 	}
 	if s.Held > 0 {
 		s.Says = append(s.Says, fmt.Sprintf("%s held in the vault.", objects(s.Held)))
 	}
+	s.Says[0] = s.answer(away)
+	if !s.Accepting {
+		s.Level = Down
+	}
+}
+
+// answer is the sentence for whoever has time for one.
+func (s *Status) answer(away int) string {
+	switch {
+	case !s.Accepting:
+		return "Associations are not accepted."
+	case away > 0 && away == len(s.Archives):
+		return "Imaging goes on; images are kept here until the archive is back."
+	case away > 0:
+		return "Imaging goes on; one archive's images are kept here."
+	case s.Level == Degraded:
+		return "Imaging is flowing, and somebody must look."
+	}
+	return "Imaging is flowing."
 }
 
 func (s *Status) degrade(sentence string) {
-	if s.Level == Well {
-		s.Level = Degraded
-	}
+	s.Level = Degraded
 	s.Says = append(s.Says, sentence)
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // vaultPage is how many objects are read from the database at a time.
-const vaultPage = 500
+const vaultPage = 100
 
 // VaultRequest is what a person asks of an object in the vault.
 type VaultRequest struct {

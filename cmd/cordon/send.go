@@ -26,6 +26,9 @@ const maxContexts = 128
 func (c sendCommand) Run(ctx context.Context, std stdio) error {
 	s := sending{peer: c.peer, std: std, bar: newProgress(std), start: time.Now()}
 	objects := s.collect(c.Paths)
+	if len(objects) == 0 {
+		return failure{1, errors.New("nothing to send")}
+	}
 	for _, batch := range batches(objects) {
 		if err := s.association(ctx, batch); err != nil {
 			return err
@@ -33,7 +36,7 @@ func (c sendCommand) Run(ctx context.Context, std stdio) error {
 	}
 	s.bar.clear()
 	fmt.Fprintln(std.out, s.summary())
-	if s.failed > 0 || s.stored == 0 {
+	if s.failed > 0 {
 		return failure{1, nil}
 	}
 	return nil
@@ -186,6 +189,9 @@ func (s *sending) summary() string {
 
 // uidName is the registered name of a UID, or the UID.
 func uidName(u dicom.UID) string {
+	if ts, ok := dicom.LookupTransferSyntax(u); ok {
+		return ts.Name
+	}
 	if known, ok := dicom.LookupUID(u); ok && known.Name != "" {
 		return known.Name
 	}
