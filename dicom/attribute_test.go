@@ -1,7 +1,11 @@
 package dicom
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -103,16 +107,53 @@ func TestTransferSyntaxEncodings(t *testing.T) {
 	}
 }
 
-func TestUIDConstantsAreTheDictionarys(t *testing.T) {
-	for uid, keyword := range map[UID]string{
-		Verification: "Verification", CTImageStorage: "CTImageStorage", MRImageStorage: "MRImageStorage",
-		StorageCommitmentPushModel: "StorageCommitmentPushModel", StorageCommitmentPushModelInstance: "StorageCommitmentPushModelInstance",
-		MediaStorageDirectoryStorage: "MediaStorageDirectoryStorage", EncapsulatedPDFStorage: "EncapsulatedPDFStorage",
-		SegmentationStorage: "SegmentationStorage", RTPlanStorage: "RTPlanStorage", ModalityWorklistInformationFind: "ModalityWorklistInformationFind",
-		StudyRootQueryRetrieveInformationFind: "StudyRootQueryRetrieveInformationModelFind", DICOMApplicationContext: "DICOMApplicationContext",
-	} {
-		if n, ok := LookupUID(uid); !ok || !strings.HasPrefix(strings.ReplaceAll(n.Keyword, "Model", ""), strings.ReplaceAll(keyword, "Model", "")) {
-			t.Errorf("%s: %+v, want %s", uid, n, keyword)
+// TestConstantsAreTheDictionarys holds the names of the constants in tag.go and uid.go against the
+// keywords of what they stand for; those of tags may be cut short.
+func TestConstantsAreTheDictionarys(t *testing.T) {
+	checked := 0
+	for name, value := range constants(t, "tag.go") {
+		keyword, ok := strings.CutPrefix(name, "Tag")
+		if !ok {
+			continue
+		}
+		tag, err := strconv.ParseUint(value, 0, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checked++
+		if a, ok := LookupAttribute(Tag(tag)); !ok || !strings.HasPrefix(a.Keyword, keyword) {
+			t.Errorf("%s is %s", name, a.Keyword)
 		}
 	}
+	for name, value := range constants(t, "uid.go") {
+		uid, err := strconv.Unquote(value)
+		if n, ok := LookupUID(UID(uid)); err == nil && ok {
+			checked++
+			if n.Keyword != name && strings.ReplaceAll(n.Keyword, "InformationModel", "Information") != name {
+				t.Errorf("%s is %s", name, n.Keyword)
+			}
+		}
+	}
+	if checked < 120 {
+		t.Errorf("%d constants checked", checked)
+	}
+}
+
+// constants are the constants of a source file of this package and their values as written.
+func constants(t *testing.T, file string) map[string]string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]string)
+	ast.Inspect(f, func(n ast.Node) bool {
+		if s, ok := n.(*ast.ValueSpec); ok && len(s.Names) == 1 && len(s.Values) == 1 {
+			if v, ok := s.Values[0].(*ast.BasicLit); ok {
+				values[s.Names[0].Name] = v.Value
+			}
+		}
+		return true
+	})
+	return values
 }

@@ -58,7 +58,7 @@ func (m *FileMeta) elements() ([]byte, error) {
 		{TagImplementationVersionName, SH, m.ImplementationVersionName},
 		{TagSourceApplicationEntityTitle, AE, string(m.SourceAETitle)},
 		{TagSendingApplicationEntityTitle, AE, string(m.SendingAETitle)},
-		{TagReceivingApplicationEntity, AE, string(m.ReceivingAETitle)},
+		{TagReceivingApplicationEntityTitle, AE, string(m.ReceivingAETitle)},
 	} {
 		if e.value != "" {
 			x.String(e.tag, e.vr, e.value)
