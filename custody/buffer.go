@@ -28,15 +28,19 @@ type Buffer struct {
 	began time.Time
 	hash  hash.Hash
 
-	mu     sync.Mutex
-	memory []byte
-	file   *os.File       // nil while all is in memory
-	age    io.WriteCloser // encrypts to file; nil once sealed
-	size   int64
-	sum    Digest // once sealed
-	phase  phase
-	err    error // of a write: nothing may follow
+	mu        sync.Mutex
+	memory    []byte
+	file      *os.File       // nil while all is in memory
+	age       io.WriteCloser // encrypts to file; nil once sealed
+	size      int64
+	unchecked int    // bytes since the disk's room was looked at
+	sum       Digest // once sealed
+	phase     phase
+	err       error // of a write: nothing may follow
 }
+
+// roomEvery is how many bytes are written between two looks at the disk's room.
+const roomEvery = 256 << 10
 
 type phase uint8
 
@@ -76,6 +80,10 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		b.err = b.toFile()
 		b.memory = nil
 	}
+	if b.unchecked += len(p); b.err == nil && b.file != nil && b.unchecked > roomEvery {
+		b.err = b.c.room()
+		b.unchecked = 0
+	}
 	if b.err == nil && b.file == nil {
 		b.memory = append(b.memory, p...)
 	} else if b.err == nil {
@@ -91,7 +99,14 @@ func (b *Buffer) Write(p []byte) (int, error) {
 }
 
 // toFile copies what is in memory to a new encrypted file.
-func (b *Buffer) toFile() (err error) {
+func (b *Buffer) toFile() error {
+	if err := b.c.room(); err != nil {
+		return err
+	}
+	return b.newFile()
+}
+
+func (b *Buffer) newFile() (err error) {
 	b.file, err = os.OpenFile(b.c.spillPath(b.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -447,6 +448,34 @@ func TestKeyIsNeverReplacedSilently(t *testing.T) {
 			t.Errorf("%s: %v", step.name, err)
 		}
 		s.db.Close()
+	}
+}
+
+// What leaves a full disk must be recorded, or nothing ever leaves it.
+func TestFullDiskTakesNothingInAndLetsEverythingOut(t *testing.T) {
+	s := open(t, t.TempDir())
+	small, large := s.keep(t, noise(10), spooled("1")), s.keep(t, noise(1<<20), spooled("2"))
+	c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Reserve: 1 << 62})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := c.NewBuffer()
+	if _, err := b.Write(noise(10)); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Keep(t.Context(), b, spooled("1")); !errors.Is(err, store.ErrFull) {
+		t.Errorf("from memory: %v", err)
+	}
+	if _, err := s.c.NewBuffer().Write(noise(1 << 20)); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.NewBuffer().Write(noise(1 << 20)); !errors.Is(err, store.ErrFull) {
+		t.Errorf("from disk: %v", err)
+	}
+	for _, o := range []custody.Object{small, large} {
+		if err := c.Delivered(t.Context(), o.ID, 0); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

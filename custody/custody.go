@@ -62,10 +62,14 @@ type Journal interface {
 
 // Options of Open; the zero value means the defaults.
 type Options struct {
-	Memory int // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
+	Memory  int   // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
+	Reserve int64 // bytes of the disk that objects never take, so that the database can record what leaves; 128 MiB
 }
 
-const defaultMemory = 1 << 20
+const (
+	defaultMemory  = 1 << 20
+	defaultReserve = 128 << 20
+)
 
 // Custody is open custody. Its methods may be called from any goroutine.
 type Custody struct {
@@ -73,6 +77,7 @@ type Custody struct {
 	journal  Journal
 	identity *age.X25519Identity
 	memory   int
+	reserve  int64
 	spill    string // directory of objects being received
 	objects  string // directory of objects with a row
 	found    Found
@@ -82,12 +87,15 @@ type Custody struct {
 // and puts right what a crash has left: see Found.
 func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (*Custody, error) {
 	c := &Custody{
-		db: db, journal: j, memory: o.Memory,
+		db: db, journal: j, memory: o.Memory, reserve: o.Reserve,
 		spill:   filepath.Join(dir, "spill"),
 		objects: filepath.Join(dir, "objects"),
 	}
 	if c.memory == 0 {
 		c.memory = defaultMemory
+	}
+	if c.reserve == 0 {
+		c.reserve = defaultReserve
 	}
 	for _, d := range []string{c.spill, c.objects} {
 		if err := store.MakeDir(d); err != nil {
@@ -192,6 +200,15 @@ func (c *Custody) move(tx *store.Tx, id string, to State, who actor, more map[st
 		return o, err
 	}
 	return o, c.journal.Append(tx, t.kind, o.entry(t, more))
+}
+
+// room is store.ErrFull if the disk is down to the reserve.
+func (c *Custody) room() error {
+	free, err := store.Free(c.spill)
+	if err == nil && free < c.reserve {
+		err = fmt.Errorf("%d MiB are left on the disk, the last %d MiB are kept for the database: %w", free>>20, c.reserve>>20, store.ErrFull)
+	}
+	return err
 }
 
 // now is the present as rows keep it.

@@ -34,7 +34,7 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 	}
 	o = o.asReceived(b)
 	more := map[string]any{}
-	if o.State == Held {
+	if len(o.Findings) > 0 {
 		more["findings"] = findingIDs(o.Findings)
 	}
 	err = c.db.Update(ctx, func(tx *store.Tx) error {
