@@ -61,6 +61,82 @@ var readDifferently = map[string]string{
 	"test_files/no_meta.dcm": "a stray byte precedes its first element; pydicom, forced, reads the tag (0820,0500), we read no data set",
 }
 
+// TestPeersReadWhatWriterWrites: pydicom reads the same elements as we do, dcmdump finds nothing to say.
+func TestPeersReadWhatWriterWrites(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for _, u := range []dicom.UID{
+		dicom.ImplicitVRLittleEndian, dicom.ExplicitVRLittleEndian, dicom.ExplicitVRBigEndian,
+		dicom.DeflatedExplicitVRLittleEndian, dicom.RLELossless,
+	} {
+		name := filepath.Join(dir, string(u)+".dcm")
+		writeSample(t, name, u)
+		files = append(files, name)
+		if out, err := exec.Command("dcmdump", "-q", name).CombinedOutput(); err != nil {
+			t.Errorf("%s: dcmdump: %v\n%s", u, err, out)
+		}
+		if out, err := exec.Command("dcmdump", name).CombinedOutput(); err != nil || bytes.Contains(out, []byte("W: ")) {
+			t.Errorf("%s: dcmdump: %v\n%s", u, err, out)
+		}
+	}
+	for _, theirs := range readByPydicom(t, files) {
+		if theirs.Error != "" || len(theirs.Elements) < 20 {
+			t.Errorf("%s: pydicom: %s, %d elements", theirs.File, theirs.Error, len(theirs.Elements))
+		}
+		compareReadings(t, filepath.Base(theirs.File), readByUs(t, theirs.File), theirs.reading(t))
+	}
+}
+
+// writeSample writes a file with sequences of both forms, private elements, numbers and Pixel Data.
+func writeSample(t *testing.T, name string, u dicom.UID) {
+	t.Helper()
+	ts, ok := dicom.LookupTransferSyntax(u)
+	if !ok {
+		t.Fatal(u)
+	}
+	var b bytes.Buffer
+	if err := dicom.WriteFileMeta(&b, dicom.FileMeta{
+		SOPClassUID: dicom.SecondaryCaptureImageStorage, SOPInstanceUID: "2.25.1", TransferSyntaxUID: u, SourceAETitle: "CORDON",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w := dicom.NewWriter(&b, ts)
+	w.String(dicom.TagSOPClassUID, dicom.UI, string(dicom.SecondaryCaptureImageStorage))
+	w.String(dicom.TagSOPInstanceUID, dicom.UI, "2.25.1")
+	for i, form := range []dicom.LengthForm{dicom.Defined, dicom.Undefined} {
+		w.BeginSequence([]dicom.Tag{dicom.NewTag(0x0008, 0x1140), dicom.TagReferencedSOPSequence}[i], form)
+		w.BeginItem(!form)
+		w.String(dicom.TagReferencedSOPClassUID, dicom.UI, "1.2")
+		w.BeginSequence(dicom.NewTag(0x0040, 0xA170), form)
+		w.BeginItem(form)
+		w.EndItem()
+		w.EndSequence()
+		w.EndItem()
+		w.EndSequence()
+	}
+	w.String(dicom.NewTag(0x0009, 0x0010), dicom.LO, "CORDON TEST")
+	w.Element(dicom.NewTag(0x0009, 0x1001), dicom.UN, []byte("odd"))
+	w.String(dicom.TagPatientName, dicom.PN, "Test^Writer")
+	w.Uint16(dicom.TagSamplesPerPixel, 1)
+	w.Uint16(dicom.TagRows, 4)
+	w.Uint16(dicom.TagColumns, 4)
+	w.Uint16(dicom.TagBitsAllocated, 16)
+	if ts.Encapsulated {
+		w.BeginEncapsulated(dicom.TagPixelData)
+		w.Fragment(nil)
+		w.Fragment(make([]byte, 65))
+		w.EndEncapsulated()
+	} else {
+		w.Element(dicom.TagPixelData, dicom.OW, make([]byte, 32))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func compareReadings(t *testing.T, name string, ours, theirs reading) {
 	t.Helper()
 	for path, their := range theirs {
