@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -330,6 +331,33 @@ func TestVaultListsPastOnePage(t *testing.T) {
 	}
 	if _, text := fetch(t, "GET", s.api+"/api/v1/vault?study=9.9", ""); text != "" {
 		t.Errorf("another study: %s", text)
+	}
+}
+
+func TestWhatAnArchiveRefusedIsListedAndRetried(t *testing.T) {
+	s := newSite(t)
+	o := held("1.2")
+	o.State = custody.Spooled
+	o = s.keep(t, o, "x")
+	if err := s.custody.InFlight(t.Context(), o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.custody.Failed(t.Context(), o.ID, custody.Failure{Err: errors.New("status A900H"), Permanent: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := fetch(t, "GET", s.api+"/api/v1/vault", ""); text != "" {
+		t.Errorf("it is not held: %s", text)
+	}
+	_, text := fetch(t, "GET", s.api+"/api/v1/vault?attention=true", "")
+	if !strings.Contains(text, `"state":"spooled"`) || !strings.Contains(text, `"last_error":"status A900H"`) {
+		t.Errorf("%s", text)
+	}
+	code, text := fetch(t, "POST", s.api+"/api/v1/vault/"+o.ID+"/retry", `{"by":"ann","reason":"fixed there"}`)
+	if code != 200 || s.woken != 1 {
+		t.Errorf("%d %s, woken %d times", code, text, s.woken)
+	}
+	if _, text := fetch(t, "GET", s.api+"/api/v1/vault?attention=true", ""); text != "" {
+		t.Errorf("still refused: %s", text)
 	}
 }
 

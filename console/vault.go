@@ -9,6 +9,7 @@ import (
 
 	"cordon/custody"
 	"cordon/dicom"
+	"cordon/finding"
 )
 
 // vaultPage is how many objects are read from the database at a time.
@@ -25,6 +26,39 @@ func (r VaultRequest) custody() custody.Request {
 	return custody.Request{By: r.By, Reason: r.Reason, Emergency: r.Emergency}
 }
 
+// VaultDetail is all that there is to say about one object.
+type VaultDetail struct {
+	custody.VaultItem
+	TransferSyntaxUID string                 `json:"transfer_syntax_uid"`
+	Engines           []finding.EngineResult `json:"engines,omitempty"`
+	Asked             []custody.Asked        `json:"asked,omitempty"`      // by one person, while a second is awaited
+	DecidedBy         []string               `json:"decided_by,omitempty"` // who released or destroyed it
+	Attempts          int                    `json:"attempts"`             // to deliver it
+	NeedsAttention    bool                   `json:"needs_attention,omitempty"`
+	LastError         string                 `json:"last_error,omitempty"`
+	Alarm             string                 `json:"alarm,omitempty"` // what is wrong with the copy here
+}
+
+// detail describes an object. One that was never held is in its own state: the
+// vault has no word for it.
+func detail(o custody.Object, asked []custody.Asked) VaultDetail {
+	d := VaultDetail{
+		VaultItem:         o.VaultItem(),
+		TransferSyntaxUID: o.TransferSyntaxUID,
+		Engines:           o.Engines,
+		Asked:             asked,
+		DecidedBy:         o.DecidedBy,
+		Attempts:          o.Attempts,
+		NeedsAttention:    o.NeedsAttention,
+		LastError:         o.LastError,
+		Alarm:             o.Alarm,
+	}
+	if o.HeldAt.IsZero() {
+		d.State = o.State
+	}
+	return d
+}
+
 // vaultList writes what is held, the oldest first; with ?all=true also what
 // was released or destroyed; with ?study=UID of one study; with
 // ?attention=true instead what an archive refused.
@@ -34,9 +68,11 @@ func (c *Console) vaultList(w http.ResponseWriter, r *http.Request) {
 		StudyInstanceUID: r.URL.Query().Get("study"),
 		Limit:            vaultPage,
 	}
+	show := func(o custody.Object) any { return o.VaultItem() }
 	switch query := r.URL.Query(); {
 	case query.Get("attention") == "true":
 		f.Vault, f.NeedsAttention = false, true
+		show = func(o custody.Object) any { return detail(o, nil) }
 	case query.Get("all") != "true":
 		f.States = []custody.State{custody.Held}
 	}
@@ -48,7 +84,7 @@ func (c *Console) vaultList(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		for _, o := range page {
-			if err := out.write(o.VaultItem()); err != nil {
+			if err := out.write(show(o)); err != nil {
 				return // the reader has gone
 			}
 			f.After = o.ID
@@ -65,7 +101,12 @@ func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	reply(w, o.VaultItem())
+	asked, err := c.parts.Custody.Asked(r.Context(), o.ID)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	reply(w, detail(o, asked))
 }
 
 // decide answers a request that a person decides on with act, and has what may

@@ -92,15 +92,19 @@ func (c vaultListCommand) Run(ctx context.Context, at place, std stdio) error {
 		query.Set("attention", "true")
 	}
 	encoder, table, n := json.NewEncoder(std.out), newTable(std.out), 0
-	err = each(ctx, control, "vault?"+query.Encode(), func(v custody.VaultItem) error {
+	err = each(ctx, control, "vault?"+query.Encode(), func(line json.RawMessage) error {
 		if c.JSON {
-			return encoder.Encode(v)
+			return encoder.Encode(line) // as it came
+		}
+		var v console.VaultDetail
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
 		}
 		if n++; n == 1 {
 			fmt.Fprint(table, "ID\tSTATE\tSINCE\tFROM\tARCHIVE\tSTUDY\tSIZE\tFOUND\n")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.State, v.HeldAt.Local().Format(time.DateTime),
-			or(v.Device, v.CallingAE), v.Archive, shortUID(v.StudyInstanceUID), size(v.Bytes), ids(v.Findings))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.State, or(moment(v.HeldAt), "-"),
+			or(v.Device, v.CallingAE), v.Archive, shortUID(v.StudyInstanceUID), size(v.Bytes), or(v.LastError, ids(v.Findings)))
 		return nil
 	})
 	table.Flush()
@@ -139,18 +143,18 @@ func (c vaultShowCommand) Run(ctx context.Context, at place, std stdio) error {
 		return err
 	}
 	defer control.close()
-	var v custody.VaultItem
+	var v console.VaultDetail
 	if err := control.get(ctx, vaultPath(c.ID), &v); err != nil {
 		return err
 	}
 	if c.JSON {
 		return json.NewEncoder(std.out).Encode(v)
 	}
-	printVaultItem(std.out, v)
+	printVaultDetail(std.out, v)
 	return nil
 }
 
-func printVaultItem(w io.Writer, v custody.VaultItem) {
+func printVaultDetail(w io.Writer, v console.VaultDetail) {
 	t := newTable(w)
 	row := func(name, value string) {
 		if value != "" {
@@ -163,11 +167,18 @@ func printVaultItem(w io.Writer, v custody.VaultItem) {
 	row("released", moment(v.ReleasedAt))
 	row("delivered", moment(v.DeliveredAt))
 	row("review due", moment(v.ReviewDue))
+	row("decided by", strings.Join(v.DecidedBy, ", "))
+	for _, a := range v.Asked {
+		row(a.Action, fmt.Sprintf("asked for by %s on %s: %s; a second person is awaited", a.By, moment(a.At), a.Reason))
+	}
+	row("trouble", v.Alarm)
+	row("delivery", v.LastError)
 	row("from", fmt.Sprintf("%s, calling AE title %s", or(v.Device, "learned device"), v.CallingAE))
 	row("for", fmt.Sprintf("%s, called AE title %s", v.Archive, v.CalledAE))
 	row("SOP class", v.SOPClassUID)
 	row("SOP instance", v.SOPInstanceUID)
 	row("study", v.StudyInstanceUID)
+	row("syntax", v.TransferSyntaxUID)
 	row("bytes", fmt.Sprint(v.Bytes))
 	row("SHA-256", v.SHA256.String())
 	t.Flush()
