@@ -92,7 +92,6 @@ var house = map[string]room{
 		"dicom":   "file meta information of an export",
 		"finding": "shows findings",
 		"ledger":  "what happened",
-		"store":   "transactions",
 	}},
 
 	"cmd/cordon": {5, nil}, // the roof may import everything
@@ -132,7 +131,9 @@ func inside(importPath string) (string, bool) {
 }
 
 // outside the plan: commands for people who work on the house.
-func yard(name string) bool { return name == "bench" || strings.HasPrefix(name, "bench/") || name == "interop" }
+func yard(name string) bool {
+	return name == "bench" || strings.HasPrefix(name, "bench/") || name == "interop"
+}
 
 func TestImportsRunDown(t *testing.T) {
 	seen := map[string]bool{}

@@ -13,7 +13,9 @@ func TestDecide(t *testing.T) {
 	malicious := finding.Finding{ID: "eicar", Severity: finding.Malicious}
 	mismatch := finding.Finding{ID: finding.AnnouncedMismatch, Severity: finding.Suspicious}
 	lost := &finding.Finding{ID: "unparseable"}
-	engine := func(r finding.Result) []finding.EngineResult { return []finding.EngineResult{{Name: "clamd", Result: r}} }
+	engine := func(r finding.Result) []finding.EngineResult {
+		return []finding.EngineResult{{Name: "clamd", Result: r}}
+	}
 	fs := func(f ...finding.Finding) []finding.Finding { return f }
 
 	for _, c := range []struct {
