@@ -35,7 +35,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	}
 	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
 	d.accepting.Store(true)
-	d.ready(std)
+	d.ready(std, play)
 	if play {
 		outer.run("demo", func() error { return d.demo(ctx) })
 	}
@@ -52,8 +52,9 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	return err
 }
 
-// ready says where everything is.
-func (d *daemon) ready(std stdio) {
+// ready says where everything is, in a sentence too when a person is there to
+// read it.
+func (d *daemon) ready(std stdio, play bool) {
 	attributes := []any{
 		"gateway", d.dicom.Addr().String(),
 		"ae_title", string(d.config.Gateway.AETitle),
@@ -64,7 +65,7 @@ func (d *daemon) ready(std stdio) {
 		attributes = append(attributes, "tls", d.dicomTLS.Addr().String())
 	}
 	d.log.Info("ready", attributes...)
-	if std.terminal {
+	if std.terminal || play {
 		fmt.Fprintf(std.out, "\nCordon takes images at %s as %s. See what happens at %s\n\n", d.dicom.Addr(), d.config.Gateway.AETitle, d.pageURL())
 	}
 }
