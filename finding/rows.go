@@ -138,6 +138,18 @@ var catalogue = []Kind{
 		References: []string{"PS3.7 §9.1.1.1", "PS3.4 §B.2.3"},
 	},
 	{
+		ID: "ambiguous-element", Severity: Suspicious, Title: "Decisive element twice, with different values",
+		Meaning: "An element that says what the object is, or how large its image is, stands twice and the two differ. What one reader checks, another does not read.",
+		Default: held, Action: askWho,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
+		ID: "unread-elements", Severity: Suspicious, Title: "Content after a received data set",
+		Meaning: "A data set that came over the network is followed by bytes that are neither elements nor padding. Another reader may take them for elements that nobody has checked.",
+		Default: held, Action: askWho,
+		References: []string{"PS3.5 §7.1"},
+	},
+	{
 		ID: "depth-limit", Severity: Suspicious, Title: "Nesting too deep",
 		Meaning: "Sequences lie in sequences beyond the limit (64 by default; real objects have less than 20). Readers that recurse run out of stack and crash.",
 		Default: held, Action: bounded,
@@ -239,6 +251,12 @@ var catalogue = []Kind{
 		Meaning: "Native pixel data holds more bytes than its attributes say. The rest is inspected as a piece of its own.",
 		Default: admitted, Action: none,
 		References: []string{"PS3.5 §8.1"},
+	},
+	{
+		ID: "lookup-table-depth", Severity: Info, Title: "Palette of another depth than its descriptor",
+		Meaning: "A palette lookup table holds one byte for each entry where its descriptor says 16 bits. Some devices write it so.",
+		Default: admitted, Action: none,
+		References: []string{"PS3.3 §C.7.6.3.1.5"},
 	},
 	{
 		ID: "codestream-format", Severity: Info, Title: "Compressed image of another format",

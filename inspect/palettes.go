@@ -10,11 +10,12 @@ import (
 // §C.7.6.3.1.5): red, green, blue and alpha.
 type palettes struct {
 	blind
-	report *report
-	length [5]int64 // bytes that the descriptors 1 to 4 ask for; 0: none
+	report  *report
+	entries [5]int64 // of the descriptors 1 to 4; 0: none
+	width   [5]int64 // bytes of one entry
 }
 
-func (p *palettes) raises() []string { return []string{"lookup-table-short"} }
+func (p *palettes) raises() []string { return []string{"lookup-table-short", "lookup-table-depth"} }
 
 func (p *palettes) whole(e *dicom.Element, v []byte) {
 	const descriptors = 0x00281100
@@ -23,13 +24,23 @@ func (p *palettes) whole(e *dicom.Element, v []byte) {
 		if entries == 0 {
 			entries = 1 << 16
 		}
-		p.length[n] = entries * ((bits + 7) / 8)
+		p.entries[n], p.width[n] = entries, (bits+7)/8
 	}
 }
 
+// begin holds the data against the descriptor. Some devices store one byte for
+// each entry and say 16 bits, which readers know.
 func (p *palettes) begin(e *dicom.Element) {
 	const data = 0x00281200
-	if n := e.Tag - data; e.Depth == 0 && e.Kind == dicom.KindElement && n >= 1 && n <= 4 && int64(e.Length) < p.length[n] {
-		p.report.add("lookup-table-short", e, e.Offset, fmt.Sprintf("%d bytes where the descriptor asks for %d", e.Length, p.length[n]))
+	n := e.Tag - data
+	if e.Depth > 0 || e.Kind != dicom.KindElement || n < 1 || n > 4 {
+		return
+	}
+	detail := fmt.Sprintf("%d bytes for %d entries of %d bytes", e.Length, p.entries[n], p.width[n])
+	switch {
+	case int64(e.Length) < p.entries[n]:
+		p.report.add("lookup-table-short", e, e.Offset, detail)
+	case int64(e.Length) < p.entries[n]*p.width[n]:
+		p.report.add("lookup-table-depth", e, e.Offset, detail)
 	}
 }

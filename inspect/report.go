@@ -70,14 +70,14 @@ func (r *report) tally(id string) *tally {
 	return t
 }
 
-// where names the place of e as the interface does. All fragments joined are the
-// place of their Pixel Data; all that there is of a plain file is "file".
+// where names the place of e: its path, or "object" for the object as a whole. All
+// that there is of a plain file is "file".
 func (r *report) where(e *dicom.Element) string {
 	switch {
+	case r.plain && (e == nil || e.Kind == dicom.KindUnparsed):
+		return "file"
 	case e == nil:
-		return "file"
-	case e.Kind == dicom.KindUnparsed && r.plain:
-		return "file"
+		return "object"
 	}
 	return e.Path()
 }

@@ -59,8 +59,6 @@ var scripts = []struct{ start, language string }{
 	{"<script ", "script markup"},
 	{"<?php", "PHP script"},
 	{"<hta:application", "HTML application"},
-	{"<job>", "Windows script file"},
-	{"<job ", "Windows script file"},
 	{"[autorun]", "autorun file"},
 }
 

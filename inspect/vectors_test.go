@@ -109,6 +109,15 @@ func contentVectors() []vector {
 	with := func(t dicom.Tag, vr dicom.VR, value string) []byte {
 		return ct(func(o *compose.Object) { o.SetString(t, vr, value) })
 	}
+	twice := func(t dicom.Tag, one, other string) []byte {
+		return ct(func(o *compose.Object) {
+			o.SetFunc(t, func(w *dicom.Writer) {
+				w.String(t, dicom.UI, one)
+				w.String(t, dicom.UI, other)
+			})
+		})
+	}
+	message := func(rest string) []byte { return append(compose.CT(16, 16).DataSet(), rest...) }
 	mismatch := compose.CT(16, 16)
 	mismatch.SetString(dicom.TagSOPInstanceUID, dicom.UI, "1.2.3")
 	missing := compose.CT(16, 16)
@@ -119,12 +128,15 @@ func contentVectors() []vector {
 	directory.SetString(dicom.TagReferencedFileID, dicom.CS, "IMAGES", "CT_1")
 	const fileID, retrieve = dicom.TagReferencedFileID, dicom.TagRetrieveAETitle
 	return []vector{
-		{id: "active-markup", fires: with(0x00081030, dicom.LO, `chest<img src=x onerror=alert(1)>`), spares: with(0x00081030, dicom.LO, `size <5 mm, on = both sides>`)},
+		{id: "active-markup", fires: with(0x00081030, dicom.LO, `chest<img src=x onerror=alert(1)>`), spares: with(0x00081030, dicom.LO, `T <b onset = 5 mm, on = both sides>`)},
 		{id: "active-markup", fires: text(dicom.LT, `<ScRiPt >x</script>`), spares: text(dicom.LT, `<b>Description</b> of <subscript>`)},
 		{id: "path-traversal", fires: with(dicom.TagSOPInstanceUID, dicom.UI, "../../etc/cron.d/x"), spares: with(dicom.TagSOPInstanceUID, dicom.UI, "1.2..3")},
 		{id: "path-traversal", fires: with(0x00080058, dicom.UI, `1.2\..\..\x`), spares: with(0x00080058, dicom.UI, `1.2\1.3`)},
 		{id: "path-traversal", fires: with(fileID, dicom.CS, `IMAGES\..\..\CT`), spares: with(fileID, dicom.CS, `IMAGES\CT..1`)},
 		{id: "path-traversal", fires: with(retrieve, dicom.AE, `../../x`), spares: with(retrieve, dicom.AE, `PACS-1`)},
+		{id: "ambiguous-element", fires: twice(dicom.TagSOPInstanceUID, "1.2.3", "1.2.4"), spares: twice(dicom.TagSOPInstanceUID, "1.2.3", "1.2.3")},
+		{id: "ambiguous-element", fires: twice(0x00280008, "1", "9"), spares: twice(0x00280009, "1", "9")},
+		{id: "unread-elements", fires: message("no element"), spares: message("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), options: inspect.Options{Decoder: dicom.Options{TransferSyntax: dicom.ExplicitVRLittleEndian}}},
 		{id: "uid-irregular", fires: with(dicom.TagStudyInstanceUID, dicom.UI, "1.2.03"), spares: with(dicom.TagStudyInstanceUID, dicom.UI, "1.2.0.3")},
 		{id: "ae-title-irregular", fires: with(retrieve, dicom.AE, "AN-AE-TITLE-OF-20-CHARS"), spares: with(retrieve, dicom.AE, "16-CHARACTERS-AE")},
 		{id: "file-id-irregular", fires: with(fileID, dicom.CS, "image.dcm"), spares: directory.File()},
@@ -182,7 +194,8 @@ func geometryVectors() []vector {
 		{id: "pixel-data-short", fires: subsampled("RGB"), spares: subsampled("YBR_FULL_422")},
 		{id: "pixel-data-long", fires: long(2), spares: long(0)},
 		{id: "pixel-data-long", fires: bitmap("3", 14), spares: bitmap("3", 12)}, // frames padded to bytes: 3 × 4
-		{id: "lookup-table-short", fires: palette(510), spares: palette(512)},
+		{id: "lookup-table-short", fires: palette(254), spares: palette(256)},
+		{id: "lookup-table-depth", fires: palette(510), spares: palette(512)},
 		{id: "overlay-short", fires: overlay(12), spares: overlay(14)},
 	}
 }
