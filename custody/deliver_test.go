@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cordon/custody"
+	"cordon/store"
 )
 
 func (s site) due(t testing.TB, archive string, at time.Time) (ids []string) {
@@ -154,5 +155,30 @@ func TestInFlightEndsWithTheProcess(t *testing.T) {
 	}
 	if o := s.get(t, o.ID); o.Attempts != 1 {
 		t.Errorf("%+v", o)
+	}
+}
+
+// A backlog of 100,000 images in 200 series, of which none may go yet.
+func BenchmarkDue(b *testing.B) {
+	s := open(b, b.TempDir())
+	s.keep(b, noise(1), spooled("0"))
+	err := s.db.Update(b.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
+			sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
+			priority, move_originator_ae, move_originator_id, next_attempt)
+			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+			SELECT 'id' || i, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, i / 500,
+			sop_class_uid, sop_instance_uid || i, study_instance_uid, i / 500, transfer_syntax_uid, findings, engines,
+			priority, move_originator_ae, move_originator_id, ?
+			FROM custody_objects, n`, time.Now().Add(time.Hour).UnixMicro())
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := s.c.Due(b.Context(), "pacs", time.Now(), 16); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

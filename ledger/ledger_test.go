@@ -53,12 +53,19 @@ func (s site) export(t testing.TB) []byte {
 	return out.Bytes()
 }
 
+// record adds n records in one commit.
 func (s site) record(t testing.TB, n int) {
 	t.Helper()
-	for i := range n {
-		if err := s.l.Record(t.Context(), "test.event", map[string]any{"i": i, "b": []any{true, nil, "é\n\"\\<&>\u2028\x7f"}}); err != nil {
-			t.Fatal(err)
+	err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+		for i := range n {
+			if err := s.l.Append(tx, "test.event", map[string]any{"i": i, "b": []any{true, nil, "é\n\"\\<&>\u2028\x7f"}}); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -65,7 +65,7 @@ func OpenDB(ctx context.Context, path string, migrations []Migrations) (*DB, err
 		return nil, fmt.Errorf("opening database: %w", Explain(err))
 	}
 	db := &DB{path: path}
-	db.write = pool(dsn(path, "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+	db.write = pool(dsn(path, "rw", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
 		"foreign_keys(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)"), 1)
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
@@ -77,7 +77,7 @@ func OpenDB(ctx context.Context, path string, migrations []Migrations) (*DB, err
 		db.write.Close()
 		return nil, fmt.Errorf("database %s: %w", path, Explain(err))
 	}
-	db.read = pool(dsn(path, "busy_timeout(10000)", "query_only(1)", "foreign_keys(1)"), readers)
+	db.read = pool(dsn(path, "ro", "busy_timeout(10000)"), readers)
 	db.w = newWriter(conn)
 	go db.w.run() // ends when Close closes its stop channel
 	return db, nil
@@ -93,7 +93,7 @@ func OpenReadOnly(ctx context.Context, path string, migrations []Migrations) (*D
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
-	db := &DB{path: path, read: pool(dsn(path, "busy_timeout(10000)", "query_only(1)"), readers)}
+	db := &DB{path: path, read: pool(dsn(path, "ro", "busy_timeout(10000)"), readers)}
 	err = db.View(ctx, func(tx *Tx) error { return current(tx, migrations) })
 	if err != nil {
 		db.read.Close()
@@ -143,8 +143,9 @@ func create(path string) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-func dsn(path string, pragmas ...string) string {
-	query := url.Values{"_pragma": pragmas}
+// dsn names a database to the driver; mode is "rw" or "ro".
+func dsn(path, mode string, pragmas ...string) string {
+	query := url.Values{"mode": {mode}, "_pragma": pragmas}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
