@@ -144,12 +144,6 @@ var catalogue = []Kind{
 		References: []string{"PS3.5 §7.1"},
 	},
 	{
-		ID: "unread-elements", Severity: Suspicious, Title: "Content after a received data set",
-		Meaning: "A data set that came over the network is followed by bytes that are neither elements nor padding. Another reader may take them for elements that nobody has checked.",
-		Default: held, Action: askWho,
-		References: []string{"PS3.5 §7.1"},
-	},
-	{
 		ID: "depth-limit", Severity: Suspicious, Title: "Nesting too deep",
 		Meaning: "Sequences lie in sequences beyond the limit (64 by default; real objects have less than 20). Readers that recurse run out of stack and crash.",
 		Default: held, Action: bounded,

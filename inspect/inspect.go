@@ -96,19 +96,18 @@ func (in *Inspection) lines(o Options) []inspector {
 	in.carver = c
 	g := &geometry{report: r, excess: c.cut.piece()}
 	return []inspector{
-		c,                                    // executables, scripts, shortcuts, EICAR, listed hashes
-		&preamble{report: r},                 // what else the preamble holds
-		&metaInformation{report: r},          // group 0002
-		&in.identity,                         // SOP class and instance
-		&ambiguous{report: r},                // elements that stand twice
-		&remainder{report: r, file: in.file}, // what follows a message's data set
-		&uids{report: r},                     // UIDs
-		&names{report: r},                    // AE titles, file ids
-		&markup{report: r},                   // text that a viewer would run
-		g,                                    // the image's size against native pixel data
-		&overlays{report: r},                 // overlay sizes
-		&palettes{report: r},                 // palette descriptors against data
-		&offsetTables{report: r},             // BOT and EOT against fragments
+		c,                           // executables, scripts, shortcuts, EICAR, listed hashes
+		&preamble{report: r},        // what else the preamble holds
+		&metaInformation{report: r}, // group 0002
+		&in.identity,                // SOP class and instance
+		&ambiguous{report: r},       // elements that stand twice
+		&uids{report: r},            // UIDs
+		&names{report: r},           // AE titles, file ids
+		&markup{report: r},          // text that a viewer would run
+		g,                           // the image's size against native pixel data
+		&overlays{report: r},        // overlay sizes
+		&palettes{report: r},        // palette descriptors against data
+		&offsetTables{report: r},    // BOT and EOT against fragments
 		&rle{report: r, geometry: g, syntax: in.syntax},                             // RLE headers
 		&codestream{report: r, geometry: g, syntax: in.syntax, rest: c.cut.piece()}, // JPEG, JPEG-LS, JPEG 2000
 	}
