@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,26 +29,7 @@ func realImages(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	for _, root := range []string{filepath.Join(corpus, "valid"), filepath.Join(corpus, "odd"), testFiles, filepath.Join(pydicomData, "charset_files")} {
-		files = append(files, filesUnder(t, root)...)
-	}
-	return files
-}
-
-func filesUnder(t *testing.T, root string) []string {
-	t.Helper()
-	root, err := filepath.EvalSymlinks(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files []string
-	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+		files = append(files, filesIn(t, root)...)
 	}
 	return files
 }
@@ -185,7 +165,7 @@ func distinctInstances(t *testing.T, files []string) [][]string {
 func storedSums(t *testing.T, dir string) map[string][]string {
 	t.Helper()
 	sums := map[string][]string{}
-	for _, file := range filesUnder(t, dir) {
+	for _, file := range filesIn(t, dir) {
 		sum := fmt.Sprintf("%x", sha256.Sum256(dataSetOf(t, file)))
 		sums[sum] = append(sums[sum], file)
 	}
