@@ -62,11 +62,9 @@ func (s *sink) associate(ctx context.Context, nc net.Conn) error {
 	if err != nil {
 		return err
 	}
-	var rs ul.Response
-	for _, pc := range indication.Request.Contexts {
-		rs.Contexts = append(rs.Contexts, ul.AcceptedContext{ID: pc.ID, TransferSyntax: pc.TransferSyntaxes[0]})
-	}
-	association, err := indication.Accept(rs)
+	association, err := indication.Accept(indication.Request.Respond(func(pc ul.ProposedContext) ul.AcceptedContext {
+		return ul.AcceptedContext{TransferSyntax: pc.TransferSyntaxes[0]}
+	}))
 	if err != nil {
 		return err
 	}
@@ -82,12 +80,7 @@ func (s *sink) associate(ctx context.Context, nc net.Conn) error {
 				return err
 			}
 		}
-		if err := conn.Send(ctx, m.ContextID, dimse.Command{
-			Field:                     m.Command.Field | 0x8000, // the response (PS3.7 §E.1)
-			MessageIDBeingRespondedTo: m.Command.MessageID,
-			AffectedSOPClassUID:       m.Command.AffectedSOPClassUID,
-			AffectedSOPInstanceUID:    m.Command.AffectedSOPInstanceUID,
-		}, nil); err != nil {
+		if err := conn.Respond(ctx, m, dimse.Command{}, nil); err != nil {
 			return err
 		}
 	}

@@ -48,11 +48,9 @@ func (g *gateway) associate(ctx context.Context, nc net.Conn) error {
 	if err != nil {
 		return err
 	}
-	var rs ul.Response
-	for _, pc := range in.Request.Contexts {
-		rs.Contexts = append(rs.Contexts, ul.AcceptedContext{ID: pc.ID, TransferSyntax: pc.TransferSyntaxes[0]})
-	}
-	a, err := in.Accept(rs)
+	a, err := in.Accept(in.Request.Respond(func(pc ul.ProposedContext) ul.AcceptedContext {
+		return ul.AcceptedContext{TransferSyntax: pc.TransferSyntaxes[0]}
+	}))
 	if err != nil {
 		return err
 	}
@@ -66,10 +64,7 @@ func (g *gateway) associate(ctx context.Context, nc net.Conn) error {
 		if err := g.inspect(m); err != nil {
 			return err
 		}
-		if err := conn.Send(ctx, m.ContextID, dimse.Command{
-			Field: dimse.CStoreRSP, MessageIDBeingRespondedTo: m.Command.MessageID,
-			AffectedSOPClassUID: m.Command.AffectedSOPClassUID, AffectedSOPInstanceUID: m.Command.AffectedSOPInstanceUID,
-		}, nil); err != nil {
+		if err := conn.Respond(ctx, m, dimse.Command{}, nil); err != nil {
 			return err
 		}
 	}

@@ -124,7 +124,7 @@ func (a *Archive) associate(ctx context.Context, nc net.Conn, slots chan struct{
 		_ = indication.Reject(ul.Rejection{Result: ul.RejectedTransient, Source: ul.RejectSourcePresentation, Reason: ul.RejectLocalLimitExceeded})
 		return
 	}
-	association, err := indication.Accept(respond(indication.Request))
+	association, err := indication.Accept(indication.Request.Respond(choose))
 	if err != nil {
 		return
 	}
@@ -133,15 +133,6 @@ func (a *Archive) associate(ctx context.Context, nc net.Conn, slots chan struct{
 	if err := a.serve(ctx, conn); !errors.Is(err, io.EOF) && ctx.Err() == nil {
 		a.Log.Warn("archive folder: association ended", "calling", indication.Request.Calling, "err", err)
 	}
-}
-
-// respond answers every proposed context.
-func respond(rq ul.Request) ul.Response {
-	var rs ul.Response
-	for _, pc := range rq.Contexts {
-		rs.Contexts = append(rs.Contexts, choose(pc))
-	}
-	return rs
 }
 
 // choose accepts every abstract syntax, with the first proposed transfer
@@ -167,21 +158,13 @@ func (a *Archive) serve(ctx context.Context, conn *dimse.Conn) error {
 		if m.Command.Field == dimse.CCancelRQ {
 			continue // nothing takes long enough to be cancelled (PS3.7 §9.3.2.3)
 		}
-		response := dimse.Command{
-			Field:                     m.Command.Field | responseBit,
-			MessageIDBeingRespondedTo: m.Command.MessageID,
-			AffectedSOPClassUID:       m.Command.AffectedSOPClassUID,
-			AffectedSOPInstanceUID:    m.Command.AffectedSOPInstanceUID,
-		}
-		response.Status, response.ErrorComment = a.answer(conn.Association().Request().Calling, m)
-		if err := conn.Send(ctx, m.ContextID, response, nil); err != nil {
+		var rsp dimse.Command
+		rsp.Status, rsp.ErrorComment = a.answer(conn.Association().Request().Calling, m)
+		if err := conn.Respond(ctx, m, rsp, nil); err != nil {
 			return err
 		}
 	}
 }
-
-// responseBit tells the response from its request (PS3.7 §E.1).
-const responseBit dimse.CommandField = 0x8000
 
 // answer does what a request asks and returns the status and, with a failure,
 // its comment.
@@ -203,8 +186,8 @@ func (a *Archive) store(calling dicom.AETitle, m *dimse.Message) (dimse.Status, 
 		return dimse.CannotUnderstand, "no data set"
 	case rq.AffectedSOPClassUID != m.Context.AbstractSyntax:
 		return dimse.SOPClassNotSupported, "not the SOP class of the presentation context"
-	case rq.AffectedSOPInstanceUID.Validate() != nil:
-		return dimse.InvalidSOPInstance, "not a UID"
+	case rq.AffectedSOPInstanceUID == "": // an irregular one names its object well enough
+		return dimse.InvalidSOPInstance, "no SOP Instance UID"
 	}
 	err := a.keep(dicom.FileMeta{
 		SOPClassUID:       rq.AffectedSOPClassUID,

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -137,6 +138,25 @@ func TestStoredIsWhatWasSent(t *testing.T) {
 	}
 }
 
+func TestPathsAreNeverMadeFromUIDs(t *testing.T) {
+	dir, address, _ := serve(t)
+	for _, uid := range []dicom.UID{"../../../../tmp/cordon-folder-test", "/etc/passwd", "a/b", "1.02.3"} {
+		if s := send(t, connect(t, address), uid, dataSet(t, uid, "PHANTOM^ONE")); s != dimse.Success {
+			t.Errorf("%s: status %04X", uid, uint16(s))
+		}
+	}
+	named := regexp.MustCompile(`^[0-9a-f]{2}/[0-9a-f]{32}-[0-9a-f]{32}\.dcm$`)
+	paths := files(t, dir)
+	for _, path := range paths {
+		if rel, _ := filepath.Rel(dir, path); !named.MatchString(rel) {
+			t.Errorf("%s", rel)
+		}
+	}
+	if len(paths) != 4 {
+		t.Errorf("files: %q", paths)
+	}
+}
+
 func TestSameObjectTwiceIsOneFile(t *testing.T) {
 	dir, address, _ := serve(t)
 	for range 2 {
@@ -215,7 +235,7 @@ func TestRefusals(t *testing.T) {
 		uid    dicom.UID
 		status dimse.Status
 	}{
-		{"traversal", dicom.CTImageStorage, "../../etc/passwd", dimse.InvalidSOPInstance},
+		{"no instance", dicom.CTImageStorage, "", dimse.InvalidSOPInstance},
 		{"another class", dicom.MRImageStorage, instance, dimse.SOPClassNotSupported},
 	} {
 		rsp, err := conn.Store(t.Context(), 3, dimse.StoreRequest{SOPClassUID: tc.class, SOPInstanceUID: tc.uid}, bytes.NewReader([]byte{1, 2}))
