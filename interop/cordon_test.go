@@ -311,3 +311,56 @@ func (p *peer) remove(t *testing.T, path string) {
 		t.Fatalf("DELETE %s: %s", path, rsp.Status)
 	}
 }
+
+// instances lists the SOP Instance UIDs of everything that an Orthanc has stored.
+func (p *peer) instances(t *testing.T) map[string]bool {
+	t.Helper()
+	var all []struct {
+		MainDicomTags struct{ SOPInstanceUID string }
+	}
+	if err := json.Unmarshal(p.get(t, "/instances?expand"), &all); err != nil {
+		t.Fatal(err)
+	}
+	uids := map[string]bool{}
+	for _, i := range all {
+		uids[i.MainDicomTags.SOPInstanceUID] = true
+	}
+	return uids
+}
+
+// orthancProcess finds the process of an Orthanc by its configuration file, which is in this test's own directory; 0 if
+// it has ended.
+func orthancProcess(t *testing.T, p *peer) int {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		line, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
+		if len(args) == 2 && filepath.Base(args[0]) == "Orthanc" && args[1] == filepath.Join(p.Dir, "orthanc.json") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			return pid
+		}
+	}
+	return 0
+}
+
+func orthancRuns(t *testing.T, p *peer) bool { return orthancProcess(t, p) != 0 }
+
+// killOrthanc ends an Orthanc as a power failure would.
+func killOrthanc(t *testing.T, p *peer) {
+	t.Helper()
+	pid := orthancProcess(t, p)
+	if pid == 0 {
+		t.Fatal("Orthanc does not run")
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Orthanc to end", func() bool { return !orthancRuns(t, p) })
+}
