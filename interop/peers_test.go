@@ -12,6 +12,7 @@ package interop
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -45,6 +46,7 @@ type peer struct {
 	Address    string // "127.0.0.1:port"
 	Dir        string // where it stores
 	HTTP       string // Orthanc's REST interface, "http://127.0.0.1:port"; else empty
+	tls        *tls.Config
 }
 
 // startStoreSCP starts DCMTK's storescp with the flags; it stores into Dir.
@@ -82,6 +84,7 @@ func startOrthanc(t testing.TB, settings map[string]any) *peer {
 		t.Fatal(err)
 	}
 	start(t, p.Dir, "Orthanc", file)
+	p.awaitREST(t)
 	p.awaitReady(t)
 	return p
 }
@@ -178,6 +181,20 @@ func (p *peer) awaitReady(t testing.TB) {
 	t.Fatalf("%s at %s did not become ready: %v", p.AETitle, p.Address, err)
 }
 
+// awaitREST returns once Orthanc's REST interface, which it opens last, answers.
+func (p *peer) awaitREST(t testing.TB) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(readyLimit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		var rsp *http.Response
+		if rsp, err = http.Get(p.HTTP + "/system"); err == nil {
+			rsp.Body.Close()
+			return
+		}
+	}
+	t.Fatalf("%s at %s did not become ready: %v", p.AETitle, p.HTTP, err)
+}
+
 func (p *peer) echo(ctx context.Context) error {
 	c, err := p.dial(ctx, ul.ProposedContext{AbstractSyntax: dimse.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}})
 	if err != nil {
@@ -192,7 +209,7 @@ func (p *peer) echo(ctx context.Context) error {
 
 // dial opens an association with the peer as CORDON.
 func (p *peer) dial(ctx context.Context, contexts ...ul.ProposedContext) (*dimse.Conn, error) {
-	a, err := ul.Dial(ctx, p.Address, nil, ul.Request{Calling: "CORDON", Called: p.AETitle, Contexts: contexts}, ul.Limits{ARTIM: 5 * time.Second})
+	a, err := ul.Dial(ctx, p.Address, p.tls, ul.Request{Calling: "CORDON", Called: p.AETitle, Contexts: contexts}, ul.Limits{ARTIM: 5 * time.Second})
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func TestSilentPeerEndsWithARTIM(t *testing.T) {
 			peer.send(sent)
 			start := time.Now()
 			_, err := Receive(t.Context(), nc, Limits{ARTIM: 100 * time.Millisecond})
-			if took := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || took < 100*time.Millisecond || took > time.Second {
+			if took := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || took < 100*time.Millisecond || took > 5*time.Second {
 				t.Errorf("%v after %v", err, took)
 			}
 			peer.expectEnd() // E18 in Sta2 is AA-2: closed without a word
@@ -231,7 +231,7 @@ func TestReceiveEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	start := time.Now()
-	if _, err := Receive(ctx, nc, Limits{}); !errors.Is(err, context.Canceled) || time.Since(start) > time.Second {
+	if _, err := Receive(ctx, nc, Limits{}); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 	peer.expectEnd()
