@@ -3,6 +3,9 @@ package dicom_test
 import (
 	"bytes"
 	"compress/flate"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -300,7 +303,10 @@ func limitOddities(t testing.TB) []oddity {
 }
 
 func deflateOddities(t testing.TB) []oddity {
-	sound := build(t, deflated, sample(syntax(t, deflated)))
+	sound := bytes.TrimSuffix(build(t, deflated, sample(syntax(t, deflated))), []byte{0})
+	plain := build(t, explicit, sample(syntax(t, deflated)))
+	sum := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(plain))
+	sum = binary.LittleEndian.AppendUint32(sum, uint32(len(plain)))
 	var stored bytes.Buffer
 	z, err := flate.NewWriter(&stored, flate.NoCompression)
 	if err != nil {
@@ -312,12 +318,22 @@ func deflateOddities(t testing.TB) []oddity {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	disguised := append([]byte("\x02\x00\x0E\x00\xF1\xFF"), build(t, explicit, id)...) // an empty block, a stored one
+	disguised = append(disguised, 0x03, 0x00)
+	syntaxOnly := func(w *dicom.Writer) { w.String(dicom.TagTransferSyntaxUID, dicom.UI, string(deflated)) }
 	return []oddity{
+		{name: "a stream that starts like group 0002", input: file(t, deflated, disguised), end: "begin (0008,0018) element UI 6 at 0 "},
+		{name: "a stream shorter than a header", input: withMeta(t, syntaxOnly, []byte{0x03, 0x00}), want: codes(dicom.AnomalyMetaLength)},
 		{name: "stored", syntax: deflated, input: stored.Bytes()},
 		{name: "corrupt", syntax: deflated, input: append(build(t, deflated, id)[:0:0], 0x07, 1, 2, 3, 4), want: codes(dicom.AnomalyInflate), end: "end unparsed"},
 		{name: "cut off", syntax: deflated, input: sound[:len(sound)-6], want: codes(dicom.AnomalyTruncated)},
-		{name: "bytes after the stream", syntax: deflated, input: append(slices.Clone(sound), "X5O!P%@AP"...), want: codes(dicom.AnomalyTrailingBytes), end: "end trailer"},
-		{name: "one null after the stream", syntax: deflated, input: append(bytes.TrimSuffix(slices.Clone(sound), []byte{0}), 0), end: "end trailer"},
+		{name: "bytes after the stream", syntax: deflated, input: append(slices.Clone(sound), "X5O!P%@AP"...), want: codes(dicom.AnomalyTrailingBytes),
+			end: fmt.Sprintf("begin trailer trailer  0 at %d value %d ", len(sound), len(sound))},
+		{name: "one null after the stream", syntax: deflated, input: append(slices.Clone(sound), 0), end: "end trailer"},
+		{name: "gzip trailer", syntax: deflated, input: append(slices.Clone(sound), sum...), end: "end trailer"},
+		{name: "gzip trailer, padded", syntax: deflated, input: append(append(slices.Clone(sound), sum...), 0), end: "end trailer"},
+		{name: "half a gzip trailer", syntax: deflated, input: append(slices.Clone(sound), sum[:5]...), want: codes(dicom.AnomalyTrailingBytes), end: "end trailer"},
+		{name: "more than a gzip trailer", syntax: deflated, input: append(append(slices.Clone(sound), sum...), 0, 0), want: codes(dicom.AnomalyTrailingBytes), end: "end trailer"},
 		{name: "empty", syntax: deflated, input: nil, want: codes(dicom.AnomalyTruncated)},
 		{name: "trailer inside the stream", syntax: deflated, input: build(t, deflated, func(w *dicom.Writer) {
 			id(w)
@@ -340,7 +356,7 @@ func TestAnomalies(t *testing.T) {
 		if !slices.Equal(got, o.want) || !strings.Contains(events, o.end) {
 			t.Errorf("%s: %v, want %v and an event %q in\n%s", o.name, got, o.want, o.end, events)
 		}
-		if o.syntax != deflated && !bytes.Equal(r.bytes.Bytes(), o.input) {
+		if !r.deflated && !bytes.Equal(r.bytes.Bytes(), o.input) {
 			t.Errorf("%s: %d bytes in, %d visited", o.name, len(o.input), r.bytes.Len())
 		}
 	}

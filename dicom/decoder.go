@@ -251,10 +251,12 @@ func (d *Decoder) finish(tell bool) {
 // finishHeader is finish between values or inside a header.
 func (d *Decoder) finishHeader(tell bool) {
 	switch {
-	case d.have > 0 && d.need == shortHeader && d.afterDataSet():
+	case d.have > 0 && tell && d.need == shortHeader && d.afterDataSet():
 		d.beginRest(KindTrailer, Anomaly{Code: AnomalyTrailingBytes, Detail: count(int64(d.have)) + " bytes, too few for a header"})
-	case d.have > 0:
+	case d.have > 0 && tell:
 		d.lose(AnomalyTruncated, "header: "+count(int64(d.need-d.have))+" bytes missing")
+	case d.have > 0:
+		d.beginRest(KindUnparsed, Anomaly{})
 	case len(d.stack) > 0 && tell:
 		d.truncated(d.innermost(), "an item or sequence is not ended")
 	}

@@ -119,6 +119,9 @@ func TestDecodeWhatWriterWrites(t *testing.T) {
 		if ts.Encapsulated && !strings.Contains(events, "begin (7FE0,0010)[2] fragment  300 ") {
 			t.Errorf("%s: no third fragment in\n%s", ts.Name, events)
 		}
+		if !ts.Encapsulated && !strings.Contains(events, "begin (7FE0,0010) element OW 32 ") {
+			t.Errorf("%s: no Pixel Data of VR OW in\n%s", ts.Name, events)
+		}
 	}
 }
 

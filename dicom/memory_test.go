@@ -149,6 +149,9 @@ func TestCloseEndsTheInflater(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, o := range deflateOddities(t) {
+		decode(t, dicom.Options{TransferSyntax: o.syntax, Limits: dicom.Limits{InflateBytes: 10}}, o.input, 5)
+	}
 	if after := runtime.NumGoroutine(); after > before {
 		t.Errorf("%d goroutines before, %d after", before, after)
 	}

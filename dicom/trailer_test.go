@@ -13,6 +13,7 @@ var appendices = map[string]string{
 	"script":     "#!/bin/sh\necho harmless\n",
 	"batch":      "@echo off\r\ndir\r\n",
 	"HTML":       "<html><body></body></html>",
+	"prose":      "THE ISSUE IS THAT LETTERS MAY SPELL A VR",
 	"PDF":        "%PDF-1.4\n%\xE2\xE3\xCF\xD3\n",
 	"PE":         "MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xFF\xFF\x00\x00\xB8\x00\x00\x00",
 	"ELF32":      "\x7FELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x03\x00",
