@@ -1,10 +1,22 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml/ast"
 )
+
+// TestNestedConfigTakesNoMemory: each of these would take the parser gigabytes.
+func TestNestedConfigTakesNoMemory(t *testing.T) {
+	for _, piece := range []string{"[", "{a: ", "- ", "[\n", "- {a: [\n"} {
+		d := &document{dir: "/nowhere", places: map[string]ast.Node{}}
+		d.parse([]byte(strings.Repeat(piece, 100_000)))
+		if len(d.problems) != 1 || !strings.Contains(d.problems[0].Text, "more than 32 levels") {
+			t.Errorf("%q: %+v", piece, d.problems)
+		}
+	}
+}
 
 // FuzzConfig: whatever a configuration file holds, the answer is a
 // configuration or problems with their places, never a panic.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 
+	"cordon/dicom"
 	"cordon/policy"
 )
 
@@ -52,16 +53,18 @@ func (d *document) once(seen map[string]int, value string, i int, at string) {
 }
 
 func (d *document) wholeDevices(c *Config) {
-	names := map[string]int{}
+	names, titles := map[string]int{}, map[dicom.AETitle][]int{}
 	for i, v := range c.Devices {
 		at := fmt.Sprintf("devices[%d]", i)
 		d.once(names, v.Name, i, at+".name")
 		d.knownArchive(c, v.Archive, at+".archive")
-		for j, other := range c.Devices[:i] {
-			if v.AETitle != "" && v.AETitle == other.AETitle && overlap(v, other) {
+		for _, j := range titles[v.AETitle] {
+			if v.AETitle != "" && overlap(v, c.Devices[j]) {
 				d.wrongAt(at+".ae_title", "%q is that of element [%d] too, and their addresses do not tell them apart; give each its own addresses", v.AETitle, j)
+				break
 			}
 		}
+		titles[v.AETitle] = append(titles[v.AETitle], i)
 	}
 }
 

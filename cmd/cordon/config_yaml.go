@@ -105,6 +105,10 @@ type keys map[string]func(ast.Node)
 func (d *document) parse(text []byte) Config {
 	c := defaults()
 	c.Data = filepath.Join(d.dir, c.Data)
+	if line := tooDeep(text); line > 0 {
+		d.problems = append(d.problems, Problem{line, 1, fmt.Sprintf("not a configuration: more than %d levels", maxLevels)})
+		return c
+	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		d.syntax(err)
@@ -118,6 +122,42 @@ func (d *document) parse(text []byte) Config {
 	}
 	d.config(file.Docs[0].Body, &c)
 	return c
+}
+
+// maxLevels is several times what a configuration needs. The parser's memory
+// grows with the square of the levels, so they are counted before it sees them.
+const maxLevels = 32
+
+// tooDeep is the first line with more levels than maxLevels, or 0: brackets
+// that are open, list entries on one line, or the indentation by that many
+// steps. It does not know quotes, so it counts too many rather than too few.
+func tooDeep(text []byte) int {
+	open, line, entries, indent := 0, 1, 0, 0
+	for i, c := range text {
+		switch c {
+		case '[', '{':
+			open++
+		case ']', '}':
+			open = max(0, open-1)
+		case '\n':
+			line, entries, indent = line+1, 0, 0
+		case ' ':
+			if i > 0 && text[i-1] == '-' {
+				entries++
+			}
+			if indent >= 0 {
+				indent++
+			}
+			continue
+		}
+		if open > maxLevels || entries > maxLevels || indent > 4*maxLevels {
+			return line
+		}
+		if c != '\n' {
+			indent = -1 // the line's own text has begun
+		}
+	}
+	return 0
 }
 
 func (d *document) syntax(err error) {
