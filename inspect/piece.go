@@ -1,10 +1,6 @@
 package inspect
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"hash"
-
 	"cordon/dicom"
 )
 
@@ -42,7 +38,7 @@ type piece struct {
 	head   [sweepWindow]byte
 	n      int  // bytes in head
 	known  bool // an executable was found in it, so its magic number is no news
-	digest hash.Hash
+	digest pieceDigest
 	copy   PieceWriter
 }
 
@@ -61,10 +57,7 @@ func (p *piece) start(e *dicom.Element, kind pieceKind, offset, length int64, or
 	p.open, p.kind, p.offset, p.length, p.orders = true, kind, offset, length, orders
 	p.n, p.known, p.copy = 0, false, nil
 	if p.cutter.hashes.Len() > 0 {
-		if p.digest == nil {
-			p.digest = sha256.New()
-		}
-		p.digest.Reset()
+		p.digest.start()
 	}
 	if p.cutter.pieces != nil {
 		p.copy = p.cutter.pieces(Piece{Where: p.cutter.report.where(e), Offset: offset, Length: length, Native: kind == native})
@@ -75,9 +68,7 @@ func (p *piece) write(b []byte) {
 	if p.n < len(p.head) {
 		p.n += copy(p.head[p.n:], b)
 	}
-	if p.digest != nil {
-		p.digest.Write(b)
-	}
+	p.digest.write(b)
 	if p.copy != nil {
 		if _, err := p.copy.Write(b); err != nil {
 			p.finishCopy()
@@ -99,24 +90,14 @@ func (p *piece) end(e *dicom.Element) {
 	}
 	p.open = false
 	p.finishCopy()
-	if p.digest != nil && p.n > 0 {
-		name, listed := p.cutter.hashes.Lookup([32]byte(p.digest.Sum(nil)))
-		if listed {
-			p.cutter.report.add("hash-listed", e, p.offset, listedAs(name))
-		}
+	if name, listed := p.digest.lookup(p.cutter.hashes); listed {
+		p.cutter.report.add("hash-listed", e, p.offset, listedAs(name))
 	}
 	for _, mask := range p.orders {
 		if p.judgeStart(e, mask) {
 			return
 		}
 	}
-}
-
-func listedAs(name string) string {
-	if name == "" {
-		return "SHA-256 digest is on the list"
-	}
-	return fmt.Sprintf("SHA-256 digest is on the list as %s", name)
 }
 
 // judgeStart judges the part's first bytes in one byte order: what counts only there.

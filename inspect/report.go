@@ -19,8 +19,10 @@ type report struct {
 
 // tally counts the findings of one id.
 type tally struct {
-	listed, more int
-	last         int // index of the last listed one
+	listed  int
+	repeats int // in a place that is listed
+	more    int
+	last    int // index of the last listed one
 }
 
 func newReport(l Limits) report {
@@ -32,27 +34,34 @@ func newReport(l Limits) report {
 
 // add reports a finding about e; nil stands for the object as a whole.
 func (r *report) add(id string, e *dicom.Element, offset int64, detail string) {
-	t := r.tally(id)
-	if t.listed == r.perKind {
-		t.more++
-		return
+	if t := r.tally(id); r.admits(t) {
+		r.enlist(t, finding.New(id, r.where(e), offset, detail))
 	}
-	r.enlist(t, finding.New(id, r.where(e), offset, detail))
 }
 
 // addAt is add with the place in words.
 func (r *report) addAt(id, where string, offset int64, detail string) {
-	t := r.tally(id)
-	if t.listed == r.perKind {
-		t.more++
-		return
+	if t := r.tally(id); r.admits(t) {
+		r.enlist(t, finding.New(id, where, offset, detail))
 	}
-	r.enlist(t, finding.New(id, where, offset, detail))
+}
+
+// maxRepeats bounds how often a place is looked up among those that are listed.
+const maxRepeats = 1000
+
+// admits counts a finding, and reports whether it may be listed.
+func (r *report) admits(t *tally) bool {
+	if t.listed == r.perKind || t.repeats == maxRepeats {
+		t.more++
+		return false
+	}
+	return true
 }
 
 func (r *report) enlist(t *tally, f finding.Finding) {
 	for _, other := range r.list {
 		if other.ID == f.ID && other.Where == f.Where {
+			t.repeats++
 			return
 		}
 	}
@@ -106,6 +115,12 @@ func (r *report) findings() []finding.Finding {
 		}
 	}
 	return r.list
+}
+
+// full reports whether further findings of an id would only be counted.
+func (r *report) full(id string) bool {
+	t := r.tally(id)
+	return t.listed == r.perKind || t.repeats == maxRepeats
 }
 
 // raised reports whether a finding about the given place was reported.
