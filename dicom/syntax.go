@@ -24,11 +24,7 @@ func LookupTransferSyntax(u UID) (TransferSyntax, bool) {
 	return TransferSyntax{}, false
 }
 
-// TransferSyntaxes lists every transfer syntax that the decoder can follow, in the order of PS3.6 table A-1.
-func TransferSyntaxes() []TransferSyntax {
-	return append([]TransferSyntax(nil), transferSyntaxes[:]...)
-}
-
+// transferSyntaxes are in the order of PS3.6 table A-1; last what others have made.
 var transferSyntaxes = [...]TransferSyntax{
 	{UID: ImplicitVRLittleEndian, Name: "Implicit VR Little Endian"},
 	{UID: ExplicitVRLittleEndian, Name: "Explicit VR Little Endian", Explicit: true},

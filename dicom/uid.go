@@ -51,9 +51,6 @@ const (
 	ImplementationVersionName string = "CORDON_1"
 )
 
-// DICOMApplicationContext is the one application context name there is (PS3.7 §A.2.1).
-const DICOMApplicationContext UID = "1.2.840.10008.3.1.1.1"
-
 // Transfer syntaxes (PS3.6 table A-1). [LookupTransferSyntax] tells their encoding.
 const (
 	ImplicitVRLittleEndian                         UID = "1.2.840.10008.1.2"

@@ -78,34 +78,6 @@ func (v VR) IsString() bool { return v.class() == classString }
 // IsBulk tells whether values are a stream of bytes or words of no further meaning here: the O* VRs and UN.
 func (v VR) IsBulk() bool { return v.class() == classBulk }
 
-// UnitSize is the size in bytes of one binary value, the unit that byte order swaps:
-// 1 for strings, OB and UN, 2 for US and OW, 4 for AT as well (two words of 2: its unit is 2).
-func (v VR) UnitSize() int {
-	switch v {
-	case AT, OW, SS, US:
-		return 2
-	case FL, OF, OL, SL, UL:
-		return 4
-	case FD, OD, OV, SV, UV:
-		return 8
-	}
-	return 1
-}
-
-// ValueSize is the size in bytes of one value of a VR whose values all have the same
-// size, else 0 (PS3.5 table 6.2-1).
-func (v VR) ValueSize() int {
-	switch v {
-	case AT, FL, SL, UL:
-		return 4
-	case SS, US:
-		return 2
-	case FD, SV, UV:
-		return 8
-	}
-	return 0
-}
-
 type vrClass uint8
 
 const (
