@@ -364,3 +364,14 @@ func killOrthanc(t *testing.T, p *peer) {
 	}
 	await(t, "Orthanc to end", func() bool { return !orthancRuns(t, p) })
 }
+
+// useData gives a Cordon that has not been started another data directory.
+func (c *cordon) useData(t *testing.T, dir string) {
+	t.Helper()
+	text, err := os.ReadFile(c.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, c.config, strings.Replace(string(text), c.Dir, dir, 1))
+	c.Dir = dir
+}
