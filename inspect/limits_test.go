@@ -13,13 +13,13 @@ import (
 	"cordon/inspect/compose"
 )
 
-// Memory does not grow with the object: 256 MiB of pixels, of text, of fragments
+// Memory does not grow with the object: 64 MiB of pixels, of text, of fragments
 // and of elements each take less than 512 KiB.
 func TestMemoryIsBounded(t *testing.T) {
 	block := bytes.Repeat([]byte("0123456789ABCDEF"), 4096)
-	const size = 256 << 20
+	const size = 64 << 20
 	value := func(vr string) []byte {
-		return append([]byte("\x09\x00\x01\x10"+vr+"\x00\x00"), 0, 0, 0, 0x10) // 256 MiB
+		return append([]byte("\x09\x00\x01\x10"+vr+"\x00\x00"), 0, 0, 0, 0x04) // 64 MiB
 	}
 	fragments := []byte("\xE0\x7F\x10\x00OB\x00\x00\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\x00\x00\x00\x00")
 	for name, c := range map[string]struct {
@@ -30,7 +30,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		"binary":    {value("OB"), block, dicom.ExplicitVRLittleEndian},
 		"text":      {value("UT"), block, dicom.ExplicitVRLittleEndian},
 		"fragments": {fragments, append([]byte("\xFE\xFF\x00\xE0\x00\x00\x01\x00"), block...), dicom.JPEGBaseline8Bit},
-		"table":     {append(fragments[:16:16], 0, 0, 0, 0x10), block, dicom.JPEGBaseline8Bit},
+		"table":     {append(fragments[:16:16], 0, 0, 0, 0x04), block, dicom.JPEGBaseline8Bit},
 		"elements":  {nil, bytes.Repeat([]byte("\x09\x00\x10\x10UT\x00\x00\x08\x00\x00\x00<script>"), 4096), dicom.ExplicitVRLittleEndian},
 	} {
 		in := inspect.New(inspect.Options{Decoder: dicom.Options{TransferSyntax: c.ts}})

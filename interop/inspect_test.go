@@ -14,6 +14,7 @@ import (
 	"cordon/dicom"
 	"cordon/finding"
 	"cordon/inspect"
+	"cordon/inspect/compose"
 )
 
 // inspected inspects a file of the machine.
@@ -133,4 +134,32 @@ func TestPlainProgramsAreHeld(t *testing.T) {
 			t.Errorf("%s: found %v", path, out.Findings)
 		}
 	}
+}
+
+// The same programs, hidden where a scanner of whole files does not look.
+func TestProgramsAreFoundInsideObjects(t *testing.T) {
+	hidden := 0
+	for _, path := range filesIn(t, "/usr/share/clamav-testfiles") {
+		program, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(path, ".exe") || !bytes.HasPrefix(program, []byte("MZ")) || len(program) > 30000 {
+			continue
+		}
+		for _, place := range compose.Places() {
+			if place.Name == compose.PreambleAndPrivate.Name {
+				continue // needs a header of 64 bytes that leads elsewhere
+			}
+			o := compose.CT(64, 64)
+			place.Put(o, program)
+			in := inspect.New(inspect.Options{})
+			in.Write(o.File())
+			if out := in.Close(); finding.Worst(out.Findings) == finding.Info {
+				t.Errorf("%s in %s: found %v", filepath.Base(path), place.Name, out.Findings)
+			}
+			hidden++
+		}
+	}
+	t.Logf("%d compositions", hidden)
 }
