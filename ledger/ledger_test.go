@@ -16,6 +16,9 @@ import (
 
 	"cordon/ledger"
 	"cordon/store"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 type site struct {
@@ -168,6 +171,37 @@ func TestTamperedExportsAreDetected(t *testing.T) {
 	}
 	if _, err := ledger.Verify(bytes.NewReader(early), ledger.VerifyOptions{}); err != nil {
 		t.Errorf("an earlier export is still what was signed then: %v", err)
+	}
+}
+
+// Even who has the key cannot leave a number out.
+func TestSignedGapIsDetected(t *testing.T) {
+	s := open(t, t.TempDir())
+	skey, err := os.ReadFile(filepath.Join(s.dir, "keys", "ledger.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(strings.TrimSpace(string(skey)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, numbers := range [][2]int{{0, 1}, {0, 2}, {1, 2}, {0, 0}} {
+		export := fmt.Sprintf(`{"cordon-ledger":1,"key":%q,"records":2}`+"\n", s.l.Key())
+		var leaves [2]tlog.Hash
+		for i, n := range numbers {
+			line := fmt.Sprintf(`{"body":null,"kind":"x","seq":%d,"time":"2026-01-01T00:00:00.000000Z","v":1}`, n)
+			leaves[i] = tlog.RecordHash([]byte(line))
+			export += line + "\n"
+		}
+		text := fmt.Sprintf("%s\n2\n%s\ntime 2026-01-01T00:00:00.000000Z\n", signer.Name(), tlog.NodeHash(leaves[0], leaves[1]))
+		signed, err := note.Sign(&note.Note{Text: text}, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = ledger.Verify(strings.NewReader(export+string(signed)), ledger.VerifyOptions{Key: s.l.Key()})
+		if (err == nil) != (numbers == [2]int{0, 1}) {
+			t.Errorf("%v: %v", numbers, err)
+		}
 	}
 }
 
