@@ -96,13 +96,14 @@ func nature(m fs.FileMode) string {
 	return "something else"
 }
 
-// printable is a path as a terminal may show it: a name on a foreign medium can
-// hold control sequences.
-func printable(path string) string {
-	for _, r := range path {
+// printable is text from elsewhere as a terminal may show it: names on a foreign
+// medium, identifiers in an object and comments of a peer can hold control
+// sequences.
+func printable(text string) string {
+	for _, r := range text {
 		if !strconv.IsPrint(r) {
-			return strconv.Quote(path)
+			return strconv.Quote(text)
 		}
 	}
-	return path
+	return text
 }

@@ -106,7 +106,7 @@ func inspectFile(ctx context.Context, j *judge.Judge, path string, bar *progress
 func (c inspectCommand) print(std stdio, o inspected) {
 	switch {
 	case o.err != nil:
-		fmt.Fprintf(std.err, "cordon: cannot read: %v\n", o.err)
+		fmt.Fprintf(std.err, "cordon: cannot read: %s\n", printable(o.err.Error()))
 	case c.JSON:
 		json.NewEncoder(std.out).Encode(inspectLine(o))
 	default:

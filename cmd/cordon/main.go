@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -86,9 +87,9 @@ func (f failure) Unwrap() error { return f.err }
 
 func main() {
 	// A second signal ends the process at once: the first one's handler is
-	// taken away when ctx ends.
+	// taken away a second after ctx ends, since some send the same one twice.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	os.Exit(run(ctx, os.Args[1:], stdio{
 		in:       os.Stdin,
 		out:      os.Stdout,

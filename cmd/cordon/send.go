@@ -75,7 +75,7 @@ func (s *sending) collect(paths []string) []object {
 func (s *sending) fail(path string, err error) {
 	s.failed++
 	s.bar.clear()
-	fmt.Fprintf(s.std.err, "not stored: %s: %v\n", path, err)
+	fmt.Fprintf(s.std.err, "not stored: %s: %s\n", printable(path), printable(err.Error()))
 }
 
 // pair is what a presentation context is proposed for.

@@ -86,7 +86,7 @@ func printStatus(w io.Writer, s console.Status) {
 		if d.Learned {
 			name = "(learned)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", name, d.AETitle, or(d.Address, "-"), d.Objects, d.Held, ago(d.LastSeen))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", name, printable(d.AETitle), or(d.Address, "-"), d.Objects, d.Held, ago(d.LastSeen))
 	}
 	t.Flush()
 }
@@ -95,7 +95,7 @@ func archiveState(a console.Archive) string {
 	if a.Up {
 		return "answers"
 	}
-	return "away: " + a.LastError
+	return "away: " + printable(a.LastError)
 }
 
 func since(t *time.Time) string {

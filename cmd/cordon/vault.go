@@ -104,7 +104,7 @@ func (c vaultListCommand) Run(ctx context.Context, at place, std stdio) error {
 			fmt.Fprint(table, "ID\tSTATE\tSINCE\tFROM\tARCHIVE\tSTUDY\tSIZE\tFOUND\n")
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.State, or(moment(v.HeldAt), "-"),
-			or(v.Device, v.CallingAE), v.Archive, shortUID(v.StudyInstanceUID), size(v.Bytes), or(v.LastError, ids(v.Findings)))
+			printable(or(v.Device, v.CallingAE)), v.Archive, printable(shortUID(v.StudyInstanceUID)), size(v.Bytes), printable(or(v.LastError, ids(v.Findings))))
 		return nil
 	})
 	table.Flush()
@@ -158,7 +158,7 @@ func printVaultDetail(w io.Writer, v console.VaultDetail) {
 	t := newTable(w)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, value)
+			fmt.Fprintf(t, "%s\t%s\n", name, printable(value))
 		}
 	}
 	row("object", v.ID)
