@@ -412,3 +412,39 @@ func TestHeadersAreBounded(t *testing.T) {
 		t.Errorf("%d", rsp.StatusCode)
 	}
 }
+
+func TestStopDoesNotWaitForASlowReader(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan bool, 1)
+	endless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun <- true
+		out := newStream(w)
+		for r.Context().Err() == nil {
+			if _, err := out.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	})
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, l, endless, slog.New(slog.DiscardHandler)) }() // ends with cancel
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") // and never reads
+	<-begun
+	cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("still serving")
+	}
+}

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Serve answers HTTP on l until ctx ends, then finishes what is under way, for
-// five seconds at most. Every wait has an end, and headers are bounded.
+// Serve answers HTTP on l until ctx ends, then finishes what is under way, cuts
+// what is not finished after five seconds, and returns nil. Every wait has an
+// end, and headers are bounded.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
@@ -26,7 +27,11 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		stopped <- server.Shutdown(grace)
+		err := server.Shutdown(grace)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		stopped <- err
 	})
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		stop()
