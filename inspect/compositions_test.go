@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -183,7 +184,7 @@ func TestPiecesAreCarved(t *testing.T) {
 		}
 		var carved []*copied
 		file := o.File()
-		judged(inspect.Options{Decoder: dicom.Options{Size: int64(len(file))}, Pieces: func(p inspect.Piece) inspect.PieceWriter {
+		judged(inspect.Options{Decoder: dicom.Options{Size: int64(len(file))}, Pieces: func(p inspect.Piece) io.WriteCloser {
 			carved = append(carved, &copied{where: p.Where})
 			return carved[len(carved)-1]
 		}}, file, 100)

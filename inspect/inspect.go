@@ -27,6 +27,8 @@
 package inspect
 
 import (
+	"io"
+
 	"cordon/dicom"
 	"cordon/finding"
 )
@@ -37,9 +39,9 @@ type Options struct {
 	Hashes  HashList
 	Limits  Limits
 	// Pieces, when set, is called for every piece that is carved. It may return
-	// nil when it does not want the piece. Write errors are its own business:
-	// they end that piece's copy and nothing else.
-	Pieces func(Piece) PieceWriter
+	// nil when it does not want the piece. Close comes at the piece's end, or
+	// after the first error of a Write, which ends that copy and nothing else.
+	Pieces func(Piece) io.WriteCloser
 }
 
 // Limits bound the findings that one inspection returns. Zero fields mean defaults.

@@ -32,7 +32,7 @@ func (n *names) aeTitle(e *dicom.Element, v []byte) {
 	for one := range bytes.SplitSeq(v, []byte{'\\'}) {
 		one = bytes.Trim(one, " \x00")
 		switch {
-		case bytes.Contains(one, []byte("../")) || bytes.HasPrefix(one, []byte("/")) || string(one) == "..":
+		case bytes.Contains(one, []byte("../")) || bytes.Contains(one, []byte("/..")) || bytes.HasPrefix(one, []byte("/")) || string(one) == "..":
 			n.report.add("path-traversal", e, e.ValueOffset, "AE title with a path")
 			return
 		case len(one) > 0 && !aeTitle(one):

@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"io"
+
 	"cordon/dicom"
 )
 
@@ -13,16 +15,10 @@ type Piece struct {
 	Native bool
 }
 
-// PieceWriter takes a copy of a piece. Close comes at the piece's end.
-type PieceWriter interface {
-	Write(p []byte) (int, error)
-	Close() error
-}
-
 // cutter makes pieces. All its pieces share one sink for findings.
 type cutter struct {
 	hashes HashList
-	pieces func(Piece) PieceWriter
+	pieces func(Piece) io.WriteCloser
 	report *report
 }
 
@@ -39,7 +35,7 @@ type piece struct {
 	n      int  // bytes in head
 	known  bool // an executable was found in it, so its magic number is no news
 	digest pieceDigest
-	copy   PieceWriter
+	copy   io.WriteCloser
 }
 
 type pieceKind uint8

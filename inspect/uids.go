@@ -36,22 +36,24 @@ func (u *uids) whole(e *dicom.Element, v []byte) {
 }
 
 // path says what in an identifier would make a path or a command of it, or "".
-// Values are separated by backslashes, so a backslash alone says nothing.
+// Values are separated by backslashes, so a backslash alone says nothing; nor does
+// a slash, as in "N/A", or a bracket, as in "(null)".
 func path(v []byte) string {
-	for _, c := range v {
-		switch c {
-		case '/':
-			return "a slash"
-		case '|', ';', '&', '$', '`', '<', '>', '"', '\'', '*', '?', '!', '(', ')', '{', '}':
-			return "a shell character"
-		case ':':
-			return "a colon"
-		}
+	if bytes.ContainsAny(v, "|;&$`<>\"'\n") {
+		return "a shell character"
+	}
+	if bytes.Contains(v, []byte("../")) || bytes.Contains(v, []byte("/..")) {
+		return "a parent folder"
 	}
 	for one := range bytes.SplitSeq(v, []byte{'\\'}) {
 		one = bytes.Trim(one, "\x00 ")
-		if string(one) == ".." || bytes.HasPrefix(one, []byte("...")) {
+		switch {
+		case string(one) == "..":
 			return "a parent folder"
+		case bytes.HasPrefix(one, []byte("/")):
+			return "a path from the root"
+		case len(one) >= 2 && one[1] == ':':
+			return "a drive"
 		}
 	}
 	return ""

@@ -131,6 +131,8 @@ func contentVectors() []vector {
 		{id: "active-markup", fires: text(dicom.LT, `<ScRiPt >x</script>`), spares: text(dicom.LT, `<b>Description</b> of <subscript>`)},
 		{id: "path-traversal", fires: with(dicom.TagSOPInstanceUID, dicom.UI, "../../etc/cron.d/x"), spares: with(dicom.TagSOPInstanceUID, dicom.UI, "1.2..3")},
 		{id: "path-traversal", fires: with(0x00080058, dicom.UI, `1.2\..\..\x`), spares: with(0x00080058, dicom.UI, `1.2\1.3`)},
+		{id: "path-traversal", fires: with(dicom.TagStudyInstanceUID, dicom.UI, "1.2;reboot"), spares: with(dicom.TagStudyInstanceUID, dicom.UI, "N/A (null)")},
+		{id: "path-traversal", fires: with(dicom.TagStudyInstanceUID, dicom.UI, `C:\1.2`), spares: with(dicom.TagStudyInstanceUID, dicom.UI, "12:30")},
 		{id: "path-traversal", fires: with(fileID, dicom.CS, `IMAGES\..\..\CT`), spares: with(fileID, dicom.CS, `IMAGES\CT..1`)},
 		{id: "path-traversal", fires: with(retrieve, dicom.AE, `../../x`), spares: with(retrieve, dicom.AE, `PACS-1`)},
 		{id: "ambiguous-element", fires: twice(dicom.TagSOPInstanceUID, "1.2.3", "1.2.4"), spares: twice(dicom.TagSOPInstanceUID, "1.2.3", "1.2.3")},
