@@ -17,13 +17,14 @@ import (
 // Every image that DCMTK was told is stored is there after kill -9 at random moments, whether the archive answers or not.
 func TestKillNineLosesNothingAcknowledged(t *testing.T) {
 	fastDCMTK(t)
-	t.Run("archive up", func(t *testing.T) { killNine(t, true) })
-	t.Run("archive away", func(t *testing.T) { killNine(t, false) })
+	t.Run("archive up", func(t *testing.T) { killNine(t, newStudy(t, 500, 64), true) })
+	t.Run("archive away", func(t *testing.T) { killNine(t, newStudy(t, 500, 64), false) })
+	t.Run("large images, archive away", func(t *testing.T) { killNine(t, newStudy(t, 75, 1024), false) }) // too large for a memory buffer
 }
 
-// killNine sends 500 images, every 25th hostile, and kills Cordon four times on the way. After each crash the sender sends
-// what was not acknowledged, as modalities do.
-func killNine(t *testing.T, up bool) {
+// killNine sends a study and kills Cordon four times on the way. After each crash the sender sends what was not
+// acknowledged, as modalities do.
+func killNine(t *testing.T, s *study, up bool) {
 	archive := newPeer(t, "STORESCP")
 	start := func() {
 		launch(t, "storescp", "-od", archive.Dir, "-aet", string(archive.AETitle), "+B", "+xa", "--fork", archive.Port)
@@ -33,7 +34,6 @@ func killNine(t *testing.T, up bool) {
 		start()
 	}
 	c := startCordon(t, archive)
-	s := newStudy(t, 500)
 	for round := range 4 {
 		sender := storescu(t, &c.peer, s.waiting())
 		moment := 1 + rand.IntN(len(s.waiting())/3)
@@ -44,7 +44,7 @@ func killNine(t *testing.T, up bool) {
 		c.process.kill()
 		sender.wait()
 		s.acknowledge(t, sender.printed())
-		t.Logf("round %d: killed with %d of 500 acknowledged", round, len(s.acknowledged))
+		t.Logf("round %d: killed with %d of %d acknowledged", round, len(s.acknowledged), len(s.files))
 		if !up && round == 3 {
 			start()
 		}
@@ -56,8 +56,8 @@ func killNine(t *testing.T, up bool) {
 	sender := storescu(t, &c.peer, s.waiting())
 	sender.wait()
 	s.acknowledge(t, sender.printed())
-	if len(s.acknowledged) != 500 {
-		t.Errorf("%d of 500 images were acknowledged in the end", len(s.acknowledged))
+	if len(s.acknowledged) != len(s.files) {
+		t.Errorf("%d of %d images were acknowledged in the end", len(s.acknowledged), len(s.files))
 	}
 	c.awaitDrained(t)
 	s.accountedFor(t, c, archive)
@@ -70,13 +70,14 @@ type study struct {
 	acknowledged map[string]bool // files
 }
 
-func newStudy(t *testing.T, images int) *study {
+// newStudy makes square images of the given side, every 25th of them hostile.
+func newStudy(t *testing.T, images, side int) *study {
 	t.Helper()
 	s := &study{hostile: map[string]bool{}, acknowledged: map[string]bool{}}
 	dir := t.TempDir()
 	study, series := compose.NewUID(), compose.NewUID()
 	for i := range images {
-		o := compose.CT(64, 64)
+		o := compose.CT(side, side)
 		o.Study, o.Series, o.InstanceNumber = study, series, i+1
 		if i%25 == 24 {
 			compose.PrivateOB.Put(o, compose.EICAR())
@@ -167,7 +168,7 @@ func TestArchiveUnpluggedInMidTransfer(t *testing.T) {
 	fastDCMTK(t)
 	orthanc := startOrthanc(t, nil)
 	c := startCordon(t, orthanc)
-	s := newStudy(t, 300)
+	s := newStudy(t, 300, 64)
 	sender := storescu(t, &c.peer, s.files)
 	await(t, "some images to arrive", func() bool { return strings.Count(sender.printed(), acknowledged) >= 50 })
 	killOrthanc(t, orthanc)
