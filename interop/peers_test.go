@@ -196,7 +196,7 @@ func (p *peer) awaitREST(t testing.TB) {
 }
 
 func (p *peer) echo(ctx context.Context) error {
-	c, err := p.dial(ctx, ul.ProposedContext{AbstractSyntax: dimse.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}})
+	c, err := p.dial(ctx, ul.ProposedContext{AbstractSyntax: dicom.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}})
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ var commandVectors = map[string]struct {
 		0000 0001 02000000 3000
 		0000 1001 02000000 0700
 		0000 0008 02000000 0101`,
-		Command{Field: CEchoRQ, AffectedSOPClassUID: Verification, MessageID: 7},
+		Command{Field: CEchoRQ, AffectedSOPClassUID: dicom.Verification, MessageID: 7},
 	},
 	"C-STORE-RQ of a C-MOVE": {`
 		0000 0000 04000000 72000000

@@ -22,7 +22,7 @@ const ctImage dicom.UID = "1.2.840.10008.5.1.4.1.1.2"
 var (
 	limits   = ul.Limits{ARTIM: 2 * time.Second, MaxPDULength: 16384}
 	contexts = []ul.ProposedContext{
-		{ID: 1, AbstractSyntax: Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
+		{ID: 1, AbstractSyntax: dicom.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
 		{ID: 3, AbstractSyntax: ctImage, TransferSyntaxes: []dicom.UID{dicom.ExplicitVRLittleEndian}},
 	}
 )

@@ -32,9 +32,6 @@ import (
 	"cordon/dicom/ul"
 )
 
-// Verification is the SOP class of C-ECHO (PS3.4 annex A).
-const Verification dicom.UID = "1.2.840.10008.1.1"
-
 // Conn exchanges messages on an association.
 type Conn struct {
 	a      *ul.Association
@@ -56,6 +53,9 @@ func (c *Conn) NextMessageID() uint16 { return uint16(c.lastID.Add(1)) }
 
 // Send sends a message. cmd.HasData is set by whether data is nil. data is read to io.EOF, not closed; an error from it
 // aborts the association. If ctx is done before the message is sent, the association is aborted.
+//
+// The bytes of data are sent as they are. A data set has an even length (PS3.5 §7.1.1, §A.5); of an odd one the last
+// fragment is odd, and DCMTK for one aborts at that.
 func (c *Conn) Send(ctx context.Context, contextID uint8, cmd Command, data io.Reader) error {
 	cmd.HasData = data != nil
 	set, err := cmd.Encode()
@@ -110,8 +110,8 @@ func (c *Conn) Store(ctx context.Context, contextID uint8, rq StoreRequest, data
 // Echo sends a C-ECHO request on the first context for Verification and returns the response's status.
 func (c *Conn) Echo(ctx context.Context) (Status, error) {
 	for _, pc := range c.a.Contexts() {
-		if pc.AbstractSyntax == Verification {
-			rsp, err := c.perform(ctx, pc.ID, Command{Field: CEchoRQ, AffectedSOPClassUID: Verification}, nil)
+		if pc.AbstractSyntax == dicom.Verification {
+			rsp, err := c.perform(ctx, pc.ID, Command{Field: CEchoRQ, AffectedSOPClassUID: dicom.Verification}, nil)
 			return rsp.Status, err
 		}
 	}

@@ -1,15 +1,12 @@
 package ul
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 )
 
@@ -298,53 +295,6 @@ func TestSlowReaderDoesNotCountAgainstThePeer(t *testing.T) {
 	a.Close()
 }
 
-func TestPeerThatDoesNotReadEndsTheWrite(t *testing.T) {
-	noLeaks(t)
-	peer, a := accepted(t, Limits{ARTIM: 2 * time.Second, WriteTimeout: 200 * time.Millisecond}, 0)
-	start := time.Now()
-	_, err := a.WriteMessage(1, []byte("command"), io.LimitReader(zeros{}, 1<<30))
-	if took := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || took > 5*time.Second {
-		t.Errorf("%v after %v", err, took)
-	}
-	peer.Close()
-	a.Close()
-}
-
-// zeros yields zeros without end.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
-}
-
-// A write fails because the peer has aborted and reads no more: the caller is told of the abort, not of the write.
-func TestWriteErrorIsExplainedByTheAbort(t *testing.T) {
-	noLeaks(t)
-	peer, a := accepted(t, Limits{ARTIM: 2 * time.Second, WriteTimeout: 200 * time.Millisecond}, 0)
-	peer.send(encodeAbort(Abort{AbortSourceProvider, AbortUnspecified}))
-	_, err := a.WriteMessage(1, []byte("command"), io.LimitReader(zeros{}, 1<<30))
-	if ab, ok := errors.AsType[*Abort](err); !ok || *ab != (Abort{AbortSourceProvider, AbortUnspecified}) {
-		t.Error(err)
-	}
-	a.Close()
-}
-
-func TestUnreadableSourceAborts(t *testing.T) {
-	noLeaks(t)
-	peer, a := accepted(t, quick, 16384)
-	broken := errors.New("disk on fire")
-	if _, err := a.WriteMessage(1, []byte("command"), io.MultiReader(strings.NewReader("data"), iotest.ErrReader(broken))); !errors.Is(err, broken) {
-		t.Error(err)
-	}
-	peer.expect(encodeAbort(Abort{})) // nothing of the message had left the buffer
-	if _, err := a.ReadPDV(); !errors.Is(err, broken) {
-		t.Error(err)
-	}
-	peer.Close()
-	a.Close()
-}
-
 func TestContextInterruptsReadAndWrite(t *testing.T) {
 	for name, use := range map[string]func(a *Association) error{
 		"read": func(a *Association) error { _, err := a.ReadPDV(); return err },
@@ -406,72 +356,6 @@ func TestAbortDoesNotWaitForABlockedSource(t *testing.T) {
 	}
 }
 
-// messages are what WriteMessage must cut into PDUs for a peer that receives peerMax bytes.
-func TestFragmentsFitThePeer(t *testing.T) {
-	payload := 16384 - pdvHeaderLen
-	for _, c := range []struct {
-		peerMax       uint32
-		command, data int
-	}{
-		{16384, 100, 0}, {16384, 100, 1}, {16384, 100, payload - 1}, {16384, 100, payload}, {16384, 100, payload + 1},
-		{16384, 100, 2 * payload}, {16384, payload, 3*payload + 7}, {16384, 3*payload + 5, 10}, {16, 64, 33},
-		{0, 100, 1 << 20}, {1 << 20, 100, 1 << 20}, {16385, 100, 100000}, {131072, 200, 5 << 20},
-	} {
-		command, data := pattern(c.command), pattern(c.data)
-		peer, a := accepted(t, quick, c.peerMax)
-		sent := make(chan error)
-		go func() { // ends when the peer has read it
-			n, err := a.WriteMessage(1, command, iotest.OneByteReader(bytes.NewReader(data)))
-			if err == nil && n != int64(len(data)) {
-				err = io.ErrShortWrite
-			}
-			sent <- err
-		}()
-		peer.expectMessage(c.peerMax, command, data)
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
-		peer.Close()
-		a.Close()
-	}
-}
-
-func pattern(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i * 7 >> 3)
-	}
-	return b
-}
-
-// expectMessage reads P-DATA-TF PDUs, each at most limit long, and compares the message.
-func (s script) expectMessage(limit uint32, command, data []byte) {
-	s.t.Helper()
-	parts := map[bool][]byte{}
-	for _, isCommand := range []bool{true, false} {
-		for last := false; !last; {
-			typ, body := s.pdu()
-			if typ != typeData || limit != 0 && len(body) > int(limit) {
-				s.t.Fatalf("PDU type %02XH of %d bytes, at most %d", typ, len(body), limit)
-			}
-			pdv, rest, err := splitPDV(body)
-			if err != nil || len(rest) > 0 || pdv.Command != isCommand || pdv.ContextID != 1 {
-				s.t.Fatalf("received %v on context %d, %d left, %v", pdv.Command, pdv.ContextID, len(rest), err)
-			}
-			if last = pdv.Last; !last && len(pdv.Data)&1 != 0 {
-				s.t.Fatalf("fragment of %d bytes, want an even number", len(pdv.Data))
-			}
-			if len(pdv.Data) == 0 && (isCommand && len(command) > 0 || !isCommand && len(data) > 0) {
-				s.t.Fatal("empty fragment")
-			}
-			parts[isCommand] = append(parts[isCommand], pdv.Data...)
-		}
-	}
-	if !bytes.Equal(parts[true], command) || !bytes.Equal(parts[false], data) {
-		s.t.Fatalf("received %d and %d bytes, want %d and %d, or others", len(parts[true]), len(parts[false]), len(command), len(data))
-	}
-}
-
 func TestReadingAllocatesNothing(t *testing.T) {
 	peer, a := accepted(t, quick, 16384)
 	pdu := dataPDU(1, 0, make([]byte, 16000))
@@ -486,55 +370,4 @@ func TestReadingAllocatesNothing(t *testing.T) {
 	}
 	peer.Close()
 	a.Close()
-}
-
-func TestDialChecksTheAnswer(t *testing.T) {
-	for name, c := range map[string]AcceptedContext{
-		"context never proposed":         {9, Acceptance, implicit},
-		"transfer syntax never proposed": {1, Acceptance, explicit},
-	} {
-		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
-			address := serve(t, func(nc net.Conn) {
-				defer nc.Close()
-				peer := script{t, nc}
-				peer.pdu()
-				ac := acWant
-				ac.Contexts = []AcceptedContext{c}
-				b, err := encodeResponse(&ac)
-				if err != nil {
-					t.Error(err)
-				}
-				peer.Write(b)
-				peer.expect(encodeAbort(Abort{AbortSourceProvider, AbortInvalidParameterValue}))
-			})
-			if _, err := Dial(t.Context(), address, nil, testRequest, quick); err == nil {
-				t.Error("established")
-			}
-		})
-	}
-}
-
-func TestDialEndsWithItsContext(t *testing.T) {
-	noLeaks(t)
-	address := serve(t, func(nc net.Conn) { io.Copy(io.Discard, nc); nc.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := Dial(ctx, address, nil, testRequest, Limits{}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Error(err)
-	}
-}
-
-func TestDialChecksItsRequest(t *testing.T) {
-	for name, contexts := range map[string][]ProposedContext{
-		"none":     nil,
-		"even":     {{2, verification, testRequest.Contexts[0].TransferSyntaxes}},
-		"twice":    {{3, verification, testRequest.Contexts[0].TransferSyntaxes}, {3, verification, testRequest.Contexts[0].TransferSyntaxes}},
-		"empty":    {{1, verification, nil}},
-		"too many": make([]ProposedContext, 129),
-	} {
-		if _, err := Dial(t.Context(), "127.0.0.1:1", nil, Request{Contexts: contexts}, quick); err == nil || strings.Contains(err.Error(), "dial") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 }

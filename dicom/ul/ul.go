@@ -28,7 +28,7 @@ import "cordon/dicom"
 const ApplicationContextName dicom.UID = "1.2.840.10008.3.1.1.1"
 
 // Request is an A-ASSOCIATE-RQ (PS3.8 §9.3.2).
-// For Dial, empty ApplicationContext, MaxPDULength and implementation fields mean ours.
+// For Dial, MaxPDULength is filled in from the Limits, and empty ApplicationContext and implementation fields mean ours.
 // The titles and UIDs of a received Request are what the peer sent, less padding; the titles are valid, the UIDs need not be.
 type Request struct {
 	Called, Calling           dicom.AETitle
@@ -53,7 +53,8 @@ type ProposedContext struct {
 }
 
 // Response is an A-ASSOCIATE-AC (PS3.8 §9.3.3).
-// For Accept, empty fields mean the requestor's titles and our own values.
+// For Accept, the titles, ApplicationContext and MaxPDULength are filled in, whatever they are, and empty implementation
+// fields mean ours.
 type Response struct {
 	Called, Calling           dicom.AETitle // copies of the request's; not to be tested
 	ApplicationContext        dicom.UID
