@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -17,9 +18,10 @@ type archive struct {
 	wake     chan struct{} // holds at most one token
 
 	mu            sync.Mutex
-	failures      int       // in a row
+	failures      int       // in a row: it could not be reached, or took an object and did not answer
+	silent        bool      // the last one was silence: an association alone does not make up for it
 	downUntil     time.Time // not tried before; zero while it answers
-	lastError     string
+	lastError     string    // why the last attempt failed; "" after a success
 	lastDelivered time.Time
 }
 
@@ -42,27 +44,53 @@ func (a *archive) resting() bool {
 	return time.Now().Before(a.downUntil)
 }
 
-// failed notes that the archive could not be used. The wait doubles with each
-// failure in a row, from least to most.
+// failed notes that the archive cannot be used, and lets it rest. The wait
+// doubles with each failure in a row, from least to most.
 func (a *archive) failed(err error, least, most time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	wait := most
-	if a.failures < 16 {
-		wait = min(most, least<<a.failures)
-	}
+	a.downUntil = time.Now().Add(backOff(a.failures, least, most))
 	a.failures++
-	a.downUntil = time.Now().Add(wait)
+	a.silent = errors.Is(err, errNoAnswer)
 	a.lastError = err.Error()
 }
 
-// answered notes that the archive is there, and reports whether it was away.
+// backOff doubles with each failure, from least to most.
+func backOff(failures int, least, most time.Duration) time.Duration {
+	if failures > 16 {
+		return most
+	}
+	return min(most, least<<failures)
+}
+
+// sent notes how an attempt to send an object ended. An archive that stays
+// silent rests, so that no modality waits for it again and again; one that
+// breaks the association may just dislike this object.
+func (a *archive) sent(err error, least, most time.Duration) {
+	switch {
+	case err == nil:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.failures, a.silent, a.downUntil, a.lastError = 0, false, time.Time{}, ""
+	case errors.Is(err, errNoAnswer):
+		a.failed(err, least, most)
+	default:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.lastError = err.Error()
+	}
+}
+
+// answered notes that the archive takes associations, and reports whether it
+// had been out of reach.
 func (a *archive) answered() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	back := a.failures > 0
+	if a.failures == 0 || a.silent {
+		return false
+	}
 	a.failures, a.downUntil, a.lastError = 0, time.Time{}, ""
-	return back
+	return true
 }
 
 func (a *archive) delivered() {

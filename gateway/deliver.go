@@ -25,15 +25,15 @@ func (g *Gateway) Deliver(ctx context.Context) error {
 	return nil
 }
 
-// spoolPoll is how often the spool is looked at when nobody wakes its
-// deliverer.
+// spoolPoll is how often the spool is looked at, at least, when nobody wakes
+// its deliverer.
 const spoolPoll = 2 * time.Second
 
 // batch is how many objects one association delivers at the most.
 const batch = 200
 
 func (g *Gateway) deliverTo(ctx context.Context, a *archive) {
-	poll := time.NewTicker(spoolPoll)
+	poll := time.NewTicker(min(spoolPoll, g.config.RetryMin))
 	defer poll.Stop()
 	for {
 		for !a.resting() {
@@ -180,15 +180,13 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 		return true, g.needsPerson(ctx, o, custody.Failure{Err: err})
 	}
 	defer blob.Close()
-	rsp, err := g.storeTo(ctx, up, id, request(o), blob)
+	rsp, err := g.storeTo(ctx, a, up, id, request(o), blob)
 	switch {
 	case err != nil:
-		a.failed(err, g.config.RetryMin, g.config.RetryMax)
-		record := context.WithoutCancel(ctx) // the end of an attempt is recorded even when we stop
-		return false, errors.Join(err, g.parts.Custody.Failed(record, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(g.config.RetryMin)}))
+		return false, errors.Join(err, g.broken(ctx, o, err))
 	case transient(rsp.Status):
 		err := errors.New("archive is out of resources")
-		return false, g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, Status: uint16(rsp.Status), RetryAt: time.Now().Add(g.backOff(o.Attempts))})
+		return false, g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, Status: uint16(rsp.Status), RetryAt: time.Now().Add(backOff(o.Attempts, g.config.RetryMin, g.config.RetryMax))})
 	case rsp.Status.Class() == dimse.ClassFailure:
 		return true, g.needsPerson(ctx, o, custody.Failure{Err: errors.New("archive refuses it"), Status: uint16(rsp.Status)})
 	}
@@ -197,20 +195,27 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 	return true, g.parts.Custody.Delivered(context.WithoutCancel(ctx), o.ID, uint16(rsp.Status))
 }
 
+// maxBroken is how many associations an object may break before a person has
+// to look at it: some archives abort on an object that they cannot take, again
+// and again. With the waits between them that is some ten minutes.
+const maxBroken = 8
+
+// broken records an attempt that ended the association. The archive answered a
+// moment before, so the next object may be luckier; this one waits.
+func (g *Gateway) broken(ctx context.Context, o custody.Object, err error) error {
+	ctx = context.WithoutCancel(ctx) // recorded even when we stop
+	if o.Attempts >= maxBroken {
+		return g.needsPerson(ctx, o, custody.Failure{Err: err})
+	}
+	return g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(backOff(o.Attempts, g.config.RetryMin, g.config.RetryMax))})
+}
+
 // needsPerson makes an object that will not be taken visible as work for a
 // person. It is never dropped.
 func (g *Gateway) needsPerson(ctx context.Context, o custody.Object, f custody.Failure) error {
 	g.parts.Log.Error("an object in the spool needs a person", "id", o.ID, "error", f.Err, "status", f.Status)
 	f.Permanent = true
 	return g.parts.Custody.Failed(ctx, o.ID, f)
-}
-
-// backOff doubles with each attempt, up to RetryMax.
-func (g *Gateway) backOff(attempts int) time.Duration {
-	if attempts > 16 {
-		return g.config.RetryMax
-	}
-	return min(g.config.RetryMax, g.config.RetryMin<<attempts)
 }
 
 // request is what the object's own C-STORE request said.

@@ -552,3 +552,54 @@ func TestRubbishOnThePort(t *testing.T) {
 		t.Errorf("afterwards: status %04X", uint16(rsp.Status))
 	}
 }
+
+// Some archives abort on an object that they cannot take. It must neither stop
+// the others nor be tried for ever in silence.
+func TestObjectThatBreaksTheAssociationStopsNobodyElse(t *testing.T) {
+	h := start(t)
+	poison := newImage(t, nil)
+	h.archive.answer = func(_ int, s stored) (dimse.Command, bool) {
+		return dimse.Command{}, s.command.AffectedSOPInstanceUID != poison.uid
+	}
+	c := h.modality()
+	for _, im := range []image{poison, newImage(t, nil)} {
+		if rsp := send(t, c, im); rsp.Status != dimse.Success {
+			t.Fatalf("status %04X", uint16(rsp.Status))
+		}
+	}
+	if kept := h.inState(custody.Spooled); len(kept) != 1 || kept[0].SOPInstanceUID != string(poison.uid) {
+		t.Errorf("in the spool: %+v, want the poisonous one alone", kept)
+	}
+	eventually(t, "a call for a person", func() bool {
+		st, err := h.gateway.Status(context.Background())
+		return err == nil && st.Attention == 1
+	})
+	if st, _ := h.gateway.Status(context.Background()); st.Archives[0].Up {
+		t.Error("the archive's last failure is not shown")
+	}
+	send(t, c, newImage(t, nil))
+	if st, _ := h.gateway.Status(context.Background()); !st.Archives[0].Up {
+		t.Error("the archive takes objects and is shown as away")
+	}
+}
+
+// A silent archive must not cost every modality the whole wait for every image.
+func TestSilentArchiveRests(t *testing.T) {
+	h := start(t, func(c *Config) { c.ResponseTimeout = time.Second; c.RetryMin = time.Minute; c.RetryMax = time.Minute })
+	h.archive.answer = func(int, stored) (dimse.Command, bool) {
+		time.Sleep(3 * time.Second)
+		return dimse.Command{}, true
+	}
+	c := h.modality()
+	send(t, c, newImage(t, nil))
+	began := time.Now()
+	for range 5 {
+		send(t, c, newImage(t, nil))
+	}
+	if waited := time.Since(began); waited > 4*time.Second {
+		t.Errorf("five more images took %v: each waited for the silent archive", waited)
+	}
+	if n := len(h.inState(custody.Spooled)); n != 6 {
+		t.Errorf("%d objects in the spool, want 6", n)
+	}
+}

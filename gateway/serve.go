@@ -69,12 +69,12 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
 	if !g.seats.take(peer) {
 		g.counts.rejected.Add(1)
 		g.parts.Log.Warn("too many associations", "peer", peer)
-		g.turnAway(work, nc)
+		g.turnAway(ctx, nc)
 		return
 	}
 	defer g.seats.giveBack(peer)
 
-	in, err := ul.Receive(work, nc, g.config.Limits)
+	in, err := ul.Receive(ctx, nc, g.config.Limits) // nothing is under way yet: it ends with ctx
 	if err != nil {
 		g.parts.Log.Info("no association", "peer", peer, "error", err)
 		return

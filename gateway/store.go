@@ -255,9 +255,6 @@ func (o *object) send(ctx context.Context) (dimse.Command, error) {
 		}
 		rsp, err = o.sendOnce(ctx)
 	}
-	if err != nil {
-		s.archive.failed(err, s.g.config.RetryMin, s.g.config.RetryMax)
-	}
 	return rsp, err
 }
 
@@ -274,7 +271,7 @@ func (o *object) sendOnce(ctx context.Context) (rsp dimse.Command, err error) {
 	}
 	defer data.Close()
 	c := &o.message.Command
-	rsp, err = s.g.storeTo(ctx, s.up, id, dimse.StoreRequest{
+	rsp, err = s.g.storeTo(ctx, s.archive, s.up, id, dimse.StoreRequest{
 		SOPClassUID:             c.AffectedSOPClassUID,
 		SOPInstanceUID:          c.AffectedSOPInstanceUID,
 		Priority:                c.Priority,
@@ -289,7 +286,7 @@ func (o *object) sendOnce(ctx context.Context) (rsp dimse.Command, err error) {
 
 // storeTo sends one object to an archive and waits for the answer, both within
 // the response timeout of the last byte moving.
-func (g *Gateway) storeTo(ctx context.Context, up *dimse.Conn, id uint8, rq dimse.StoreRequest, data io.Reader) (dimse.Command, error) {
+func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id uint8, rq dimse.StoreRequest, data io.Reader) (dimse.Command, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := newWatch(g.config.ResponseTimeout, func() { cancel(errNoAnswer) })
@@ -301,6 +298,7 @@ func (g *Gateway) storeTo(ctx context.Context, up *dimse.Conn, id uint8, rq dims
 	if err == nil && rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != rq.SOPInstanceUID {
 		err = errors.New("archive answered for another instance")
 	}
+	a.sent(err, g.config.RetryMin, g.config.RetryMax)
 	return rsp, err
 }
 
