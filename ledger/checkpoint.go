@@ -60,7 +60,7 @@ func openCheckpoint(signed []byte, v *verifier) (checkpoint, error) {
 	if err != nil {
 		return checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	if len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 0 {
+	if len(n.Sigs) != 1 { // one of another key is found below
 		return checkpoint{}, errors.New("checkpoint: expected one signature")
 	}
 	signature, err := base64.StdEncoding.DecodeString(n.Sigs[0].Base64)
