@@ -73,14 +73,20 @@ func (d *Decoder) implicitAppended(t Tag) appendedness {
 	}
 	announced := t.IsPrivate() && (t.Group() == d.creator || t.IsPrivateCreator())
 	switch {
-	case t.IsPrivate() && t.Element() < 0x1000 && !t.IsPrivateCreator() && !t.IsGroupLength(): // none such (PS3.5 §7.8.1)
+	case t.isPrivateMisplaced() && t > TagPixelData && length == 0: // a gzip header is one
 		return appended
 	case backwards, tooLong, !t.IsPrivate() && !isListedGroup(t.Group()):
 		return appended
 	case t.IsPrivate() && length%2 == 1 && length != UndefinedLength && t.Group() != d.creator:
 		return appended
-	case t.IsPrivate() && !announced, t.IsPrivateCreator() && length > maxUID:
+	case t.IsPrivate() && !announced, t.IsPrivateCreator() && length > maxUID, t.isPrivateMisplaced():
 		return doubtful
 	}
 	return genuine
+}
+
+// isPrivateMisplaced tells whether t is a private element where none may be, below the
+// creators' blocks (PS3.5 §7.8.1). Some scanners write such elements.
+func (t Tag) isPrivateMisplaced() bool {
+	return t.IsPrivate() && t.Element() < 0x1000 && !t.IsPrivateCreator() && !t.IsGroupLength()
 }

@@ -105,3 +105,26 @@ func TestForeignElementsAreNoTrailer(t *testing.T) {
 		}
 	}
 }
+
+// TestMisplacedPrivateElementsEndNothing: real CT scanners write private elements where none
+// may be, before the pixel data, some of them empty.
+func TestMisplacedPrivateElementsEndNothing(t *testing.T) {
+	p := build(t, implicit, func(w *dicom.Writer) {
+		w.String(dicom.TagPatientID, dicom.LO, "4711")
+		w.Element(dicom.NewTag(0x3109, 0x000D), dicom.UN, nil)
+		w.Element(dicom.NewTag(0x3109, 0x0020), dicom.LO, nil)
+		w.Element(dicom.NewTag(0x310B, 0x000D), dicom.UN, []byte("1234"))
+		w.Element(dicom.TagPixelData, dicom.OW, make([]byte, 512))
+	})
+	v := new(trailer)
+	d := dicom.NewDecoder(v, dicom.Options{TransferSyntax: implicit})
+	if _, err := d.Write(p); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.bytes) != 0 {
+		t.Errorf("%d bytes were taken for a trailer", len(v.bytes))
+	}
+}
