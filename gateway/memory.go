@@ -21,6 +21,10 @@ type accepted struct {
 // 128 contexts of an association, a few transfer syntaxes each.
 const maxRemembered = 1024
 
+// maxKnown bounds them over all archives and titles, since anybody can make up
+// a title. What does not fit is not learned.
+const maxKnown = 64 << 10
+
 // memory knows which contexts the archives have accepted, on disk and in
 // memory, so that the same can be accepted while an archive is away.
 type memory struct {
@@ -58,7 +62,7 @@ func (m *memory) add(a accepted) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	of := accepted{archive: a.archive, calling: a.calling}
-	if m.known[a] || m.counts[of] >= maxRemembered {
+	if m.known[a] || m.counts[of] >= maxRemembered || len(m.known) >= maxKnown {
 		return false
 	}
 	m.known[a] = true

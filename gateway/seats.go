@@ -6,7 +6,8 @@ import (
 )
 
 // seats bounds how many associations there are at a time, in all and from one
-// address, so that no peer can shut the others out. There are a few standing
+// address, so that no peer can shut the others out. A host has as many IPv6
+// addresses as it likes, so those of one /64 network count as one. There are a few standing
 // places for peers that are told to come back later.
 type seats struct {
 	mu        sync.Mutex
@@ -28,6 +29,7 @@ func newSeats(all, each int) *seats {
 func (s *seats) take(peer netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	peer = seatHolder(peer)
 	if s.taken >= s.all || s.byPeer[peer] >= s.each {
 		return false
 	}
@@ -39,10 +41,20 @@ func (s *seats) take(peer netip.Addr) bool {
 func (s *seats) giveBack(peer netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	peer = seatHolder(peer)
 	s.taken--
 	if s.byPeer[peer]--; s.byPeer[peer] == 0 {
 		delete(s.byPeer, peer)
 	}
+}
+
+// seatHolder is what seats are counted for: an IPv4 address, or an IPv6 network.
+func seatHolder(peer netip.Addr) netip.Addr {
+	if !peer.Is6() {
+		return peer
+	}
+	network, _ := peer.Prefix(64) // of an IPv6 address there is one
+	return network.Addr()
 }
 
 func (s *seats) takeStanding() bool {
