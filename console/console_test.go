@@ -285,8 +285,8 @@ func TestReleaseOverTheSocketNeedsTwoPeople(t *testing.T) {
 		code int
 		says string
 	}{
-		{`{"by":"","reason":"r"}`, 500, "who asks?"},
-		{`{"by":"ann","reason":""}`, 500, "why?"},
+		{`{"by":"","reason":"r"}`, 400, "who asks?"},
+		{`{"by":"ann","reason":""}`, 400, "why?"},
 		{`{"by":"ann"`, 400, "not a valid request"},
 		{`{"by":"ann","reason":"r","admin":true}`, 400, "admin"},
 		{`{"by":"ann","reason":"` + strings.Repeat("x", maxRequest) + `"}`, 400, "too large"},

@@ -32,7 +32,7 @@ func refuse(w http.ResponseWriter, err error) {
 		code = http.StatusNotFound
 	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency):
 		code = http.StatusConflict
-	case errors.Is(err, errRequest):
+	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest):
 		code = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/json")

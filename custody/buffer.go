@@ -29,12 +29,14 @@ type Buffer struct {
 	hash  hash.Hash
 
 	mu        sync.Mutex
-	memory    []byte
+	memory    []byte         // from the pool
+	readers   int            // of memory, not yet closed
 	file      *os.File       // nil while all is in memory
 	age       io.WriteCloser // encrypts to file; nil once sealed
 	size      int64
 	unchecked int    // bytes since the disk's room was looked at
-	sum       Digest // once sealed
+	sum       Digest // once summed
+	summed    bool
 	phase     phase
 	err       error // of a write: nothing may follow
 }
@@ -77,25 +79,43 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		return 0, b.err
 	}
 	if b.file == nil && len(b.memory)+len(p) > b.c.memory {
+		b.hash.Write(b.memory)
 		b.err = b.toFile()
-		b.memory = nil
+		b.freeMemory()
 	}
 	if b.unchecked += len(p); b.err == nil && b.file != nil && b.unchecked > roomEvery {
 		b.err = b.c.room()
 		b.unchecked = 0
 	}
 	if b.err == nil && b.file == nil {
-		b.memory = append(b.memory, p...)
+		b.toMemory(p)
 	} else if b.err == nil {
+		b.hash.Write(p)
 		_, b.err = b.age.Write(p)
 	}
 	if b.err != nil {
 		b.err = fmt.Errorf("buffering object: %w", store.Explain(b.err))
 		return 0, b.err
 	}
-	b.hash.Write(p)
 	b.size += int64(len(p))
 	return len(p), nil
+}
+
+// toMemory adds to what is in memory, which is taken from the pool: most objects
+// fit, and come one after the other.
+func (b *Buffer) toMemory(p []byte) {
+	if b.memory == nil {
+		b.memory = b.c.takeMemory()
+	}
+	b.memory = append(b.memory, p...)
+}
+
+// freeMemory gives the memory back, unless somebody still reads it.
+func (b *Buffer) freeMemory() {
+	if b.memory != nil && b.readers == 0 {
+		b.c.giveMemory(b.memory)
+	}
+	b.memory = nil
 }
 
 // toFile copies what is in memory to a new encrypted file.
@@ -132,8 +152,21 @@ func (b *Buffer) seal() error {
 		b.err = fmt.Errorf("buffering object: %w", store.Explain(err))
 		return b.err
 	}
-	b.hash.Sum(b.sum[:0])
 	b.phase = sealed
+	return nil
+}
+
+// digest seals the object and makes its digest. That of an object in memory is
+// made here, not by Write: one that is delivered at once never needs it.
+func (b *Buffer) digest() error {
+	if err := b.seal(); err != nil || b.summed {
+		return err
+	}
+	if b.file == nil {
+		b.hash.Write(b.memory)
+	}
+	b.hash.Sum(b.sum[:0])
+	b.summed = true
 	return nil
 }
 
@@ -151,7 +184,8 @@ func (b *Buffer) closeFile() error {
 func (b *Buffer) SHA256() (Digest, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.sum, b.seal()
+	err := b.digest()
+	return b.sum, err
 }
 
 // Open completes the object and returns a reader of all of it, from its
@@ -163,13 +197,33 @@ func (b *Buffer) Open() (io.ReadCloser, error) {
 		return nil, err
 	}
 	if b.memory != nil || b.size == 0 {
-		return io.NopCloser(bytes.NewReader(b.memory)), nil
+		b.readers++
+		return &memoryReader{Reader: bytes.NewReader(b.memory), buffer: b}, nil
+	}
+	if err := b.digest(); err != nil {
+		return nil, err
 	}
 	f, err := b.c.openFile(b.id)
 	if err != nil {
 		return nil, fmt.Errorf("reading object buffer: %w", err)
 	}
 	return newBlob(f, b.c.identity, b.size, b.sum)
+}
+
+// memoryReader reads a buffer's memory, which is not used again before Close.
+type memoryReader struct {
+	*bytes.Reader
+	buffer *Buffer
+	closed sync.Once
+}
+
+func (r *memoryReader) Close() error {
+	r.closed.Do(func() {
+		r.buffer.mu.Lock()
+		defer r.buffer.mu.Unlock()
+		r.buffer.readers--
+	})
+	return nil
 }
 
 // sync makes the object's file, complete and durable, its name included. After
@@ -226,5 +280,6 @@ func (b *Buffer) Discard() {
 		b.file = nil
 	}
 	b.dropFile()
-	b.phase, b.memory = discarded, nil
+	b.freeMemory()
+	b.phase = discarded
 }

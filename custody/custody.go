@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"cordon/store"
@@ -50,6 +51,8 @@ var (
 	ErrSamePerson = errors.New("the same person asked already: a second person must agree")
 	// ErrNotEmergency means that one person may not release this object alone.
 	ErrNotEmergency = errors.New("a malicious object is never released by one person: a second person must agree")
+	// ErrRequest means that a person's request lacks a name or a reason.
+	ErrRequest = errors.New("request is not complete")
 	// ErrDamaged means that a blob is not what was kept.
 	ErrDamaged = errors.New("blob is damaged")
 )
@@ -77,6 +80,7 @@ type Custody struct {
 	journal  Journal
 	identity *age.X25519Identity
 	memory   int
+	pool     sync.Pool // of *[]byte with room for memory bytes
 	reserve  int64
 	spill    string // directory of objects being received
 	objects  string // directory of objects with a row
@@ -213,3 +217,19 @@ func (c *Custody) room() error {
 
 // now is the present as rows keep it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// takeMemory returns an empty slice with room for what a Buffer keeps in memory.
+func (c *Custody) takeMemory() []byte {
+	if p, ok := c.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 0, c.memory)
+}
+
+// giveMemory takes back what takeMemory returned.
+func (c *Custody) giveMemory(p []byte) {
+	if cap(p) == c.memory {
+		p = p[:0]
+		c.pool.Put(&p)
+	}
+}

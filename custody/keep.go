@@ -20,7 +20,7 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.seal(); err != nil {
+	if err := b.digest(); err != nil {
 		return o, err
 	}
 	if b.phase == kept {

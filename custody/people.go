@@ -40,13 +40,13 @@ func (r Request) check() (Request, error) {
 	r.By, r.Reason = strings.Join(strings.Fields(r.By), " "), strings.TrimSpace(r.Reason)
 	switch {
 	case samePerson(r.By, ""):
-		return r, errors.New("who asks? a name is needed (--as NAME)")
+		return r, fmt.Errorf("%w: who asks? a name is needed (--as NAME)", ErrRequest)
 	case r.Reason == "":
-		return r, errors.New("why? a reason is needed (--reason TEXT)")
+		return r, fmt.Errorf("%w: why? a reason is needed (--reason TEXT)", ErrRequest)
 	case len(r.By) > maxName || len(r.Reason) > maxReason:
 		return r, fmt.Errorf("a name has at most %d bytes, a reason %d", maxName, maxReason)
 	case strings.ContainsFunc(r.By, unicode.IsControl):
-		return r, errors.New("the name has control characters in it")
+		return r, fmt.Errorf("%w: the name has control characters in it", ErrRequest)
 	}
 	return r, nil
 }

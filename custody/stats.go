@@ -9,16 +9,15 @@ import (
 
 // Stats counts objects.
 type Stats struct {
-	Groups         []Group   `json:"groups"`
-	Spooled        int       `json:"spooled"`
-	Held           int       `json:"held"`
-	InFlight       int       `json:"in_flight"`
-	NeedsAttention int       `json:"needs_attention"` // refused for good by an archive
-	Alarms         int       `json:"alarms"`          // blob missing or damaged
-	Unclaimed      int       `json:"unclaimed"`       // blobs without a row, at the last start
-	ReviewsDue     int       `json:"reviews_due"`
-	ReviewsLate    int       `json:"reviews_late"`
-	OldestSpooled  time.Time `json:"oldest_spooled,omitzero"` // when it was received
+	Groups         []Group `json:"groups"`
+	Spooled        int     `json:"spooled"`
+	Held           int     `json:"held"`
+	InFlight       int     `json:"in_flight"`
+	NeedsAttention int     `json:"needs_attention"` // refused for good by an archive
+	Alarms         int     `json:"alarms"`          // blob missing or damaged
+	Unclaimed      int     `json:"unclaimed"`       // blobs without a row, at the last start
+	ReviewsDue     int     `json:"reviews_due"`
+	ReviewsLate    int     `json:"reviews_late"`
 }
 
 // Group counts the objects of one state and one archive.
@@ -27,6 +26,8 @@ type Group struct {
 	Archive string `json:"archive"`
 	Objects int    `json:"objects"`
 	Bytes   int64  `json:"bytes"`
+
+	Oldest time.Time `json:"oldest,omitzero"` // spooled ones alone: when the first that waits was received
 }
 
 // Stats costs the same however many objects there have been.
@@ -34,6 +35,9 @@ func (c *Custody) Stats(ctx context.Context) (s Stats, err error) {
 	s.Unclaimed = c.found.Unclaimed
 	err = c.db.View(ctx, func(tx *store.Tx) error {
 		if err := s.groups(tx); err != nil {
+			return err
+		}
+		if err := s.oldest(tx); err != nil {
 			return err
 		}
 		for sql, into := range map[string]*int{
@@ -46,14 +50,24 @@ func (c *Custody) Stats(ctx context.Context) (s Stats, err error) {
 				return err
 			}
 		}
-		err := tx.QueryRow(`SELECT COUNT(*) FROM custody_objects WHERE review_due > 0 AND review_due < ?`, toMicros(now())).Scan(&s.ReviewsLate)
+		return tx.QueryRow(`SELECT COUNT(*) FROM custody_objects WHERE review_due > 0 AND review_due < ?`, toMicros(now())).Scan(&s.ReviewsLate)
+	})
+	return s, err
+}
+
+// oldest looks at the head of each archive's spool.
+func (s *Stats) oldest(tx *store.Tx) error {
+	for i := range s.Groups {
+		if s.Groups[i].State != Spooled {
+			continue
+		}
+		err := tx.QueryRow(`SELECT received_at FROM custody_objects WHERE state = 'spooled' AND archive = ? ORDER BY seq LIMIT 1`, s.Groups[i].Archive).
+			Scan(micros{&s.Groups[i].Oldest})
 		if err != nil {
 			return err
 		}
-		return tx.QueryRow(`SELECT COALESCE((SELECT received_at FROM custody_objects WHERE state = 'spooled' ORDER BY seq LIMIT 1), 0)`).
-			Scan(micros{&s.OldestSpooled})
-	})
-	return s, err
+	}
+	return nil
 }
 
 func (s *Stats) groups(tx *store.Tx) error {

@@ -182,6 +182,8 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 	defer blob.Close()
 	rsp, err := g.storeTo(ctx, a, up, id, request(o), blob)
 	switch {
+	case errors.Is(err, custody.ErrDamaged):
+		return false, errors.Join(err, g.needsPerson(context.WithoutCancel(ctx), o, custody.Failure{Err: err}))
 	case err != nil:
 		return false, errors.Join(err, g.broken(ctx, o, err))
 	case transient(rsp.Status):

@@ -107,7 +107,7 @@ func (a *archive) status(stats custody.Stats) ArchiveStatus {
 	for _, g := range stats.Groups {
 		if g.State == custody.Spooled && g.Archive == a.upstream.Name {
 			st.Queued, st.QueuedBytes = int64(g.Objects), g.Bytes
-			oldest := stats.OldestSpooled
+			oldest := g.Oldest
 			st.OldestQueued = &oldest
 		}
 	}

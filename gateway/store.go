@@ -172,6 +172,8 @@ func (o *object) row(state custody.State) custody.Object {
 		StudyInstanceUID:  o.report.Identity.StudyInstanceUID,
 		SeriesInstanceUID: o.report.Identity.SeriesInstanceUID,
 		TransferSyntaxUID: string(o.message.Context.TransferSyntax),
+		Bytes:             o.report.Bytes, // as judged: custody keeps nothing else
+		SHA256:            o.report.SHA256,
 		Findings:          o.report.Findings,
 		Engines:           o.report.Engines,
 		Priority:          uint16(c.Priority),

@@ -37,6 +37,7 @@ CREATE TABLE custody_objects (
 ) STRICT;
 
 CREATE INDEX custody_due ON custody_objects (archive, lane, seq) WHERE state = 'spooled' AND needs_attention = 0;
+CREATE INDEX custody_oldest ON custody_objects (archive, seq) WHERE state = 'spooled';
 CREATE INDEX custody_stored ON custody_objects (state, seq) WHERE state IN ('spooled', 'held');
 CREATE INDEX custody_vault ON custody_objects (seq) WHERE held_at > 0;
 CREATE INDEX custody_attention ON custody_objects (seq) WHERE needs_attention = 1;
