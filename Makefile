@@ -16,7 +16,7 @@ up: build ## build and run on embedded defaults, demo traffic included
 	$(BIN) up --demo
 
 build:
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/cordon
+	$(GO) build -trimpath -buildvcs=auto -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/cordon
 
 test: peers fmt vet unit interop fuzz ## everything that must pass
 	@echo "all tests passed"
