@@ -117,9 +117,23 @@ func (s *session) dialUpstream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.dropUpstream()
 	s.up = up
 	s.remember()
 	return nil
+}
+
+// agree narrows what the archive is asked for from here on to what the
+// modality was answered: a replaced association must accept the same.
+func (s *session) agree() {
+	var agreed []ul.ProposedContext
+	for _, c := range s.proposed {
+		if pc, ok := s.down.Association().Context(c.ID); ok {
+			c.TransferSyntaxes = []dicom.UID{pc.TransferSyntax}
+			agreed = append(agreed, c)
+		}
+	}
+	s.proposed = agreed
 }
 
 var errResting = errors.New("it failed a moment ago and is tried again later")

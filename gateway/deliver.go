@@ -90,11 +90,13 @@ func byCallingAE(due []custody.Object) [][]custody.Object {
 // archive cannot be used now; the objects stay due.
 func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.Object) error {
 	series := make([][]custody.Object, 0, len(heads))
+	room := batch - len(heads)
 	for _, head := range heads {
-		rest, err := g.parts.Custody.Following(ctx, head, batch)
+		rest, err := g.parts.Custody.Following(ctx, head, room)
 		if err != nil {
 			return err
 		}
+		room -= len(rest)
 		series = append(series, append([]custody.Object{head}, rest...))
 	}
 	up, err := g.associate(ctx, a, dicom.AETitle(heads[0].CallingAE), contextsOf(slices.Concat(series...)))
@@ -142,15 +144,23 @@ const maxContexts = 128
 func contextsOf(objects []custody.Object) []ul.ProposedContext {
 	var out []ul.ProposedContext
 	for _, o := range objects {
-		pc := ul.ProposedContext{AbstractSyntax: dicom.UID(o.SOPClassUID), TransferSyntaxes: []dicom.UID{dicom.UID(o.TransferSyntaxUID)}}
-		same := func(c ul.ProposedContext) bool {
-			return c.AbstractSyntax == pc.AbstractSyntax && c.TransferSyntaxes[0] == pc.TransferSyntaxes[0]
-		}
-		if len(out) < maxContexts && !slices.ContainsFunc(out, same) {
-			out = append(out, pc)
+		if len(out) < maxContexts && !slices.ContainsFunc(out, fits(o)) {
+			out = append(out, ul.ProposedContext{AbstractSyntax: dicom.UID(o.SOPClassUID), TransferSyntaxes: []dicom.UID{dicom.UID(o.TransferSyntaxUID)}})
 		}
 	}
 	return out
+}
+
+// proposed reports whether the association was asked for o's context.
+func proposed(up *dimse.Conn, o custody.Object) bool {
+	return slices.ContainsFunc(up.Association().Request().Contexts, fits(o))
+}
+
+// fits returns whether a proposed context is o's own.
+func fits(o custody.Object) func(ul.ProposedContext) bool {
+	return func(c ul.ProposedContext) bool {
+		return c.AbstractSyntax == dicom.UID(o.SOPClassUID) && slices.Contains(c.TransferSyntaxes, dicom.UID(o.TransferSyntaxUID))
+	}
 }
 
 // putOff keeps objects whose calling AE title the archive rejects: a person
@@ -168,6 +178,9 @@ func (g *Gateway) putOff(ctx context.Context, objects []custody.Object, err erro
 // whether the next of the series may follow. An error means that the
 // association or the archive cannot be used any more.
 func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o custody.Object) (more bool, err error) {
+	if !proposed(up, o) {
+		return false, nil // one too many contexts: the next association's
+	}
 	id, err := contextFor(up, dicom.UID(o.SOPClassUID), dicom.UID(o.TransferSyntaxUID))
 	if err != nil {
 		return true, g.needsPerson(ctx, o, custody.Failure{Err: err})
@@ -176,8 +189,11 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 		return false, err
 	}
 	blob, err := g.parts.Custody.OpenBlob(ctx, o.ID)
-	if err != nil {
+	switch {
+	case errors.Is(err, custody.ErrDamaged):
 		return true, g.needsPerson(ctx, o, custody.Failure{Err: err})
+	case err != nil: // out of descriptors, say: it passes
+		return false, errors.Join(err, g.broken(ctx, o, err))
 	}
 	defer blob.Close()
 	rsp, err := g.storeTo(ctx, a, up, id, request(o), blob)

@@ -73,6 +73,7 @@ func (s *session) run(ctx, work context.Context) error {
 	}
 	s.down = dimse.NewConn(as)
 	defer s.down.Close()
+	s.agree()
 	s.g.counts.associations.Add(1)
 
 	switch err := s.messages(ctx, work); {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"cordon/custody"
 	"cordon/dicom"
@@ -19,9 +21,10 @@ import (
 // Cxxx to the implementation). Any other failure is the archive's own.
 const (
 	statusNoDataSet       dimse.Status = 0xC010                     // the request announced no data set
+	statusNoInstance                   = dimse.InvalidSOPInstance   // 0117: the command names no instance, or none that can be
 	statusWrongInstance   dimse.Status = 0xC011                     // command and data set name different instances
 	statusRefusedByPolicy dimse.Status = 0xC012                     // the site's rules refuse it instead of holding it
-	statusWrongContext                 = dimse.SOPClassNotSupported // 0122: the command's class is not the context's
+	statusWrongContext                 = dimse.SOPClassNotSupported // 0122: the command's class is not the context's, or not for storage
 	statusCannotBeKept                 = dimse.OutOfResources       // A700: no room or no ledger; senders retry
 )
 
@@ -33,7 +36,12 @@ func (s *session) store(ctx context.Context, m *dimse.Message) error {
 		return s.refuse(ctx, m, statusNoDataSet, "no data set")
 	case m.Command.AffectedSOPClassUID != m.Context.AbstractSyntax:
 		return s.refuse(ctx, m, statusWrongContext, "SOP class is not the presentation context's")
+	case !s.mayStore(m.ContextID): // Verification's, say
+		return s.refuse(ctx, m, statusWrongContext, "not a context for storage")
+	case m.Command.AffectedSOPInstanceUID == "", len(m.Command.AffectedSOPInstanceUID) > maxUID:
+		return s.refuse(ctx, m, statusNoInstance, "no SOP Instance UID, or too long a one")
 	}
+	keepOriginator(&m.Command)
 	o := &object{session: s, message: m, buffer: s.g.parts.Custody.NewBuffer()}
 	defer o.buffer.Discard()
 	if err := o.receive(); err != nil {
@@ -52,6 +60,29 @@ func (s *session) store(ctx context.Context, m *dimse.Message) error {
 	return o.keep(ctx, custody.Held)
 }
 
+// mayStore reports whether the context was granted for storage.
+func (s *session) mayStore(context uint8) bool {
+	return slices.ContainsFunc(s.admission.Contexts, func(g policy.Grant) bool {
+		return g.ID == context && g.Service == policy.ServiceStore
+	})
+}
+
+// maxUID is the longest UID of a command that is taken, in bytes: twice what
+// PS3.5 §9.1 allows, since irregular ones name their objects well enough.
+const maxUID = 128
+
+// keepOriginator drops a move originator that cannot be an AE title: commands
+// are not judged, and nothing else in one is a text of the sender's choice.
+func keepOriginator(c *dimse.Command) {
+	if _, err := dicom.ParseAETitle(string(c.MoveOriginatorAETitle)); err != nil {
+		c.MoveOriginatorAETitle, c.MoveOriginatorMessageID = "", nil
+	}
+}
+
+// shown is what a record holds of a UID that may be of any length: records are
+// bounded, and none may be lost to what a peer says.
+func shown(u dicom.UID) string { return strings.ToValidUTF8(string(u[:min(len(u), maxUID)]), "") }
+
 // refuse records the refusal, then answers with the failure status. The error
 // comment holds no patient data; it is cut to what the attribute holds
 // ((0000,0902), LO).
@@ -65,8 +96,8 @@ func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Sta
 	s.g.counts.refused.Add(1)
 	err := s.g.parts.Ledger.Record(ctx, "object.refused", s.who(map[string]any{
 		"status": uint16(status), "reason": comment,
-		"sop_class_uid":    string(m.Command.AffectedSOPClassUID),
-		"sop_instance_uid": string(m.Command.AffectedSOPInstanceUID),
+		"sop_class_uid":    shown(m.Command.AffectedSOPClassUID),
+		"sop_instance_uid": shown(m.Command.AffectedSOPInstanceUID),
 	}))
 	if err != nil {
 		s.log.Error("refusal not recorded", "error", err)
@@ -251,7 +282,7 @@ func (o *object) send(ctx context.Context) (dimse.Command, error) {
 		fresh = true
 	}
 	rsp, err := o.sendOnce(ctx)
-	if err != nil && !fresh && ctx.Err() == nil {
+	if err != nil && !fresh && ctx.Err() == nil && !errors.Is(err, errContextRefused) {
 		if err := s.dialUpstream(ctx); err != nil {
 			return dimse.Command{}, err
 		}
@@ -297,8 +328,12 @@ func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id ui
 	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
 		err = errNoAnswer
 	}
-	if err == nil && rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != rq.SOPInstanceUID {
+	switch class := rsp.Status.Class(); {
+	case err != nil:
+	case rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != rq.SOPInstanceUID:
 		err = errors.New("archive answered for another instance")
+	case class == dimse.ClassPending || class == dimse.ClassCancel: // neither taken nor refused
+		err = fmt.Errorf("archive answered status %04X, which a C-STORE cannot have", uint16(rsp.Status))
 	}
 	a.sent(err, g.config.RetryMin, g.config.RetryMax)
 	return rsp, err
