@@ -51,19 +51,20 @@ func (r Request) check() (Request, error) {
 	return r, nil
 }
 
-// samePerson compares names as a person would: without regard to case, spaces,
-// and what cannot be seen. It may take two people for one, never one for two
-// because of how the name was typed.
+// samePerson compares names by their letters and digits alone: without regard to
+// case, accents, spaces, punctuation, and what cannot be seen. It may take two
+// people for one, never one for two because of how the name was typed.
 func samePerson(a, b string) bool { return foldName(a) == foldName(b) }
 
 func foldName(name string) string {
-	visible := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || !unicode.IsGraphic(r) {
+	letters := strings.Map(func(r rune) rune {
+		blank := unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) // letters that show nothing
+		if blank || !unicode.IsLetter(r) && !unicode.IsNumber(r) {
 			return -1
 		}
 		return r
-	}, norm.NFKC.String(name))
-	return cases.Fold().String(visible)
+	}, norm.NFKD.String(name))
+	return cases.Fold().String(letters)
 }
 
 // Decision is what became of a Request.

@@ -30,7 +30,8 @@ func TestReleaseNeedsTwoPeople(t *testing.T) {
 	if err != nil || len(asked) != 1 || asked[0].By != "Ann Able" || asked[0].Action != "release" {
 		t.Errorf("%+v, %v", asked, err)
 	}
-	for _, same := range []string{"Ann Able", "ann able", "  ANN\tABLE ", "AnnAble", "Ann\u00a0Able", "Ann\u200b Able", "Ａnn Able"} {
+	for _, same := range []string{"Ann Able", "ann able", "  ANN\tABLE ", "AnnAble", "Ann\u00a0Able", "Ann\u200b Able", "Ａnn Able",
+		"Ann Able.", "Ann\ufe0f Able", "Ann\u3164Able", "Ann\u2800Able", "Ánn Able"} {
 		if d, err := s.c.Release(t.Context(), o.ID, by(same)); !errors.Is(err, custody.ErrSamePerson) {
 			t.Errorf("%q: %+v, %v", same, d, err)
 		}
