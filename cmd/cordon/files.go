@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 // walk calls fn for every file that the paths name: files, and trees of
@@ -100,10 +102,9 @@ func nature(m fs.FileMode) string {
 // medium, identifiers in an object and comments of a peer can hold control
 // sequences.
 func printable(text string) string {
-	for _, r := range text {
-		if !strconv.IsPrint(r) {
-			return strconv.Quote(text)
-		}
+	control := func(r rune) bool { return !strconv.IsPrint(r) }
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, control) {
+		return strconv.Quote(text)
 	}
 	return text
 }

@@ -35,7 +35,7 @@ func (c ledgerTailCommand) Run(ctx context.Context, at place, std stdio) error {
 		if c.JSON {
 			return encoder.Encode(r)
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", r.Seq, r.Time.Local().Format(time.DateTime), r.Kind, r.Body)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", r.Seq, r.Time.Local().Format(time.DateTime), r.Kind, printable(string(r.Body)))
 		return nil
 	})
 }
