@@ -126,9 +126,9 @@ func (m *message) data(r io.Reader) (total int64, err error) {
 			return total, err
 		}
 		slot[0] = next
-		n, err := io.ReadFull(r, slot[have:])
+		n, err := readUpTo(r, slot[have:])
 		n += have
-		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		last := err == io.EOF
 		if err != nil && !last {
 			return total, &sourceError{err}
 		}
@@ -142,6 +142,20 @@ func (m *message) data(r io.Reader) (total int64, err error) {
 			return total, nil
 		}
 	}
+}
+
+// readUpTo fills p, or returns io.EOF with what there was. Unlike io.ReadFull it keeps apart the end of the data and a
+// reader's own io.ErrUnexpectedEOF, which says that the data are cut short: they must not go out as if they were whole.
+func readUpTo(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var k int
+		k, err = r.Read(p[n:])
+		n += k
+	}
+	if n == len(p) && err == io.EOF {
+		return n, nil // it comes again with the next read
+	}
+	return n, err
 }
 
 // slot returns room for n bytes of a fragment behind the headers that put will write, flushing to make it.

@@ -58,6 +58,21 @@ func TestUnreadableSourceAborts(t *testing.T) {
 	a.Close()
 }
 
+// A source that is itself cut short says io.ErrUnexpectedEOF, as the data set of a sender that went away does. What it
+// gave must not go out as a whole data set.
+func TestCutShortIsNotTheEnd(t *testing.T) {
+	for _, length := range []int{0, 1, 100, 16384 - pdvHeaderLen, 16384} {
+		peer, a := accepted(t, quick, 16384)
+		data := io.MultiReader(bytes.NewReader(make([]byte, length)), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if _, err := a.WriteMessage(1, []byte("command"), data); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("cut after %d bytes: %v", length, err)
+		}
+		peer.expect(encodeAbort(Abort{})) // nothing of the message had left the buffer
+		peer.Close()
+		a.Close()
+	}
+}
+
 func TestFragmentsFitThePeer(t *testing.T) {
 	payload := 16384 - pdvHeaderLen
 	for _, c := range []struct {
