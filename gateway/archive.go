@@ -72,7 +72,7 @@ func (a *archive) sent(err error, least, most time.Duration) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.failures, a.silent, a.downUntil, a.lastError = 0, false, time.Time{}, ""
-	case errors.Is(err, errNoAnswer):
+	case errors.Is(err, errNoAnswer) && !errors.Is(err, errOddLength):
 		a.failed(err, least, most)
 	default:
 		a.mu.Lock()

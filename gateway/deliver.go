@@ -182,7 +182,10 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 		return false, nil // one too many contexts: the next association's
 	}
 	id, err := contextFor(up, dicom.UID(o.SOPClassUID), dicom.UID(o.TransferSyntaxUID))
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotProposed):
+		return false, nil // the next association's turn
+	case err != nil:
 		return true, g.needsPerson(ctx, o, custody.Failure{Err: err})
 	}
 	if err := g.parts.Custody.InFlight(ctx, o.ID); err != nil {
@@ -196,7 +199,7 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 		return false, errors.Join(err, g.broken(ctx, o, err))
 	}
 	defer blob.Close()
-	rsp, err := g.storeTo(ctx, a, up, id, request(o), blob)
+	rsp, err := g.storeTo(ctx, a, up, id, request(o), blob, o.Bytes)
 	switch {
 	case errors.Is(err, custody.ErrDamaged):
 		return false, errors.Join(err, g.needsPerson(context.WithoutCancel(ctx), o, custody.Failure{Err: err}))
@@ -222,7 +225,7 @@ const maxBroken = 8
 // moment before, so the next object may be luckier; this one waits.
 func (g *Gateway) broken(ctx context.Context, o custody.Object, err error) error {
 	ctx = context.WithoutCancel(ctx) // recorded even when we stop
-	if o.Attempts >= maxBroken {
+	if o.Attempts >= maxBroken || errors.Is(err, errOddLength) {
 		return g.needsPerson(ctx, o, custody.Failure{Err: err})
 	}
 	return g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(backOff(o.Attempts, g.config.RetryMin, g.config.RetryMax))})

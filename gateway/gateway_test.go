@@ -3,11 +3,13 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -601,5 +603,71 @@ func TestSilentArchiveRests(t *testing.T) {
 	}
 	if n := len(h.inState(custody.Spooled)); n != 6 {
 		t.Errorf("%d objects in the spool, want 6", n)
+	}
+}
+
+// A data set of odd length is the sender's fault, and an archive that falls
+// silent over it is not away for anybody else.
+func TestOddDataSetThatSilencesTheArchiveStopsNobodyElse(t *testing.T) {
+	h := start(t, func(c *Config) {
+		c.ResponseTimeout = 500 * time.Millisecond
+		c.RetryMin = time.Minute
+		c.RetryMax = time.Minute
+	})
+	h.archive.answer = func(_ int, s stored) (dimse.Command, bool) {
+		if len(s.data)%2 == 1 {
+			time.Sleep(time.Second)
+			return dimse.Command{}, false
+		}
+		return dimse.Command{}, true
+	}
+	odd := newImage(t, nil)
+	odd.data = append(odd.data, 0)
+	c := h.modality()
+	if rsp := send(t, c, odd); rsp.Status != dimse.Success {
+		t.Errorf("status %04X", uint16(rsp.Status))
+	}
+	im := newImage(t, nil)
+	send(t, c, im)
+	if !h.archive.holds(im) {
+		t.Error("the archive was taken for away")
+	}
+	h.gateway.Wake()
+	eventually(t, "a call for a person", func() bool {
+		st, err := h.gateway.Status(context.Background())
+		return err == nil && st.Attention == 1
+	})
+}
+
+// One association proposes 128 contexts at the most; the spool may need more.
+func TestSpoolOfManySOPClasses(t *testing.T) {
+	h := start(t, func(c *Config) { c.RetryMin = 300 * time.Millisecond })
+	address := h.archive.address
+	h.archive.down()
+	var images []image
+	for i := range 150 {
+		im := newImage(t, nil)
+		im.class = dicom.UID(fmt.Sprintf("1.2.3.%d", i+1))
+		im.data = im.encode(t, nil)
+		images = append(images, im)
+	}
+	for batch := range slices.Chunk(images, 75) {
+		var contexts []ul.ProposedContext
+		for i, im := range batch {
+			contexts = append(contexts, ul.ProposedContext{ID: uint8(2*i + 1), AbstractSyntax: im.class, TransferSyntaxes: []dicom.UID{dicom.ExplicitVRLittleEndian}})
+		}
+		c := h.modality(contexts...)
+		for i, im := range batch {
+			rsp, err := c.Store(context.Background(), uint8(2*i+1), dimse.StoreRequest{SOPClassUID: im.class, SOPInstanceUID: im.uid}, bytes.NewReader(im.data))
+			if err != nil || rsp.Status != dimse.Success {
+				t.Fatalf("status %04X, %v", uint16(rsp.Status), err)
+			}
+		}
+		release(t, c)
+	}
+	h.archive.up(address)
+	eventually(t, "an empty spool", func() bool { return len(h.inState(custody.Spooled)) == 0 })
+	if n := len(h.archive.has()); n != len(images) {
+		t.Errorf("%d arrived of %d", n, len(images))
 	}
 }

@@ -310,16 +310,16 @@ func (o *object) sendOnce(ctx context.Context) (rsp dimse.Command, err error) {
 		Priority:                c.Priority,
 		MoveOriginatorAETitle:   c.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: c.MoveOriginatorMessageID,
-	}, data)
+	}, data, o.report.Bytes)
 	if err != nil {
 		s.dropUpstream()
 	}
 	return rsp, err
 }
 
-// storeTo sends one object to an archive and waits for the answer, both within
-// the response timeout of the last byte moving.
-func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id uint8, rq dimse.StoreRequest, data io.Reader) (dimse.Command, error) {
+// storeTo sends one object of size bytes to an archive and waits for the
+// answer, both within the response timeout of the last byte moving.
+func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id uint8, rq dimse.StoreRequest, data io.Reader, size int64) (dimse.Command, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := newWatch(g.config.ResponseTimeout, func() { cancel(errNoAnswer) })
@@ -335,11 +335,22 @@ func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id ui
 	case class == dimse.ClassPending || class == dimse.ClassCancel: // neither taken nor refused
 		err = fmt.Errorf("archive answered status %04X, which a C-STORE cannot have", uint16(rsp.Status))
 	}
+	if err != nil && size%2 == 1 {
+		err = fmt.Errorf("%w: %w", errOddLength, err)
+	}
 	a.sent(err, g.config.RetryMin, g.config.RetryMax)
 	return rsp, err
 }
 
-var errNoAnswer = errors.New("archive does not answer")
+var (
+	errNoAnswer = errors.New("archive does not answer")
+	// Fragments have even lengths (PS3.8 §9.3.5.1), so a data set of odd length
+	// cannot be sent as it is without breaking that rule. Some archives take it;
+	// others abort, or fall silent.
+	errOddLength      = errors.New("archive does not take a data set of odd length")
+	errContextRefused = errors.New("archive accepts no such presentation context now")
+	errNotProposed    = errors.New("presentation context was not proposed")
+)
 
 // contextFor finds the accepted presentation context with exactly this
 // abstract and transfer syntax. Nothing is transcoded, so no other will do.
@@ -349,7 +360,10 @@ func contextFor(c *dimse.Conn, abstract, transfer dicom.UID) (uint8, error) {
 			return pc.ID, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %s in %s", errContextRefused, abstract, transfer)
+	for _, pc := range c.Association().Request().Contexts {
+		if pc.AbstractSyntax == abstract && slices.Contains(pc.TransferSyntaxes, transfer) {
+			return 0, fmt.Errorf("%w: %s in %s", errContextRefused, abstract, transfer)
+		}
+	}
+	return 0, fmt.Errorf("%w: %s in %s", errNotProposed, abstract, transfer)
 }
-
-var errContextRefused = errors.New("archive accepts no such presentation context now")
