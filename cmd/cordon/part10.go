@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"cordon/dicom"
 )
@@ -14,6 +15,17 @@ type object struct {
 	path                    string
 	class, instance, syntax dicom.UID
 	offset, size            int64 // of the data set in the file, bytes
+}
+
+// dataSet reads the data set in f. A deflated one of odd length gets the NULL
+// byte that evens it out (PS3.5 §A.5), since fragments of a message have even
+// lengths (PS3.8 §9.3.5.1).
+func (o object) dataSet(f io.ReaderAt) io.Reader {
+	data := io.NewSectionReader(f, o.offset, o.size)
+	if ts, _ := dicom.LookupTransferSyntax(o.syntax); ts.Deflated && o.size%2 == 1 {
+		return io.MultiReader(data, strings.NewReader("\x00"))
+	}
+	return data
 }
 
 var errNotSendable = errors.New("names no SOP class, instance or transfer syntax: not a DICOM object that can be sent")

@@ -165,7 +165,7 @@ func (s *sending) store(ctx context.Context, conn *dimse.Conn, id uint8, o objec
 		return nil
 	}
 	defer f.Close()
-	data := meter{ctx, io.NewSectionReader(f, o.offset, o.size), s.bar}
+	data := meter{ctx, o.dataSet(f), s.bar}
 	rsp, err := conn.Store(ctx, id, dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.instance}, data)
 	if err != nil {
 		return err
