@@ -72,6 +72,23 @@ func (c *Custody) InFlight(ctx context.Context, id string) error {
 	})
 }
 
+// Land ends the attempts to deliver to an archive whose outcome could not be
+// recorded, so that the objects are due again. Only the archive's one deliverer
+// calls it, while none of its attempts is under way.
+func (c *Custody) Land(ctx context.Context, archive string) error {
+	flying := 0
+	err := c.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(*) FROM custody_objects WHERE in_flight = 1 AND archive = ?`, archive).Scan(&flying)
+	})
+	if err != nil || flying == 0 {
+		return err
+	}
+	return c.db.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE custody_objects SET in_flight = 0 WHERE in_flight = 1 AND archive = ?`, archive)
+		return err
+	})
+}
+
 // Delivered says that the archive has answered success, or a warning, with the
 // status given (PS3.4 §B.2.3). Our copy is deleted once that is on disk.
 func (c *Custody) Delivered(ctx context.Context, id string, status uint16) error {

@@ -30,6 +30,24 @@ func same(t *testing.T, got []string, want ...string) {
 	}
 }
 
+func TestAttemptsWhoseOutcomeWasNotRecordedLand(t *testing.T) {
+	s := open(t, t.TempDir())
+	o := s.keep(t, noise(10), spooled("1"))
+	ctx := t.Context()
+	if err := s.c.InFlight(ctx, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, archive := range []string{"elsewhere", o.Archive} {
+		if err := s.c.Land(ctx, archive); err != nil {
+			t.Fatal(err)
+		}
+		due, err := s.c.Due(ctx, o.Archive, time.Now().Add(time.Minute), 10)
+		if err != nil || (len(due) == 1) != (archive == o.Archive) {
+			t.Errorf("after landing %s: %d due, %v", archive, len(due), err)
+		}
+	}
+}
+
 func TestOrderIsKeptWithinASeries(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx, at := t.Context(), time.Now()

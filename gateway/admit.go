@@ -49,9 +49,10 @@ func (s *session) admit() *ul.Rejection {
 func (s *session) reject(ctx context.Context, r ul.Rejection) error {
 	s.g.counts.rejected.Add(1)
 	s.log.Warn("association rejected", "called", s.rq.Called, "reason", r.Error())
-	if err := s.g.parts.Ledger.Record(ctx, "association.rejected", s.who(map[string]any{
+	err := s.g.recordRefusal(ctx, s.peer, "association.rejected", s.who(map[string]any{
 		"result": r.Result, "source": r.Source, "reason": r.Reason, "refusal": s.admission.Refusal.String(),
-	})); err != nil {
+	}))
+	if err != nil {
 		s.log.Error("rejection not recorded", "error", err)
 	}
 	return s.in.Reject(r)

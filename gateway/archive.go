@@ -44,12 +44,15 @@ func (a *archive) resting() bool {
 	return time.Now().Before(a.downUntil)
 }
 
+// longestRest bounds how long an archive that is back goes unnoticed.
+const longestRest = 30 * time.Second
+
 // failed notes that the archive cannot be used, and lets it rest. The wait
 // doubles with each failure in a row, from least to most.
 func (a *archive) failed(err error, least, most time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.downUntil = time.Now().Add(backOff(a.failures, least, most))
+	a.downUntil = time.Now().Add(backOff(a.failures, least, min(most, longestRest)))
 	a.failures++
 	a.silent = errors.Is(err, errNoAnswer)
 	a.lastError = err.Error()

@@ -14,8 +14,9 @@ import (
 )
 
 // Deliver sends what is in the spool to each archive, oldest first within a
-// series, until ctx ends; then it returns nil. There is no limit on attempts:
-// an object leaves the spool when the archive has it, or by two people.
+// series, until ctx ends; then it returns nil. An object leaves the spool when the archive
+// has it, or by two people. While an archive is away or silent there is no
+// limit on attempts.
 func (g *Gateway) Deliver(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, a := range g.archives {
@@ -36,20 +37,31 @@ func (g *Gateway) deliverTo(ctx context.Context, a *archive) {
 	poll := time.NewTicker(min(spoolPoll, g.config.RetryMin))
 	defer poll.Stop()
 	for {
-		for !a.resting() {
-			n, err := g.deliverDue(ctx, a)
-			if err != nil && ctx.Err() == nil {
-				g.parts.Log.Warn("delivery from the spool", "archive", a.upstream.Name, "error", err)
-			}
-			if n == 0 || err != nil {
-				break
-			}
-		}
+		g.deliverAll(ctx, a)
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.wake:
 		case <-poll.C:
+		}
+	}
+}
+
+// deliverAll delivers until nothing is due or something is wrong. It is the only
+// one that delivers to a, so whatever is in flight when it ends was not
+// recorded to its end, and is due again.
+func (g *Gateway) deliverAll(ctx context.Context, a *archive) {
+	defer g.survive("delivery")
+	for !a.resting() {
+		n, err := g.deliverDue(ctx, a)
+		if err != nil && ctx.Err() == nil {
+			g.parts.Log.Warn("delivery from the spool", "archive", a.upstream.Name, "error", err)
+		}
+		if err := g.parts.Custody.Land(ctx, a.upstream.Name); err != nil && ctx.Err() == nil {
+			g.parts.Log.Warn("delivery from the spool", "archive", a.upstream.Name, "error", err)
+		}
+		if n == 0 || err != nil {
+			return
 		}
 	}
 }
@@ -205,7 +217,7 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 		return false, errors.Join(err, g.needsPerson(context.WithoutCancel(ctx), o, custody.Failure{Err: err}))
 	case err != nil:
 		return false, errors.Join(err, g.broken(ctx, o, err))
-	case transient(rsp.Status):
+	case transient(rsp.Status) && o.Attempts < maxTransient:
 		err := errors.New("archive is out of resources")
 		return false, g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, Status: uint16(rsp.Status), RetryAt: time.Now().Add(backOff(o.Attempts, g.config.RetryMin, g.config.RetryMax))})
 	case rsp.Status.Class() == dimse.ClassFailure:
@@ -221,13 +233,19 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 // and again. With the waits between them that is some ten minutes.
 const maxBroken = 8
 
+// maxTransient is how often an archive may say that it is out of resources
+// before a person has to look: some say it of an object that they will never
+// take. With the waits between them that is some eight hours.
+const maxTransient = 100
+
 // broken records an attempt that ended the association. The archive answered a
 // moment before, so the next object may be luckier; this one waits.
 func (g *Gateway) broken(ctx context.Context, o custody.Object, err error) error {
-	ctx = context.WithoutCancel(ctx) // recorded even when we stop
-	if o.Attempts >= maxBroken || errors.Is(err, errOddLength) {
+	stopped := ctx.Err() != nil || errors.Is(err, errNoAnswer) // not the object's fault
+	if errors.Is(err, errOddLength) || !stopped && o.Attempts >= maxBroken {
 		return g.needsPerson(ctx, o, custody.Failure{Err: err})
 	}
+	ctx = context.WithoutCancel(ctx) // recorded even when we stop
 	return g.parts.Custody.Failed(ctx, o.ID, custody.Failure{Err: err, RetryAt: time.Now().Add(backOff(o.Attempts, g.config.RetryMin, g.config.RetryMax))})
 }
 

@@ -74,7 +74,7 @@ type Config struct {
 	ResponseTimeout time.Duration // for an archive to answer a C-STORE; 30 s. Then the object is kept and delivered later
 	Grace           time.Duration // for objects under way when the gateway stops; 10 s
 	RetryMin        time.Duration // first wait before an archive that failed is tried again; 2 s
-	RetryMax        time.Duration // longest wait; 5 min
+	RetryMax        time.Duration // longest wait for one object; 5 min. An archive rests half a minute at the most
 }
 
 func (c Config) withDefaults() Config {
@@ -119,6 +119,7 @@ type Gateway struct {
 	parts    Parts
 	since    time.Time
 	seats    *seats
+	refusals *quota
 	counts   counts
 	archives map[string]*archive // by name
 	memory   *memory
@@ -149,6 +150,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		archives: map[string]*archive{},
 		memory:   newMemory(p.DB),
 	}
+	g.refusals = newQuota(maxRefusals, refusalInterval)
 	g.seats = newSeats(g.config.MaxAssociations, g.config.MaxPerAddress)
 	for _, a := range c.Site.Archives {
 		u, ok := upstream(c.Upstreams, a.Name)

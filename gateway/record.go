@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"cordon/store"
@@ -18,6 +19,39 @@ func (s *session) who(body map[string]any) map[string]any {
 	}
 	return body
 }
+
+// maxRefusals is how many refusals of one peer are recorded one by one; then
+// one each refusalInterval says how many there were in between.
+const (
+	maxRefusals     = 30
+	refusalInterval = 10 * time.Second
+)
+
+// recordRefusal makes a refusal durable on the ledger, within the peer's quota.
+func (g *Gateway) recordRefusal(ctx context.Context, peer netip.Addr, kind string, body map[string]any) error {
+	omitted, ok := g.refusals.take(peer, time.Now())
+	if !ok {
+		return nil
+	}
+	if omitted > 0 {
+		body["omitted"] = omitted
+	}
+	return g.parts.Ledger.Record(ctx, kind, body)
+}
+
+// recordFailure is recordRefusal for a connection that never was an
+// association, or was ended by us.
+func (g *Gateway) recordFailure(ctx context.Context, peer netip.Addr, why error) {
+	err := g.recordRefusal(ctx, peer, "association.failed", map[string]any{
+		"address": peer.String(), "error": clip(why.Error(), maxWhy),
+	})
+	if err != nil {
+		g.parts.Log.Error("failed association not recorded", "error", err)
+	}
+}
+
+// maxWhy bounds an error on the ledger, in bytes.
+const maxWhy = 300
 
 // begin makes the association's intent durable. Every delivery is covered by
 // one.
@@ -37,7 +71,7 @@ func (s *session) begin(ctx context.Context) error {
 		return s.g.parts.Ledger.Append(tx, "association.begin", s.who(map[string]any{
 			"archive":        s.admission.Archive,
 			"learned":        s.admission.Learned,
-			"implementation": string(s.rq.ImplementationClassUID),
+			"implementation": clip(string(s.rq.ImplementationClassUID), maxUID),
 			"contexts":       len(s.rq.Contexts),
 		}))
 	})

@@ -59,16 +59,12 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, start func(net.Con
 // it is counted, and what was not acknowledged is the sender's to send again.
 func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
 	defer nc.Close()
-	defer func() {
-		if p := recover(); p != nil {
-			g.counts.panics.Add(1)
-			g.parts.Log.Error("association ended by a fault of ours", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+	defer g.survive("association")
 	peer := address(nc)
 	if !g.seats.take(peer) {
 		g.counts.rejected.Add(1)
 		g.parts.Log.Warn("too many associations", "peer", peer)
+		g.recordFailure(work, peer, errNoSeat)
 		g.turnAway(ctx, nc)
 		return
 	}
@@ -77,11 +73,25 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
 	in, err := ul.Receive(ctx, nc, g.config.Limits) // nothing is under way yet: it ends with ctx
 	if err != nil {
 		g.parts.Log.Info("no association", "peer", peer, "error", err)
+		if ctx.Err() == nil {
+			g.recordFailure(work, peer, err)
+		}
 		return
 	}
 	s := newSession(g, peer, in)
 	if err := s.run(ctx, work); err != nil {
 		s.log.Warn("association ended early", "error", err)
+	}
+}
+
+var errNoSeat = errors.New("too many associations")
+
+// survive, deferred, ends what ran by a panic of ours, counts it, and lets the
+// rest go on.
+func (g *Gateway) survive(what string) {
+	if p := recover(); p != nil {
+		g.counts.panics.Add(1)
+		g.parts.Log.Error("ended by a fault of ours", "what", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}
 }
 

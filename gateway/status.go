@@ -76,7 +76,8 @@ type DeviceStatus struct {
 	Held      int64     `json:"held"`
 }
 
-// maxDevicesShown bounds the list in a Status; the latest seen come first.
+// maxDevicesShown bounds the list in a Status: declared devices first, then the
+// latest seen.
 const maxDevicesShown = 1000
 
 // Status reads the state of archives, spool, vault and peers.
@@ -122,7 +123,7 @@ func (g *Gateway) devices(ctx context.Context) ([]DeviceStatus, error) {
 	var out []DeviceStatus
 	err := g.parts.DB.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(`SELECT device, calling_ae, address, first_seen, last_seen, objects, held
-			FROM gateway_peer ORDER BY last_seen DESC LIMIT ?`, maxDevicesShown)
+			FROM gateway_peer ORDER BY device = '', last_seen DESC LIMIT ?`, maxDevicesShown)
 		if err != nil {
 			return err
 		}

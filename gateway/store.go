@@ -81,7 +81,10 @@ func keepOriginator(c *dimse.Command) {
 
 // shown is what a record holds of a UID that may be of any length: records are
 // bounded, and none may be lost to what a peer says.
-func shown(u dicom.UID) string { return strings.ToValidUTF8(string(u[:min(len(u), maxUID)]), "") }
+func shown(u dicom.UID) string { return clip(string(u), maxUID) }
+
+// clip cuts text to at most n bytes of valid UTF-8.
+func clip(text string, n int) string { return strings.ToValidUTF8(text[:min(len(text), n)], "") }
 
 // refuse records the refusal, then answers with the failure status. The error
 // comment holds no patient data; it is cut to what the attribute holds
@@ -94,13 +97,13 @@ func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Sta
 	}
 	s.tally.refused++
 	s.g.counts.refused.Add(1)
-	err := s.g.parts.Ledger.Record(ctx, "object.refused", s.who(map[string]any{
+	err := s.g.recordRefusal(ctx, s.peer, "object.refused", s.who(map[string]any{
 		"status": uint16(status), "reason": comment,
 		"sop_class_uid":    shown(m.Command.AffectedSOPClassUID),
 		"sop_instance_uid": shown(m.Command.AffectedSOPInstanceUID),
 	}))
-	if err != nil {
-		s.log.Error("refusal not recorded", "error", err)
+	if err != nil && status != statusCannotBeKept { // that one keeps nothing, and asks for another try
+		return fmt.Errorf("refusal not recorded: %w", err)
 	}
 	return s.down.Respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]}, nil)
 }
@@ -129,6 +132,7 @@ func (o *object) receive() error {
 	n, err := io.Copy(&intake{o: o, jm: jm, room: s.g.config.MaxObject}, o.message.Data)
 	o.report, o.decision = jm.Finish()
 	if errors.Is(err, errTooLong) {
+		s.g.recordFailure(context.Background(), s.peer, err)
 		s.down.Association().Abort(ul.Abort{Source: ul.AbortSourceUser})
 	}
 	if err != nil {
@@ -223,6 +227,9 @@ func (o *object) deliver(ctx context.Context) error {
 	s := o.session
 	rsp, err := o.send(ctx)
 	switch {
+	case errors.Is(err, errBuffer):
+		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
+		return s.refuse(ctx, o.message, statusCannotBeKept, "out of resources")
 	case err != nil:
 		s.log.Warn("archive failed: object kept here", "error", err)
 		return o.keep(ctx, custody.Spooled)
@@ -282,13 +289,24 @@ func (o *object) send(ctx context.Context) (dimse.Command, error) {
 		fresh = true
 	}
 	rsp, err := o.sendOnce(ctx)
-	if err != nil && !fresh && ctx.Err() == nil && !errors.Is(err, errContextRefused) {
+	if err != nil && !fresh && ctx.Err() == nil && isStale(err) {
 		if err := s.dialUpstream(ctx); err != nil {
 			return dimse.Command{}, err
 		}
 		rsp, err = o.sendOnce(ctx)
 	}
 	return rsp, err
+}
+
+// isStale reports whether an association that failed may just have been too
+// old, so that a new one is worth a try.
+func isStale(err error) bool {
+	for _, other := range []error{errContextRefused, errNoAnswer, errBuffer} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return true
 }
 
 // sendOnce delivers on the association at hand, and hangs it up if it fails.
@@ -300,7 +318,7 @@ func (o *object) sendOnce(ctx context.Context) (rsp dimse.Command, err error) {
 	}
 	data, err := o.buffer.Open()
 	if err != nil {
-		return rsp, fmt.Errorf("reading the buffer: %w", err)
+		return rsp, fmt.Errorf("%w: %w", errBuffer, err)
 	}
 	defer data.Close()
 	c := &o.message.Command
@@ -343,6 +361,7 @@ func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id ui
 }
 
 var (
+	errBuffer   = errors.New("reading what was received") // our own fault, not the archive's
 	errNoAnswer = errors.New("archive does not answer")
 	// Fragments have even lengths (PS3.8 §9.3.5.1), so a data set of odd length
 	// cannot be sent as it is without breaking that rule. Some archives take it;

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 
 	"cordon/console"
@@ -118,7 +117,7 @@ type group struct {
 func (g *group) run(name string, part func() error) {
 	g.wg.Go(func() {
 		err := part()
-		if err == nil || errors.Is(err, net.ErrClosed) {
+		if err == nil {
 			return
 		}
 		g.mu.Lock()
