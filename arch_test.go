@@ -38,6 +38,9 @@ var house = map[string]room{
 	"finding/internal/gendocs": {1, map[string]string{
 		"finding": "writes the catalogue as a page",
 	}},
+	"engine": {2, map[string]string{
+		"finding": "an engine's answer",
+	}},
 	"inspect": {2, map[string]string{
 		"dicom":   "reads objects",
 		"finding": "reports findings",

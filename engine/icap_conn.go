@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"time"
+)
+
+// icapConn is one connection to an ICAP server. Its deadlines are those of whoever uses it now.
+type icapConn struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	limit  *io.LimitedReader // under in: what may still be received of this part of an answer
+	out    *bufio.Writer
+	since  time.Time   // when it became idle
+	unbind func() bool // ends the hold that the context of the present use has on it
+	kept   bool        // goes on living after this use
+}
+
+// dial opens a connection and binds it to the context. An idle one makes place for it, so that there are never more
+// connections than seats.
+func (i *ICAP) dial(ctx context.Context) (*icapConn, error) {
+	if c := i.takeIdle(ctx); c != nil {
+		c.release()
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", i.address)
+	if err != nil {
+		return nil, reason(ctx, "connecting to the ICAP server", err)
+	}
+	limit := &io.LimitedReader{R: conn}
+	c := &icapConn{conn: conn, limit: limit, in: bufio.NewReader(limit), out: bufio.NewWriterSize(conn, headBytes)}
+	c.bind(ctx)
+	return c, nil
+}
+
+// bind ends whatever the connection is doing when the context ends.
+func (c *icapConn) bind(ctx context.Context) {
+	c.kept = false
+	c.unbind = context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// release ends a use: the connection is closed unless it was kept.
+func (c *icapConn) release() {
+	if !c.kept {
+		c.unbind()
+		c.conn.Close()
+	}
+}
+
+// keep makes the connection available for another use, unless the context that it was bound to has ended.
+func (i *ICAP) keep(c *icapConn) {
+	if !c.unbind() || c.in.Buffered() > 0 {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c.kept, c.since = true, time.Now()
+	i.idle = append(i.idle, c)
+}
+
+// takeIdle returns the connection that was idle for the shortest time, or nil. Those idle for too long are closed.
+func (i *ICAP) takeIdle(ctx context.Context) *icapConn {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for len(i.idle) > 0 && time.Since(i.idle[0].since) > idleLimit {
+		i.idle[0].conn.Close()
+		i.idle = i.idle[1:]
+	}
+	if len(i.idle) == 0 {
+		return nil
+	}
+	c := i.idle[len(i.idle)-1]
+	i.idle = i.idle[:len(i.idle)-1]
+	c.bind(ctx)
+	return c
+}
