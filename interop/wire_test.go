@@ -271,6 +271,25 @@ func TestDCMTKStoresToUs(t *testing.T) {
 	}
 }
 
+// DCMTK's sender leaves Nagle's algorithm on and writes each PDU in two parts. A receiver that acknowledges late makes it
+// wait 40 ms again and again; we acknowledge at once, and must stay faster than DCMTK's own receiver (about 20 times).
+func TestDefaultSenderIsFasterToUsThanToStoreSCP(t *testing.T) {
+	theirs, ours := startStoreSCP(t, "--ignore"), startAcceptor(t, nil)
+	files := slices.Repeat([]string{filepath.Join(testFiles, "waveform_ecg.dcm")}, 40)
+	us := timed(func() { run(t, "storescu", slices.Concat([]string{"127.0.0.1", ours.Port}, files)...) })
+	them := timed(func() { run(t, "storescu", slices.Concat([]string{theirs.Host, theirs.Port}, files)...) })
+	t.Logf("%d objects: to us %v, to storescp %v", len(files), us, them)
+	if us > them {
+		t.Errorf("to us %v, to storescp %v", us, them)
+	}
+}
+
+func timed(f func()) time.Duration {
+	start := time.Now()
+	f()
+	return time.Since(start)
+}
+
 // store sends images on one association and fails the test if one is not stored.
 func store(t *testing.T, p *peer, images map[dicom.UID]image) {
 	t.Helper()
