@@ -461,3 +461,34 @@ func TestStatsFollowEveryChange(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 }
+
+// A device that sends its infected images over and over must not fill the disk.
+func TestTheSameHeldObjectIsKeptOnce(t *testing.T) {
+	s := open(t, t.TempDir())
+	first := s.keep(t, noise(2<<20), held(malicious))
+	for range 9 {
+		if again := s.keep(t, noise(2<<20), held(malicious)); again.ID != first.ID {
+			t.Fatalf("kept again as %s", again.ID)
+		}
+	}
+	st, err := s.c.Stats(t.Context())
+	if err != nil || st.Held != 1 {
+		t.Errorf("%d held, %v", st.Held, err)
+	}
+	o, err := s.c.Get(t.Context(), first.ID)
+	if err != nil || o.Repeats != 9 {
+		t.Errorf("%d repeats, %v; want 9", o.Repeats, err)
+	}
+	if other := s.keep(t, noise(2<<20+2), held(malicious)); other.ID == first.ID {
+		t.Error("other bytes were taken for the same")
+	}
+	// Once it is released, the next one is a new case.
+	for _, by := range []string{"A", "B"} {
+		if _, err := s.c.Release(t.Context(), first.ID, custody.Request{By: by, Reason: "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if next := s.keep(t, noise(2<<20), held(malicious)); next.ID == first.ID {
+		t.Error("a released object hides the next one")
+	}
+}

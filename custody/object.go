@@ -58,6 +58,7 @@ type Object struct {
 
 	// Held and decided on by people. The zero time means never.
 	HeldAt     time.Time `json:"held_at,omitzero"`
+	Repeats    int       `json:"repeats,omitempty"`    // how often the same came again while it was held
 	DecidedBy  []string  `json:"decided_by,omitempty"` // who released or destroyed it
 	ReleasedAt time.Time `json:"released_at,omitzero"`
 	ReviewDue  time.Time `json:"review_due,omitzero"` // of an emergency release, until it has been reviewed

@@ -12,7 +12,7 @@ import (
 const columns = `id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive,
 	sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
 	priority, move_originator_ae, move_originator_id, held_at, released_at, decided_by, review_due, delivered_at, status,
-	attempts, in_flight, next_attempt, last_error, needs_attention, alarm`
+	attempts, in_flight, next_attempt, last_error, needs_attention, alarm, repeats`
 
 // micros is a time as rows keep it: microseconds since 1970, 0 for never.
 type micros struct{ t *time.Time }
@@ -45,7 +45,7 @@ func scan(row scanner) (o Object, err error) {
 		&o.SOPClassUID, &o.SOPInstanceUID, &o.StudyInstanceUID, &o.SeriesInstanceUID, &o.TransferSyntaxUID, &findings, &engines,
 		&o.Priority, &o.MoveOriginatorAE, &o.MoveOriginatorID, micros{&o.HeldAt}, micros{&o.ReleasedAt}, &decided,
 		micros{&o.ReviewDue}, micros{&o.DeliveredAt}, &o.Status,
-		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm)
+		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm, &o.Repeats)
 	if err != nil {
 		return o, err
 	}

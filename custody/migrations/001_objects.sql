@@ -33,7 +33,8 @@ CREATE TABLE custody_objects (
 	next_attempt        INTEGER NOT NULL DEFAULT 0,
 	last_error          TEXT NOT NULL DEFAULT '',
 	needs_attention     INTEGER NOT NULL DEFAULT 0,
-	alarm               TEXT NOT NULL DEFAULT ''
+	alarm               TEXT NOT NULL DEFAULT '',
+	repeats             INTEGER NOT NULL DEFAULT 0 -- held: how often the same came again, and was not kept again
 ) STRICT;
 
 CREATE INDEX custody_due ON custody_objects (archive, lane, seq) WHERE state = 'spooled' AND needs_attention = 0;
@@ -46,6 +47,7 @@ CREATE INDEX custody_review ON custody_objects (review_due) WHERE review_due > 0
 CREATE INDEX custody_flying ON custody_objects (seq) WHERE in_flight = 1;
 CREATE INDEX custody_study ON custody_objects (study_instance_uid);
 CREATE INDEX custody_instance ON custody_objects (sop_instance_uid);
+CREATE INDEX custody_again ON custody_objects (sha256) WHERE state = 'held';
 
 -- Counts, so that a status costs the same after ten million objects.
 CREATE TABLE custody_totals (
