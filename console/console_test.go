@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"errors"
 	"io"
 	"log/slog"
@@ -311,8 +312,8 @@ func TestReleaseOverTheSocketNeedsTwoPeople(t *testing.T) {
 
 func TestVaultListsPastOnePage(t *testing.T) {
 	s := newSite(t)
-	for range vaultPage + 3 {
-		s.keep(t, held("1.2", "eicar"), "x")
+	for i := range vaultPage + 3 {
+		s.keep(t, held("1.2", "eicar"), fmt.Sprint(i))
 	}
 	_, text := fetch(t, "GET", s.api+"/api/v1/vault", "")
 	d, n, last := json.NewDecoder(strings.NewReader(text)), 0, ""
