@@ -60,6 +60,12 @@ var house = map[string]room{
 		"store": "rows, key files",
 	}},
 
+	"disarm": {3, map[string]string{
+		"dicom":   "where a file's data set begins and ends",
+		"finding": "how bad a preamble is",
+		"inspect": "what a preamble holds",
+		"store":   "durable files",
+	}},
 	"judge": {3, map[string]string{
 		"dicom":   "UIDs",
 		"finding": "the report",

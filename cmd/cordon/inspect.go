@@ -33,7 +33,7 @@ func (c inspectCommand) Run(ctx context.Context, at place, std stdio) error {
 		return err
 	}
 	bar := newProgress(std)
-	go c.measure(bar) // ends with its walk; the process does not wait for it
+	go measure(c.Paths, 1, bar) // ends with its walk; the process does not wait for it
 	j := judge.New(judge.Config{Rules: config.Rules})
 	tally := tally{start: time.Now()}
 	for result := range c.outcomes(ctx, j, bar) {
@@ -51,17 +51,17 @@ func (c inspectCommand) Run(ctx context.Context, at place, std stdio) error {
 	return tally.exit()
 }
 
-// measure tells the bar how much there is to do.
-func (c inspectCommand) measure(bar *progress) {
+// measure tells the bar how much there is to do, if each file is read so many times.
+func measure(paths []string, times int64, bar *progress) {
 	if bar == nil {
 		return
 	}
 	var files, bytes int64
-	walk(c.Paths, func(path string) error {
+	walk(paths, func(path string) error {
 		if f, size, err := openFile(path); err == nil {
 			f.Close()
 			files++
-			bytes += size
+			bytes += times * size
 		}
 		return nil
 	}, func(string, error) {})
@@ -183,9 +183,11 @@ func (t *tally) add(o inspected) {
 func (t tally) String() string {
 	seconds := time.Since(t.start).Seconds()
 	return fmt.Sprintf("%s, %s in %.1f s (%s/s): %d admitted, %d held, %d refused, %d could not be read",
-		count(t.admitted+t.held+t.refused+t.unreadable, "file"), size(t.bytes), seconds, size(int64(float64(t.bytes)/seconds)),
+		count(t.files(), "file"), size(t.bytes), seconds, size(int64(float64(t.bytes)/seconds)),
 		t.admitted, t.held, t.refused, t.unreadable)
 }
+
+func (t tally) files() int { return t.admitted + t.held + t.refused + t.unreadable }
 
 // exit is 2 if something could not be read, 1 if something was not admitted.
 func (t tally) exit() error {

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	fifo FILE                 make a named pipe
 //	lines N FILE              the file has so many lines
 //	study DIR                 write clean1.dcm, clean2.dcm, hostile.dcm and suspicious.dcm, of one study
+//	around DIR                write objects with payloads around the data set, and what they are without
 //	word N FILE NAME          set NAME to the Nth word of the file's second line
 //	eventually COMMAND ARG…   run it until it succeeds
 //	hostilename DIR           write an empty file whose name clears a terminal
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"fifo":        fifo,
 			"lines":       lines,
 			"study":       study,
+			"around":      around,
 			"word":        word,
 			"eventually":  eventually,
 			"sigterm":     sigterm,

@@ -70,6 +70,22 @@ func (m meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// meterAt is a meter for a file that is read in any order.
+type meterAt struct {
+	ctx context.Context
+	r   io.ReaderAt
+	bar *progress
+}
+
+func (m meterAt) ReadAt(p []byte, at int64) (int, error) {
+	if err := m.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := m.r.ReadAt(p, at)
+	m.bar.add(0, int64(n))
+	return n, err
+}
+
 // clear takes the bar away, so that a line can be written in its place.
 func (p *progress) clear() {
 	if p == nil {
