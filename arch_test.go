@@ -45,6 +45,7 @@ var house = map[string]room{
 		"dicom":   "reads objects",
 		"finding": "reports findings",
 	}},
+	"inspect/container": {2, nil},
 	"inspect/compose": {2, map[string]string{
 		"dicom": "builds objects",
 	}},
