@@ -42,8 +42,9 @@ var house = map[string]room{
 		"finding": "an engine's answer",
 	}},
 	"inspect": {2, map[string]string{
-		"dicom":   "reads objects",
-		"finding": "reports findings",
+		"dicom":             "reads objects",
+		"finding":           "reports findings",
+		"inspect/container": "opens what pieces hold",
 	}},
 	"inspect/container": {2, nil},
 	"inspect/compose": {2, map[string]string{

@@ -49,6 +49,7 @@ func (c *carver) begin(e *dicom.Element) {
 	c.element = e
 	if c.value == nil {
 		c.value, c.joined = c.cut.piece(), c.cut.piece()
+		c.joined.locate = c.fragmentOffset
 	}
 	switch e.Kind {
 	case dicom.KindPreamble:
@@ -114,6 +115,9 @@ func (c *carver) end(e *dicom.Element) {
 	c.element = e
 	if e.Kind == dicom.KindEncapsulated && c.joining {
 		c.sweep.finish()
+		if c.segment < 2 {
+			c.joined.kept.forget() // the one fragment was opened
+		}
 		c.joined.end(e)
 		c.joining = false
 		return

@@ -93,12 +93,14 @@ func New(o Options) *Inspection {
 // lines lists the inspectors in the order in which they see each piece.
 func (in *Inspection) lines(o Options) []inspector {
 	r := &in.report
-	c := &carver{report: r, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r}}
+	opened := newContainers(r, o.Hashes)
+	c := &carver{report: r, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r, containers: opened}}
 	c.sweep.found = c.found
 	in.carver = c
 	g := &geometry{report: r, excess: c.cut.piece()}
 	return []inspector{
 		c,                           // executables, scripts, shortcuts, EICAR, listed hashes
+		opened,                      // containers and texts among the pieces, and what is in them
 		&preamble{report: r},        // what else the preamble holds
 		&metaInformation{report: r}, // group 0002
 		&in.identity,                // SOP class and instance

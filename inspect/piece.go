@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"cordon/dicom"
+	"cordon/inspect/container"
 )
 
 // Piece names a part carved from an object, to be judged from its own offset zero.
@@ -17,9 +18,10 @@ type Piece struct {
 
 // cutter makes pieces. All its pieces share one sink for findings.
 type cutter struct {
-	hashes HashList
-	pieces func(Piece) io.WriteCloser
-	report *report
+	hashes     HashList
+	pieces     func(Piece) io.WriteCloser
+	report     *report
+	containers *containers // that opens them; nil for members of containers, which are opened already
 }
 
 // piece is a part under way: its first bytes, its digest, its copy. It is used
@@ -29,13 +31,16 @@ type piece struct {
 	open   bool
 	orders []int
 	kind   pieceKind
-	length int64 // declared; -1 when not known
-	offset int64 // of the first byte
-	head   [sweepWindow]byte
+	length int64  // declared; -1 when not known
+	offset int64  // of the first byte
+	path   string // below the element: "" or the member of a container
+	head   [container.Window]byte
 	n      int  // bytes in head
 	known  bool // an executable was found in it, so its magic number is no news
 	digest pieceDigest
 	copy   io.WriteCloser
+	kept   keeping
+	locate func(at int64) int64 // where byte at lies in the object; nil: offset + at
 }
 
 type pieceKind uint8
@@ -46,12 +51,13 @@ const (
 	inPreamble
 )
 
-func (c *cutter) piece() *piece { return &piece{cutter: c} }
+func (c *cutter) piece() *piece { return &piece{cutter: c, kept: keeping{containers: c.containers}} }
 
 // start begins a part of e.
 func (p *piece) start(e *dicom.Element, kind pieceKind, offset, length int64, orders []int) {
 	p.open, p.kind, p.offset, p.length, p.orders = true, kind, offset, length, orders
-	p.n, p.known, p.copy = 0, false, nil
+	p.n, p.known, p.copy, p.path = 0, false, nil, ""
+	p.kept.forget()
 	if p.cutter.hashes.Len() > 0 {
 		p.digest.start()
 	}
@@ -61,14 +67,33 @@ func (p *piece) start(e *dicom.Element, kind pieceKind, offset, length int64, or
 }
 
 func (p *piece) write(b []byte) {
-	if p.n < len(p.head) {
-		p.n += copy(p.head[p.n:], b)
-	}
 	p.digest.write(b)
+	p.look(b)
 	if p.copy != nil {
 		if _, err := p.copy.Write(b); err != nil {
 			p.finishCopy()
 		}
+	}
+}
+
+// look keeps the first bytes, and the rest of what is to be opened.
+func (p *piece) look(b []byte) {
+	if p.n < len(p.head) {
+		c := copy(p.head[p.n:], b)
+		p.n += c
+		b = b[c:]
+		if p.n == len(p.head) {
+			p.keep()
+		}
+	}
+	p.kept.write(b)
+}
+
+// keep decides by the first bytes whether the piece is to be opened. Pixels and
+// the preamble are not.
+func (p *piece) keep() {
+	if p.kind == ordinary {
+		p.kept.begin(p.head[:p.n], p.orders)
 	}
 }
 
@@ -87,18 +112,30 @@ func (p *piece) end(e *dicom.Element) {
 	p.open = false
 	p.finishCopy()
 	if name, listed := p.digest.lookup(p.cutter.hashes); listed {
-		p.cutter.report.add("hash-listed", e, p.offset, listedAs(name))
+		p.raise("hash-listed", e, listedAs(name))
 	}
 	for _, mask := range p.orders {
 		if p.judgeStart(e, mask) {
-			return
+			break
 		}
 	}
+	if p.n < len(p.head) {
+		p.keep()
+	}
+	p.kept.end(e, p)
+}
+
+// at returns where byte i of the piece lies in the object.
+func (p *piece) at(i int64) int64 {
+	if p.locate != nil {
+		return p.locate(i)
+	}
+	return p.offset + i
 }
 
 // judgeStart judges the part's first bytes in one byte order: what counts only there.
 func (p *piece) judgeStart(e *dicom.Element, mask int) bool {
-	w := p.head[:p.n]
+	w := p.head[:min(p.n, sweepWindow)]
 	if mask != 0 {
 		if len(w) <= mask || w[mask] != 'M' && w[mask] != '#' {
 			return false // neither a DOS program nor an interpreter line
@@ -122,7 +159,10 @@ func (p *piece) raise(id string, e *dicom.Element, detail string) bool {
 	if p.kind == inPreamble {
 		id = preambleID(id)
 	}
-	p.cutter.report.add(id, e, p.offset, detail)
+	r := p.cutter.report
+	if t := r.tally(id); r.admits(t) {
+		r.addAt(id, r.where(e)+p.path, p.offset, detail)
+	}
 	return true
 }
 

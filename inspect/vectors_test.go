@@ -29,7 +29,7 @@ var elsewhere = map[string]string{finding.AnnouncedMismatch: "judge"}
 // Every row of the catalogue has an object that fires it and a near miss that
 // does not.
 func TestCatalogueHasVectors(t *testing.T) {
-	all := slices.Concat(payloadVectors(), contentVectors(), geometryVectors(), codestreamVectors(), encodingVectors(), limitVectors())
+	all := slices.Concat(payloadVectors(), contentVectors(), containerVectors(), geometryVectors(), codestreamVectors(), encodingVectors(), limitVectors())
 	tested := map[string]bool{}
 	for _, v := range all {
 		tested[v.id] = true

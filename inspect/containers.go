@@ -1,0 +1,162 @@
+package inspect
+
+import (
+	"cordon/dicom"
+	"cordon/inspect/container"
+)
+
+// containers opens pieces that are containers or texts, and judges their members
+// as pieces of their own, each from its own offset zero. All pieces of an object
+// share its limits.
+type containers struct {
+	blind
+	report *report
+	opener *container.Opener
+	kept   int // bytes of all pieces that are kept now
+
+	member  *piece // the member under way
+	sweep   sweep
+	element *dicom.Element // in which the piece lies
+	piece   *piece
+}
+
+// keptBytes bounds what all pieces of one object keep at a time.
+const keptBytes = 16 << 20
+
+func newContainers(r *report, l HashList) *containers {
+	c := &containers{report: r}
+	cut := cutter{hashes: l, report: r} // engines open containers themselves: members are not copied to them
+	c.member = cut.piece()
+	c.sweep.found = c.found
+	c.opener = container.New(container.Limits{}, (*members)(c))
+	return c
+}
+
+func (c *containers) raises() []string {
+	return []string{
+		"office-macro", "pdf-javascript", "pdf-launch", "runnable-member", "script-text", "ole-package", "ole-update",
+		"equation-editor", "activex", "external-reference", "external-entity", "entity-expansion", "encrypted-document",
+		"container-bomb", "container-depth", "container-mismatch", "encrypted-container", "container-limit", "container-unread",
+		"pdf-open-action", "pdf-embedded-file", "pdf-rich-media", "embedded-object", "external-dtd",
+		"path-traversal", "active-markup", "executable", "script",
+	}
+}
+
+// open opens a piece of e.
+func (c *containers) open(e *dicom.Element, p *piece, data []byte, whole bool) {
+	c.element, c.piece = e, p
+	c.opener.Open(container.Piece{
+		Data:     data,
+		Whole:    whole,
+		Document: e.Tag == dicom.TagEncapsulatedDocument && e.Kind == dicom.KindElement,
+		File:     c.report.plain,
+	})
+}
+
+// found takes what the sweep finds in a member.
+func (c *containers) found(p *pattern, _ int64, detail string) {
+	c.member.known = true
+	c.member.raise(p.id, c.element, detail)
+}
+
+// members is what an Opener tells of the members of a piece.
+type members containers
+
+func (m *members) Found(f container.Found) {
+	if t := m.report.tally(f.ID); m.report.admits(t) {
+		m.report.addAt(f.ID, m.report.where(m.element)+f.Path, m.piece.at(f.Offset), f.Detail)
+	}
+}
+
+func (m *members) Begin(one container.Member) {
+	m.member.start(m.element, ordinary, m.piece.at(one.Offset), -1, asIs)
+	m.member.path = one.Path
+	m.sweep.start(asIs)
+}
+
+func (m *members) Write(p []byte) {
+	m.member.write(p)
+	m.sweep.write(p)
+}
+
+func (m *members) End() {
+	m.sweep.finish()
+	m.member.end(m.element)
+}
+
+// keeping is what a piece keeps of itself to be opened.
+type keeping struct {
+	containers *containers // nil: the piece is not opened
+	format     container.Format
+	mask       int // the byte order in which it is one
+	limit      int
+	data       []byte
+	more       bool // there is more of the piece than data
+}
+
+// begin looks at the piece's first bytes, and keeps them when they are wanted.
+func (k *keeping) begin(head []byte, orders []int) {
+	if k.containers == nil {
+		return
+	}
+	k.format, k.mask = recognise(head, orders)
+	if k.format == container.None {
+		return
+	}
+	k.limit = min(k.format.Keep(), keptBytes-k.containers.kept)
+	k.containers.kept += k.limit
+	k.write(head)
+}
+
+// recognise tells the format, and the byte order in which it is one. A text in the
+// piece's own order may be a container in another, whose first bytes are looked at.
+func recognise(head []byte, orders []int) (container.Format, int) {
+	f := container.Recognise(head)
+	if f != container.None && f != container.Text {
+		return f, 0
+	}
+	for _, mask := range orders {
+		if mask == 0 {
+			continue
+		}
+		other := container.Recognise(reorder(head[:min(len(head), 64)], mask))
+		if other != container.None && other != container.Text {
+			return other, mask
+		}
+	}
+	return f, 0
+}
+
+func (k *keeping) write(p []byte) {
+	if k.format == container.None {
+		return
+	}
+	if room := k.limit - len(k.data); len(p) > room {
+		k.more = true
+		p = p[:room]
+	}
+	k.data = append(k.data, p...)
+}
+
+// end opens what was kept.
+func (k *keeping) end(e *dicom.Element, p *piece) {
+	if k.format != container.None {
+		data := k.data
+		if k.mask != 0 {
+			data = reorder(data, k.mask)
+		}
+		k.containers.open(e, p, data, !k.more)
+	}
+	k.forget()
+}
+
+// forget lets go of what was kept. A text's buffer is used again.
+func (k *keeping) forget() {
+	if k.format != container.None {
+		k.containers.kept -= k.limit
+	}
+	k.format, k.more = container.None, false
+	if k.data = k.data[:0]; cap(k.data) > maxText {
+		k.data = nil
+	}
+}
