@@ -364,7 +364,7 @@ func TestBrokenMessagesAbort(t *testing.T) {
 		"data set without a command":         {fragment(1, isLast, []byte("data"))},
 		"data set after a command with none": {fragment(1, isCommand|isLast, echo), fragment(1, isLast, []byte("data"))},
 		"data inside a command":              {fragment(1, isCommand, echo[:10]), fragment(1, 0, []byte("data"))},
-		"two commands mixed":                 {fragment(1, isCommand, echo[:10]), fragment(3, isCommand|isLast, echo)},
+		"two commands mixed":                 {fragment(1, isCommand, echo[:10]), fragment(3, isCommand|isLast, echo[10:])},
 		"command inside a data set":          {whole, fragment(1, 0, []byte("data")), fragment(1, isCommand|isLast, echo)},
 		"data set on another context":        {whole, fragment(3, isLast, []byte("data"))},
 		"command too long":                   {bytes.Repeat(fragment(1, isCommand, make([]byte, 4096)), 17)},

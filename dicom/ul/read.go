@@ -24,7 +24,6 @@ type inbox struct {
 	consumed int           // bytes of buf that pdvs came from, freed by the next receive
 	skip     int64         // bytes of a PDU that is not wanted, still to come
 	writeErr error         // a write failed; the read looks for what the peer said about it
-	lost     bool          // the peer's framing cannot be followed any more
 	underWay bool          // inside a message
 	budget   time.Duration // how much longer the peer may fall short of the minimum throughput
 	ack      func()        // see tune
@@ -120,11 +119,11 @@ func (a *Association) receivePDU() error {
 	return nil
 }
 
-// discard frees the PDU that was last used, and reads past one that is not wanted.
+// discard frees the PDU that was last used, and reads past one that is not wanted, as long as it says it is.
 func (a *Association) discard() error {
 	a.in.off += a.in.consumed
 	a.in.consumed = 0
-	for a.in.skip > 0 && !a.in.lost {
+	for a.in.skip > 0 {
 		if a.in.buffered() == 0 {
 			if err := a.fill(1); err != nil {
 				return err
@@ -133,9 +132,6 @@ func (a *Association) discard() error {
 		k := min(a.in.skip, int64(a.in.buffered()))
 		a.in.off += int(k)
 		a.in.skip -= k
-	}
-	if a.in.lost {
-		a.in.off = a.in.end
 	}
 	return nil
 }
@@ -187,9 +183,7 @@ func (a *Association) dispatch(e event, body []byte) {
 	case evt6AssociateRQ:
 		cause, err = a.readRequest(body)
 	case evt13ReleaseRP:
-		if a.state() != sta10 { // there, the requestor still awaits our answer
-			cause = io.EOF
-		}
+		cause = io.EOF
 	case evt16Abort:
 		cause = &Abort{body[2], body[3]}
 	}
@@ -234,7 +228,6 @@ func (a *Association) respondRelease(cause error) {
 // PS3.8 gives AA-1 the service user as its source. In Sta2 no service user knows of the connection yet, and its reason
 // would not be significant, so the abort is the provider's and says why.
 func (a *Association) answerViolation(e event, err error) {
-	a.in.lost = a.in.lost || e == evt19InvalidPDU
 	act, stepErr := a.step(e, err)
 	if v, ok := errors.AsType[*violation](err); ok && stepErr == nil && act != aa6 {
 		a.sendAbort(v.abort)
