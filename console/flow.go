@@ -10,6 +10,7 @@ type Flow struct {
 	Objects      Counts    `json:"objects"`
 	Archives     []Archive `json:"archives"`
 	Devices      []Device  `json:"devices"`
+	Engines      []Engine  `json:"engines"` // outside scanners; none is fine
 }
 
 // Counts are totals since the start.
@@ -36,6 +37,16 @@ type Archive struct {
 	Queued        int64      `json:"queued"`
 	QueuedBytes   int64      `json:"queued_bytes"`
 	OldestQueued  *time.Time `json:"oldest_queued,omitempty"`
+}
+
+// Engine is one outside scanner.
+type Engine struct {
+	Name         string    `json:"name"`
+	Up           bool      `json:"up"`
+	Error        string    `json:"error,omitempty"`
+	Warning      string    `json:"warning,omitempty"` // what its operator should change
+	Signatures   string    `json:"signatures,omitempty"`
+	SignaturesAt time.Time `json:"signatures_at,omitzero"`
 }
 
 // Device is one peer that has sent something or is declared.

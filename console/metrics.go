@@ -54,6 +54,7 @@ func (x *exposition) status(s Status, now time.Time) {
 	x.gauge("cordon_ledger_writable", "1 if the ledger can be written.").sample(truth(s.LedgerError == ""))
 	x.gauge("cordon_ledger_intact", "1 if the ledger was intact at the start.").sample(truth(!s.LedgerCut))
 	x.archives(s.Archives, now)
+	x.engines(s.Engines, now)
 	x.devices(s.Devices)
 }
 
@@ -73,6 +74,19 @@ func (x *exposition) archives(archives []Archive, now time.Time) {
 	oldest := x.gauge("cordon_archive_oldest_queued_seconds", "How long the oldest object has waited for this archive.")
 	for _, a := range archives {
 		oldest.sample(waited(a.OldestQueued, now).Seconds(), "archive", a.Name)
+	}
+}
+
+func (x *exposition) engines(engines []Engine, now time.Time) {
+	up := x.gauge("cordon_engine_up", "1 if the engine answers.")
+	for _, e := range engines {
+		up.sample(truth(e.Up), "engine", e.Name)
+	}
+	age := x.gauge("cordon_engine_signatures_age_seconds", "How old the engine's signatures are, where it says.")
+	for _, e := range engines {
+		if !e.SignaturesAt.IsZero() {
+			age.sample(waited(&e.SignaturesAt, now).Seconds(), "engine", e.Name)
+		}
 	}
 }
 

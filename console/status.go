@@ -69,6 +69,11 @@ func (s *Status) judge(now time.Time) {
 			s.degrade(a.away(now))
 		}
 	}
+	for _, e := range s.Engines {
+		if says := e.trouble(now); says != "" {
+			s.degrade(says)
+		}
+	}
 	for _, trouble := range []struct {
 		is   bool
 		says string
@@ -111,6 +116,23 @@ func (s *Status) answer(away int) string {
 func (s *Status) degrade(sentence string) {
 	s.Level = Degraded
 	s.Says = append(s.Says, sentence)
+}
+
+// staleSignatures is the age from which an engine's signatures are an alarm:
+// anti-virus that has silently fallen behind looks exactly like one that works.
+const staleSignatures = 7 * 24 * time.Hour
+
+// trouble says what is wrong with an engine, or nothing.
+func (e Engine) trouble(now time.Time) string {
+	switch {
+	case !e.Up:
+		return fmt.Sprintf("Engine %s does not answer; what it should scan is unscanned.", e.Name)
+	case !e.SignaturesAt.IsZero() && now.Sub(e.SignaturesAt) > staleSignatures:
+		return fmt.Sprintf("The signatures of engine %s are %s old.", e.Name, age(now.Sub(e.SignaturesAt)))
+	case e.Warning != "":
+		return fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning)
+	}
+	return ""
 }
 
 // away says what an unreachable archive means.

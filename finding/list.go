@@ -7,6 +7,10 @@ import "slices"
 // which object it is.
 const AnnouncedMismatch = "announced-mismatch"
 
+// EngineDetection is the id of the finding that an outside engine recognised a
+// piece.
+const EngineDetection = "engine-detection"
+
 // Has reports whether one of fs is of the kind id.
 func Has(fs []Finding, id string) bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.ID == id })

@@ -44,7 +44,7 @@ func (s *session) store(ctx context.Context, m *dimse.Message) error {
 	keepOriginator(&m.Command)
 	o := &object{session: s, message: m, buffer: s.g.parts.Custody.NewBuffer()}
 	defer o.buffer.Discard()
-	if err := o.receive(); err != nil {
+	if err := o.receive(ctx); err != nil {
 		return err
 	}
 	if o.unkept != nil {
@@ -121,7 +121,7 @@ type object struct {
 // receive reads the data set once, into the buffer and through the judgement.
 // If the buffer fails, the rest is read and dropped, so that the sender can be
 // answered. The error is the modality's connection's.
-func (o *object) receive() error {
+func (o *object) receive(ctx context.Context) error {
 	s := o.session
 	jm := s.g.parts.Judge.Begin(judge.Source{
 		TransferSyntax: o.message.Context.TransferSyntax,
@@ -130,9 +130,14 @@ func (o *object) receive() error {
 		Monitor:        s.admission.Monitor,
 	})
 	n, err := io.Copy(&intake{o: o, jm: jm, room: s.g.config.MaxObject}, o.message.Data)
-	o.report, o.decision = jm.Finish()
+	if err != nil { // it will not be kept: nobody waits for engines
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = ended
+	}
+	o.report, o.decision = jm.Finish(ctx)
 	if errors.Is(err, errTooLong) {
-		s.g.recordFailure(context.Background(), s.peer, err)
+		s.g.recordFailure(context.WithoutCancel(ctx), s.peer, err)
 		s.down.Association().Abort(ul.Abort{Source: ul.AbortSourceUser})
 	}
 	if err != nil {

@@ -20,10 +20,13 @@
 package judge
 
 import (
+	"context"
 	"crypto/sha256"
 	"hash"
+	"time"
 
 	"cordon/dicom"
+	"cordon/engine"
 	"cordon/finding"
 	"cordon/inspect"
 	"cordon/policy"
@@ -33,13 +36,31 @@ import (
 type Config struct {
 	Rules  policy.Rules     // Monitor may be set for one Source as well
 	Hashes inspect.HashList // digests of known objects and pieces
+
+	Engines       []Engine       // asked about every piece; none is fine
+	Scratch       func() Scratch // where larger pieces wait for them; nil: such pieces are not scanned
+	ScanPixelData bool           // engines see uncompressed pixel data as well
+	Deadline      time.Duration  // for the engines, after the object's last byte; 10 s
 }
 
 // Judge makes judgements. It is safe for concurrent use.
-type Judge struct{ config Config }
+type Judge struct {
+	config Config
+	cache  *engine.Cache
+	rests  rests
+}
 
 // New returns a Judge.
-func New(c Config) *Judge { return &Judge{c} }
+func New(c Config) *Judge {
+	if c.Deadline == 0 {
+		c.Deadline = defaultDeadline
+	}
+	return &Judge{
+		config: c,
+		cache:  engine.NewCache(cacheEntries, cacheAge),
+		rests:  rests{until: map[string]time.Time{}},
+	}
+}
 
 // Source says where an object comes from and what its sender announced.
 type Source struct {
@@ -56,23 +77,25 @@ type Judgement struct {
 	source     Source
 	rules      policy.Rules
 	inspection *inspect.Inspection
+	scans      *scans // nil without engines
 	digest     hash.Hash
 	bytes      int64
 }
 
 // Begin starts to judge one object. The caller must call Finish.
 func (j *Judge) Begin(s Source) *Judgement {
-	rules := j.config.Rules
-	rules.Monitor = rules.Monitor || s.Monitor
-	return &Judgement{
-		source: s,
-		rules:  rules,
-		inspection: inspect.New(inspect.Options{
-			Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
-			Hashes:  j.config.Hashes,
-		}),
-		digest: sha256.New(),
+	jm := &Judgement{source: s, rules: j.config.Rules, digest: sha256.New()}
+	jm.rules.Monitor = jm.rules.Monitor || s.Monitor
+	o := inspect.Options{
+		Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
+		Hashes:  j.config.Hashes,
 	}
+	if len(j.config.Engines) > 0 {
+		jm.scans = newScans(j)
+		o.Pieces = jm.scans.piece
+	}
+	jm.inspection = inspect.New(o)
+	return jm
 }
 
 // Write judges the next bytes of the object. It never fails: a bad object is a
@@ -85,14 +108,21 @@ func (jm *Judgement) Write(p []byte) (int, error) {
 }
 
 // Finish ends the object and returns what is known of it and what becomes of
-// it. The report's verdict is the decision's.
-func (jm *Judgement) Finish() (finding.Report, policy.Decision) {
+// it. The report's verdict is the decision's. It waits for the engines, at most
+// for the deadline; when ctx ends it waits no longer, and what they have not
+// answered is unscanned.
+func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decision) {
 	out := jm.inspection.Close()
 	r := finding.Report{
 		Findings: append(out.Findings, jm.identity(out)...),
 		Identity: out.Identity,
 		Bytes:    jm.bytes,
 		Fatal:    fatal(out),
+	}
+	if jm.scans != nil {
+		var hits []finding.Finding
+		r.Engines, hits = jm.scans.finish(ctx)
+		r.Findings = append(r.Findings, hits...)
 	}
 	jm.digest.Sum(r.SHA256[:0])
 	d := jm.rules.Decide(r)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cordon/dicom"
+	"cordon/engine"
 	"cordon/policy"
 )
 
@@ -15,6 +16,7 @@ type Config struct {
 	Archives []ArchiveConfig // none: a folder archive in Data/archive
 	Devices  []DeviceConfig
 	Rules    policy.Rules
+	Engines  EnginesConfig
 	Console  ConsoleConfig
 }
 
@@ -45,6 +47,14 @@ type ArchiveConfig struct {
 
 // DeviceConfig is one declared peer.
 type DeviceConfig = policy.Device
+
+// EnginesConfig is what else judges the carved pieces of an object.
+type EnginesConfig struct {
+	Clamd     *engine.ClamdConfig
+	ICAP      *engine.ICAPConfig
+	PixelData bool   // engines see uncompressed pixel data as well
+	Hashes    string // file of SHA-256 digests of known harmful content
+}
 
 // ConsoleConfig is the status page.
 type ConsoleConfig struct {

@@ -7,10 +7,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
 	"cordon/dicom"
+	"cordon/engine"
 	"cordon/policy"
 )
 
@@ -25,10 +27,8 @@ func (d *document) config(n ast.Node, c *Config) {
 		"archives": func(n ast.Node) { d.archives(n, c) },
 		"devices":  func(n ast.Node) { d.devices(n, c) },
 		"policy":   func(n ast.Node) { d.policy(n, &c.Rules) },
-		"engines": func(n ast.Node) {
-			d.mapping(n, keys{"clamd": d.without("clamd engine"), "icap": d.without("ICAP engine")})
-		},
-		"console": func(n ast.Node) { d.console(n, &c.Console) },
+		"engines":  func(n ast.Node) { d.engines(n, &c.Engines) },
+		"console":  func(n ast.Node) { d.console(n, &c.Console) },
 		"audit": func(n ast.Node) {
 			d.mapping(n, keys{"syslog": d.without("audit messages over syslog")})
 		},
@@ -95,6 +95,33 @@ func (d *document) policy(n ast.Node, r *policy.Rules) {
 		"suspicious":  d.action(&r.Suspicious, policy.Hold, policy.Deliver, policy.Refuse),
 		"unscanned":   d.action(&r.Unscanned, policy.Deliver, policy.Hold),
 		"unparseable": d.action(&r.Unparseable, policy.Hold, policy.Deliver),
+	})
+}
+
+func (d *document) engines(n ast.Node, e *EnginesConfig) {
+	d.mapping(n, keys{
+		"clamd": func(n ast.Node) {
+			e.Clamd = &engine.ClamdConfig{}
+			d.mapping(n, keys{
+				"address":        d.valid(&e.Clamd.Address, func() error { return e.Clamd.Validate() }),
+				"timeout":        d.duration(&e.Clamd.Timeout, time.Second, 5*time.Minute),
+				"max_stream_mib": d.mebibytes(&e.Clamd.MaxStream),
+				"connections":    d.number(&e.Clamd.Connections, 1, 100),
+			})
+			d.need(n, "address")
+		},
+		"icap": func(n ast.Node) {
+			e.ICAP = &engine.ICAPConfig{}
+			d.mapping(n, keys{
+				"url":          d.valid(&e.ICAP.URL, func() error { return e.ICAP.Validate() }),
+				"timeout":      d.duration(&e.ICAP.Timeout, time.Second, 5*time.Minute),
+				"max_body_mib": d.mebibytes(&e.ICAP.MaxBody),
+				"connections":  d.number(&e.ICAP.Connections, 1, 100),
+			})
+			d.need(n, "url")
+		},
+		"pixel_data": d.yes(&e.PixelData),
+		"hashes":     d.path(&e.Hashes),
 	})
 }
 
@@ -332,6 +359,54 @@ func (d *document) word(n ast.Node, s string, words ...string) bool {
 	}
 	d.wrong(n, "%q is not known here; write %s", s, strings.Join(words, " or "))
 	return false
+}
+
+// yes reads true or false.
+func (d *document) yes(to *bool) func(ast.Node) {
+	return func(n ast.Node) {
+		if s, ok := d.scalar(n); ok && d.word(n, s, "true", "false") {
+			*to = s == "true"
+		}
+	}
+}
+
+// valid reads a text that its owner judges.
+func (d *document) valid(to *string, judge func() error) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		*to = s
+		if err := judge(); err != nil {
+			d.wrong(n, "%v", err)
+		}
+	}
+}
+
+// duration reads a time such as 30s or 2m.
+func (d *document) duration(to *time.Duration, low, high time.Duration) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		if !ok {
+			return
+		}
+		v, err := time.ParseDuration(s)
+		if err != nil || v < low || v > high {
+			d.wrong(n, "%q is not a time from %v to %v; write it as 30s or 2m", s, low, high)
+			return
+		}
+		*to = v
+	}
+}
+
+// mebibytes reads a size.
+func (d *document) mebibytes(to *int64) func(ast.Node) {
+	return func(n ast.Node) {
+		var mib int
+		d.number(&mib, 1, 2000)(n)
+		*to = int64(mib) << 20
+	}
 }
 
 func (d *document) number(to *int, low, high int) func(ast.Node) {

@@ -34,7 +34,10 @@ func (c inspectCommand) Run(ctx context.Context, at place, std stdio) error {
 	}
 	bar := newProgress(std)
 	go measure(c.Paths, 1, bar) // ends with its walk; the process does not wait for it
-	j := judge.New(judge.Config{Rules: config.Rules})
+	j, err := config.newJudge(config.Engines.scanners(), nil)
+	if err != nil {
+		return failure{2, err}
+	}
 	tally := tally{start: time.Now()}
 	for result := range c.outcomes(ctx, j, bar) {
 		o := <-result
@@ -98,7 +101,7 @@ func inspectFile(ctx context.Context, j *judge.Judge, path string, bar *progress
 	defer f.Close()
 	jm := j.Begin(judge.Source{Size: size})
 	_, err = io.CopyBuffer(struct{ io.Writer }{jm}, meter{ctx, f, bar}, make([]byte, 256<<10))
-	report, _ := jm.Finish()
+	report, _ := jm.Finish(ctx)
 	bar.add(1, 0)
 	return inspected{path, report, err}
 }

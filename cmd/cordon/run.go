@@ -32,6 +32,9 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	if d.dicomTLS != nil {
 		outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicomTLS) })
 	}
+	if len(d.scanners) > 0 {
+		outer.run("engines", func() error { return d.watchEngines(ctx) })
+	}
 	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
 	d.accepting.Store(true)
 	d.ready(std, play)
@@ -88,6 +91,7 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		Since:        s.Since,
 		Associations: s.Associations,
 		Objects:      console.Counts(s.Objects),
+		Engines:      d.engineStates(ctx),
 	}
 	for _, a := range s.Archives {
 		f.Archives = append(f.Archives, console.Archive(a))

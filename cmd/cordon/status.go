@@ -88,7 +88,20 @@ func printStatus(w io.Writer, s console.Status) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\n", name, printable(d.AETitle), or(d.Address, "-"), d.Objects, d.Held, ago(d.LastSeen))
 	}
+	if len(s.Engines) > 0 {
+		fmt.Fprint(t, "\nENGINE\tSTATE\tSIGNATURES\tMADE\n")
+		for _, e := range s.Engines {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Name, engineState(e), or(printable(e.Signatures), "-"), ago(e.SignaturesAt))
+		}
+	}
 	t.Flush()
+}
+
+func engineState(e console.Engine) string {
+	if e.Up {
+		return "answers"
+	}
+	return "away: " + printable(e.Error)
 }
 
 func archiveState(a console.Archive) string {

@@ -58,6 +58,7 @@ type daemon struct {
 	gateway   *gateway.Gateway
 	folder    *folder.Archive // nil if archives are configured
 	console   *console.Console
+	scanners  []scanner
 	accepting atomic.Bool
 
 	dicom, dicomTLS, page, control, archive net.Listener // dicomTLS and archive may be nil
@@ -88,11 +89,16 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.scanners = d.config.Engines.scanners()
+	j, err := d.config.newJudge(d.scanners, func() judge.Scratch { return d.parts.custody.NewBuffer() })
+	if err != nil {
+		return err
+	}
 	d.gateway, err = gateway.New(ctx, d.config.gateway(), gateway.Parts{
 		DB:      d.parts.db,
 		Custody: d.parts.custody,
 		Ledger:  d.parts.ledger,
-		Judge:   judge.New(judge.Config{Rules: d.config.Rules}),
+		Judge:   j,
 		Log:     d.log,
 	})
 	if err != nil {

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"cordon/console"
+	"cordon/engine"
+	"cordon/inspect"
+	"cordon/judge"
+)
+
+// scanner is an outside engine that can say how it is.
+type scanner interface {
+	judge.Engine
+	State(context.Context) engine.State
+}
+
+// scanners are the engines of the configuration.
+func (e EnginesConfig) scanners() []scanner {
+	var out []scanner
+	if e.Clamd != nil {
+		out = append(out, engine.NewClamd(*e.Clamd))
+	}
+	if e.ICAP != nil {
+		out = append(out, engine.NewICAP(*e.ICAP))
+	}
+	return out
+}
+
+// newJudge is the judge that the configuration describes. Pieces too large for
+// memory wait for the engines in scratch, or are unscanned if it is nil.
+func (c Config) newJudge(scanners []scanner, scratch func() judge.Scratch) (*judge.Judge, error) {
+	hashes, err := c.Engines.hashes()
+	if err != nil {
+		return nil, err
+	}
+	j := judge.Config{Rules: c.Rules, Hashes: hashes, Scratch: scratch, ScanPixelData: c.Engines.PixelData}
+	for _, s := range scanners {
+		j.Engines = append(j.Engines, s)
+	}
+	return judge.New(j), nil
+}
+
+func (e EnginesConfig) hashes() (inspect.HashList, error) {
+	if e.Hashes == "" {
+		return inspect.HashList{}, nil
+	}
+	f, err := os.Open(e.Hashes)
+	if err != nil {
+		return inspect.HashList{}, fmt.Errorf("engines.hashes: %w", err)
+	}
+	defer f.Close()
+	list, err := inspect.ReadHashList(f)
+	if err != nil {
+		return inspect.HashList{}, fmt.Errorf("engines.hashes: %s: %w (one SHA-256 digest a line, then a name if there is one)", e.Hashes, err)
+	}
+	return list, nil
+}
+
+// engineInterval is how often the engines are asked how they are.
+const engineInterval = 30 * time.Second
+
+// watchEngines puts every change of an engine's state on the ledger: when it
+// went away, came back, or has other signatures. It ends with ctx.
+func (d *daemon) watchEngines(ctx context.Context) error {
+	last := map[string]engine.State{}
+	ticker := time.NewTicker(engineInterval)
+	defer ticker.Stop()
+	for {
+		for _, s := range d.scanners {
+			now := s.State(ctx)
+			was, known := last[now.Name]
+			if ctx.Err() == nil && (!known || was.Up != now.Up || was.Signatures != now.Signatures) {
+				d.noteEngine(ctx, now)
+				last[now.Name] = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (d *daemon) noteEngine(ctx context.Context, s engine.State) {
+	if s.Up {
+		d.log.Info("engine answers", "engine", s.Name, "signatures", s.Signatures)
+	} else {
+		d.log.Warn("engine does not answer: what it should scan is unscanned", "engine", s.Name, "error", s.Error)
+	}
+	err := d.parts.ledger.Record(ctx, "engine.state", map[string]any{"engine": s.Name, "up": s.Up, "signatures": s.Signatures})
+	if err != nil {
+		d.log.Error("engine's state not recorded", "error", err)
+	}
+}
+
+// engineStates describes the engines to the console.
+func (d *daemon) engineStates(ctx context.Context) []console.Engine {
+	var out []console.Engine
+	for _, s := range d.scanners {
+		out = append(out, console.Engine(s.State(ctx)))
+	}
+	return out
+}

@@ -1,0 +1,235 @@
+package judge
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+	"time"
+
+	"cordon/finding"
+	"cordon/inspect"
+)
+
+// Engine is an outside scanner. Its methods are safe for concurrent use.
+type Engine interface {
+	Name() string
+	Signatures(ctx context.Context) string // version of what it scans with; "" if it does not say
+	Scan(ctx context.Context, r io.Reader, size int64) finding.EngineResult
+}
+
+// Scratch keeps one piece until the engines have seen it. A custody.Buffer is
+// one: memory, then an encrypted file.
+type Scratch interface {
+	io.Writer
+	Open() (io.ReadCloser, error)
+	Discard()
+}
+
+// Defaults of a Config.
+const (
+	defaultDeadline = 10 * time.Second
+	smallPiece      = 64 << 10 // kept in memory; most pieces are smaller
+	maxPieces       = 8        // of one object with the engines at a time; the object waits when there are more
+	cacheEntries    = 100_000
+	cacheAge        = time.Hour
+)
+
+// scans are what the engines say of one object: every piece that was carved is
+// sent to each, at its own offset zero. It belongs to the judgement's
+// goroutine, except for what mu guards.
+type scans struct {
+	judge  *Judge
+	ctx    context.Context // ends with the deadline
+	cancel context.CancelFunc
+	seats  chan struct{} // bounds the pieces under way
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	pieces   int
+	worst    map[string]finding.EngineResult // by engine
+	findings []finding.Finding
+}
+
+func newScans(j *Judge) *scans {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &scans{judge: j, ctx: ctx, cancel: cancel, seats: make(chan struct{}, maxPieces), worst: map[string]finding.EngineResult{}}
+}
+
+// piece takes a copy of a piece, or nil where none is wanted: pixel data that
+// is not compressed goes to engines only by policy, since it is nearly all
+// there is, and holds no format that they know.
+func (s *scans) piece(p inspect.Piece) io.WriteCloser {
+	if p.Native && !s.judge.config.ScanPixelData {
+		return nil
+	}
+	return &pieceCopy{scans: s, piece: p, digest: sha256.New()}
+}
+
+// pieceCopy is one piece on its way to the engines.
+type pieceCopy struct {
+	scans   *scans
+	piece   inspect.Piece
+	digest  hash.Hash
+	size    int64
+	memory  []byte
+	scratch Scratch // nil while memory is enough
+	lost    error   // the copy could not be kept
+}
+
+func (c *pieceCopy) Write(p []byte) (int, error) {
+	c.digest.Write(p)
+	c.size += int64(len(p))
+	switch {
+	case c.lost != nil:
+	case c.scratch != nil:
+		_, c.lost = c.scratch.Write(p)
+	case len(c.memory)+len(p) <= smallPiece:
+		c.memory = append(c.memory, p...)
+	case c.scans.judge.config.Scratch == nil:
+		c.lost = fmt.Errorf("piece of more than %d bytes, and nowhere to keep it", smallPiece)
+	default:
+		c.scratch = c.scans.judge.config.Scratch()
+		if _, c.lost = c.scratch.Write(c.memory); c.lost == nil {
+			_, c.lost = c.scratch.Write(p)
+		}
+		c.memory = nil
+	}
+	return len(p), nil
+}
+
+// Close has the piece scanned, by every engine in turn. The goroutine ends when
+// they have answered, at the latest with the deadline.
+func (c *pieceCopy) Close() error {
+	s := c.scans
+	s.seats <- struct{}{} // freed within the engines' timeouts
+	s.wg.Go(func() {
+		defer func() { <-s.seats }()
+		defer c.discard()
+		for _, e := range s.judge.config.Engines {
+			s.note(c.piece, c.scan(s.ctx, e))
+		}
+	})
+	s.mu.Lock()
+	s.pieces++
+	s.mu.Unlock()
+	return nil
+}
+
+func (c *pieceCopy) discard() {
+	if c.scratch != nil {
+		c.scratch.Discard()
+	}
+}
+
+// scan asks one engine, unless it has answered about the same piece before.
+func (c *pieceCopy) scan(ctx context.Context, e Engine) finding.EngineResult {
+	unscanned := func(why error) finding.EngineResult {
+		return finding.EngineResult{Name: e.Name(), Detail: why.Error()}
+	}
+	switch {
+	case c.lost != nil:
+		return unscanned(c.lost)
+	case c.scans.judge.rests.resting(e.Name()):
+		return unscanned(errEngineRests)
+	}
+	digest := [sha256.Size]byte(c.digest.Sum(nil))
+	if r, ok := c.scans.judge.cache.Get(digest, e.Name(), e.Signatures(ctx)); ok {
+		return r
+	}
+	r, err := c.open()
+	if err != nil {
+		return unscanned(err)
+	}
+	defer r.Close()
+	return c.scans.judge.ask(ctx, e, r, c.size, digest)
+}
+
+func (c *pieceCopy) open() (io.ReadCloser, error) {
+	if c.scratch != nil {
+		return c.scratch.Open()
+	}
+	return io.NopCloser(bytes.NewReader(c.memory)), nil
+}
+
+var errEngineRests = errors.New("it did not answer in time a moment ago")
+
+// ask has one engine scan one piece. An engine that does not answer in time
+// rests, so that not every object waits for it.
+func (j *Judge) ask(ctx context.Context, e Engine, r io.Reader, size int64, digest [sha256.Size]byte) finding.EngineResult {
+	ctx, cancel := context.WithTimeout(ctx, j.config.Deadline)
+	defer cancel()
+	answer := e.Scan(ctx, r, size)
+	if answer.Result == finding.Unscanned && ctx.Err() != nil {
+		j.rests.rest(e.Name(), engineRest)
+	}
+	j.cache.Put(digest, answer)
+	return answer
+}
+
+// engineRest is how long an engine that did not answer in time is not asked.
+const engineRest = 20 * time.Second
+
+// rests says which engines are not asked for a while.
+type rests struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func (r *rests) rest(name string, d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.until[name] = time.Now().Add(d)
+}
+
+func (r *rests) resting(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Before(r.until[name])
+}
+
+// note keeps the worst answer of each engine, and where a hit was.
+func (s *scans) note(p inspect.Piece, r finding.EngineResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was, ok := s.worst[r.Name]; !ok || worse(r.Result, was.Result) {
+		s.worst[r.Name] = r
+	}
+	if r.Result == finding.ResultMalicious && len(s.findings) < maxHits {
+		s.findings = append(s.findings, finding.New(finding.EngineDetection, p.Where, p.Offset, r.Name+": "+r.Detail))
+	}
+}
+
+// maxHits bounds the hits that are listed for one object.
+const maxHits = 16
+
+// worse orders answers: clean, unscanned, malicious.
+func worse(a, b finding.Result) bool {
+	order := map[finding.Result]int{finding.Clean: 0, finding.Unscanned: 1, finding.ResultMalicious: 2}
+	return order[a] > order[b]
+}
+
+// finish waits for the answers, at most until the deadline, which runs from the
+// object's last byte; then what is missing is unscanned.
+func (s *scans) finish(ctx context.Context) ([]finding.EngineResult, []finding.Finding) {
+	defer s.cancel()
+	late := time.AfterFunc(s.judge.config.Deadline, s.cancel)
+	defer late.Stop()
+	defer context.AfterFunc(ctx, s.cancel)()
+	s.wg.Wait() // engines end with their context
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []finding.EngineResult
+	for _, e := range s.judge.config.Engines {
+		r, ok := s.worst[e.Name()]
+		if !ok { // there was nothing to scan
+			r = finding.EngineResult{Name: e.Name(), Result: finding.Clean, Signatures: e.Signatures(ctx), Detail: "no piece to scan"}
+		}
+		out = append(out, r)
+	}
+	return out, s.findings
+}
