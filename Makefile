@@ -7,8 +7,8 @@ FUZZTIME ?= 8s
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The real programs that the tests talk to. They are installed when one is missing.
-PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles python3-pydicom
-PROGRAMS := storescu storescp dcmsend echoscu dcmdump Orthanc clamd
+PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom
+PROGRAMS := storescu storescp dcmsend echoscu dcmdump Orthanc clamd c-icap
 
 .PHONY: up build test check fmt vet unit race fuzz interop peers bench generate clean
 
