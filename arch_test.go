@@ -70,6 +70,7 @@ var house = map[string]room{
 	}},
 	"judge": {3, map[string]string{
 		"dicom":   "UIDs",
+		"engine":  "remembers what engines answered",
 		"finding": "the report",
 		"inspect": "findings",
 		"policy":  "verdict",

@@ -30,6 +30,11 @@ var catalogue = []Kind{
 		Default: held, Action: contain,
 	},
 	{
+		ID: EngineDetection, Severity: Malicious, Title: "Detected by an engine",
+		Meaning: "An outside anti-virus engine recognised a piece carved from the object. The detail names the engine and its signature.",
+		Default: held, Action: contain,
+	},
+	{
 		ID: "preamble-executable", Severity: Malicious, Title: "Executable in the preamble",
 		Meaning: "The 128 bytes before DICM begin a program whose header is valid (PE, ELF, Mach-O, DOS, class file). The same file opens as an image and runs as a program.",
 		Default: held, Action: contain,
@@ -157,13 +162,13 @@ var catalogue = []Kind{
 	},
 	{
 		ID: "container-bomb", Severity: Suspicious, Title: "Container that unfolds without end",
-		Meaning: "A container holds itself, its files share their bytes, or it unfolds to more than 200 times its size and beyond the limit. Programs that unpack it run out of disk or memory.",
+		Meaning: "A container's files share their bytes, or it unfolds to more than 200 times its size and beyond the limit. Programs that unpack it run out of disk or memory.",
 		Default: held, Action: bounded,
 		References: []string{"CVE-2019-13232", "CWE-409"},
 	},
 	{
 		ID: "container-depth", Severity: Suspicious, Title: "Containers nested too deep",
-		Meaning: "Containers lie in containers beyond the limit (4): what is deeper was not judged. That is how payloads are kept from scanners.",
+		Meaning: "Containers lie in containers beyond the limit (4), or a container holds itself: what is deeper was not judged. That is how payloads are kept from scanners.",
 		Default: held, Action: bounded,
 	},
 	{

@@ -18,12 +18,17 @@
 // are read in every byte order. A file that is not DICOM is one piece, a plain
 // file: a program among medical images is malicious wherever it is.
 //
-// What is found does not depend on how the bytes are cut into writes. Memory is
-// bounded, whatever the object's size: about 192 KiB, of which the longest text
-// value takes 64 KiB, beside the decoder's own.
+// Pieces that begin as a container or a text (package container) are kept, up to
+// 8 MiB or 64 KiB, and opened at their end; what is inside is judged from its own first byte.
+// Native pixel data is never kept.
 //
-// The package opens no containers (ZIP, PDF, OLE2), decodes no pixels, talks to
-// no outside engine and decides nothing: verdicts are package policy's.
+// What is found does not depend on how the bytes are cut into writes. Memory is
+// bounded, whatever the object's size: about 256 KiB, of which the longest text
+// values take 64 KiB each, beside the decoder's own; for containers 16 MiB while they
+// come in, and while one is open up to 64 MiB, members and decoded copies included.
+//
+// The package decodes no pixels, talks to no outside engine and decides nothing:
+// verdicts are package policy's.
 package inspect
 
 import (

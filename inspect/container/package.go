@@ -43,7 +43,7 @@ func (l *level) relationships(text []byte) {
 		}
 		at += i + 1
 		tag := text[at:min(len(text), at+4096)]
-		if end := bytes.IndexByte(tag, '>'); end >= 0 {
+		if end := bytes.IndexAny(tag, "<>"); end >= 0 {
 			tag = tag[:end]
 		}
 		if attribute(tag, "targetmode") != "external" {

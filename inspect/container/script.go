@@ -1,6 +1,9 @@
 package container
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // A language is recognised by marks that are independent of each other: how
 // lines begin, and words that hardly stand in any other text. A report may hold
@@ -12,12 +15,16 @@ type language struct {
 	need  int // words that must be there, each counted once
 }
 
-// enoughLines is how many lines of a script must begin as its language's do.
-const enoughLines = 2
+// A script has enoughLines lines, and one in lineShare of all, that begin as its
+// language's do. Comments do not count.
+const (
+	enoughLines = 2
+	lineShare   = 5
+)
 
 // languages are those whose scripts an operating system runs when they are opened.
 // Everything is in lower case.
-var languages = []language{
+var languages = [languageCount]language{
 	{
 		name:  "PowerShell",
 		lines: []string{"$", "param", "function ", "import-module ", "add-type ", "set-", "get-", "start-", "invoke-", "new-", "write-", "iex", "if ", "if(", "foreach", "try", "}", "[", "remove-"},
@@ -60,7 +67,7 @@ var languages = []language{
 	},
 	{
 		name:  "shell script",
-		lines: []string{"#!", "if [", "for ", "while ", "do", "done", "fi", "then", "export ", "echo ", "cd ", "rm -", "curl ", "wget ", "chmod ", "sudo ", "case ", "esac", "}", "set -", "exec ", "mkdir ", "cp ", "nohup "},
+		lines: []string{"if [", "for ", "while ", "do", "done", "fi", "then", "export ", "echo ", "cd ", "rm -", "curl ", "wget ", "chmod ", "sudo ", "case ", "esac", "}", "set -", "exec ", "mkdir ", "cp ", "nohup "},
 		words: []string{
 			"/bin/sh", "/bin/bash", "2>&1", ">/dev/null", "> /dev/null", "chmod +x", "chmod 7", "rm -rf ", "rm -f ", "/dev/tcp/", "$(", "curl -", "wget -", "nohup ",
 			"| sh", "| bash", "; then", "; do", "\"$@\"", "\"$1\"", "$home", "crontab", "base64 -d", "set -e", "if [ ", "mkfifo ", "exec ", "/tmp/.",
@@ -69,7 +76,7 @@ var languages = []language{
 	},
 	{
 		name:  "Python script",
-		lines: []string{"import ", "from ", "def ", "class ", "if __name__", "try:", "except", "with open(", "for ", "print(", "exec(", "while ", "return", "#!", "os.", "subprocess."},
+		lines: []string{"import ", "from ", "def ", "class ", "if __name__", "try:", "except", "with open(", "for ", "print(", "exec(", "while ", "return", "os.", "subprocess."},
 		words: []string{
 			"import os", "import sys", "import subprocess", "import socket", "import base64", "import ctypes", "subprocess.", "os.system(", "os.popen(",
 			"if __name__ ==", "exec(", "eval(", "b64decode(", "socket.socket(", "urllib.request", "requests.get(", "sys.argv", "__import__(", "ctypes.", "os.path.",
@@ -79,34 +86,80 @@ var languages = []language{
 	},
 }
 
-// scriptText names the language that text, in lower case, is a script in.
-func scriptText(text []byte) (string, bool) {
+// script names the language that text, in lower case, is a script in.
+func (l *level) script(text []byte) (string, bool) {
+	counts, all := countLines(text)
 	for i := range languages {
-		lg := &languages[i]
-		if countLines(text, lg.lines) >= enoughLines && countWords(text, lg.words) >= lg.need {
-			return lg.name, true
+		if n := counts[i]; n < enoughLines || n*lineShare < all {
+			continue
+		}
+		if l.weighed += len(text); l.weighed > weighTexts {
+			l.limited(0, "texts beyond the limit")
+			return "", false
+		}
+		if countWords(text, languages[i].words) >= languages[i].need {
+			return languages[i].name, true
 		}
 	}
 	return "", false
 }
 
-// countLines counts lines that begin with one of starts, up to enoughLines.
-func countLines(text []byte, starts []string) (n int) {
-	for len(text) > 0 && n < enoughLines {
-		text = bytes.TrimLeft(text, " \t\r\n\x00")
-		for _, s := range starts {
-			if len(text) >= len(s) && string(text[:len(s)]) == s {
-				n++
-				break
+const languageCount = 6
+
+// lineStart is a start of lines, with the languages that have it.
+type lineStart struct {
+	text string
+	of   [languageCount]bool
+}
+
+// lineStarts are the starts of lines of all languages, by their first byte.
+var lineStarts = func() (starts [256][]lineStart) {
+	for i := range languages {
+		for _, text := range languages[i].lines {
+			list := starts[text[0]]
+			at := slices.IndexFunc(list, func(s lineStart) bool { return s.text == text })
+			if at < 0 {
+				at = len(list)
+				list = append(list, lineStart{text: text})
+			}
+			list[at].of[i] = true
+			starts[text[0]] = list
+		}
+	}
+	return starts
+}()
+
+// countLines counts the lines that begin as each language's do, and all that are
+// neither empty nor comments.
+func countLines(text []byte) (counts [languageCount]int, all int) {
+	for len(text) > 0 {
+		line := text
+		if i := bytes.IndexAny(text, "\n\r"); i >= 0 {
+			line, text = text[:i], text[i+1:]
+		} else {
+			text = nil
+		}
+		line = bytes.TrimLeft(line, " \t\r\x00")
+		if len(line) == 0 || line[0] == '#' || line[0] == '*' || line[0] == '\'' {
+			continue
+		}
+		all++
+		var of [languageCount]bool
+		for _, s := range lineStarts[line[0]] {
+			if len(line) < len(s.text) || string(line[:len(s.text)]) != s.text {
+				continue
+			}
+			for i, is := range s.of {
+				of[i] = of[i] || is
 			}
 		}
-		i := bytes.IndexAny(text, "\r\n")
-		if i < 0 {
-			break
+		for i, is := range of {
+			if is {
+				counts[i]++
+			}
 		}
-		text = text[i:]
 	}
-	return n
+	return counts, all
 }
 
 func countWords(text []byte, words []string) (n int) {

@@ -22,7 +22,7 @@ func (l *level) text(f Format) {
 		l.markup(data, lower)
 		return
 	}
-	if language, ok := scriptText(lower[:min(len(lower), keepText)]); ok {
+	if language, ok := l.script(lower[:min(len(lower), keepText)]); ok {
 		l.found("script-text", 0, language)
 	}
 }

@@ -70,11 +70,12 @@ func (l *level) declarations(lower []byte) {
 	}
 }
 
-// declaration cuts p behind the declaration that begins it.
+// declaration returns the declaration that begins p, as far as it holds no other
+// markup, so that a document is read once.
 func declaration(p []byte) []byte {
 	p = p[:min(len(p), longestDeclaration)]
-	if end := bytes.IndexAny(p, ">["); end >= 0 {
-		p = p[:end]
+	if end := bytes.IndexAny(p[1:], "<>["); end >= 0 {
+		p = p[:1+end]
 	}
 	return p
 }
