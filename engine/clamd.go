@@ -30,8 +30,9 @@ func (c ClamdConfig) Validate() error {
 	return err
 }
 
-// Clamd asks clamd, by INSTREAM, with one connection per piece: a session (IDSESSION) saves a connection of some 0.05 ms, and
-// costs that a piece whose session ended meanwhile cannot be sent again. It is safe for concurrent use.
+// Clamd asks clamd, by INSTREAM, with one connection per piece. A session of many pieces (IDSESSION) would save a tenth: of a
+// piece of 1 kB, 0.67 ms instead of 0.74 over a unix socket, and 0.77 instead of 0.88 over TCP. It would cost that a piece whose session clamd
+// has ended meanwhile is not scanned. It is safe for concurrent use.
 type Clamd struct {
 	network, address string
 	invalid          error

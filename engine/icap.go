@@ -161,20 +161,14 @@ func (i *ICAP) readOptions(ctx context.Context) (options, error) {
 	if err != nil {
 		return options{}, err
 	}
-	defer c.release()
 	fmt.Fprintf(c.out, "OPTIONS %s ICAP/1.0\r\nHost: %s\r\nUser-Agent: Cordon\r\nEncapsulated: null-body=0\r\n\r\n", i.uri, i.address)
-	if err := c.out.Flush(); err != nil {
-		return options{}, reason(ctx, "sending OPTIONS to the ICAP server", err)
-	}
+	c.out.Flush() // if it fails, so does reading
 	a := c.readAnswer(headBytes)
+	i.done(c, a.reusable())
 	if a.err != nil {
-		return options{}, reason(ctx, "reading the ICAP server's options", a.err)
+		return options{}, reason(ctx, "asking the ICAP server for its options", a.err)
 	}
-	o, err := parseOptions(a)
-	if err == nil && a.reusable() {
-		i.keep(c)
-	}
-	return o, err
+	return parseOptions(a)
 }
 
 // scan sends one piece. A kept connection may have been closed by the server meanwhile: then the piece is sent once more on
@@ -221,11 +215,8 @@ func (i *ICAP) exchange(ctx context.Context, x *exchange) (verdict, error) {
 }
 
 func (i *ICAP) exchangeOn(ctx context.Context, c *icapConn, x *exchange) (verdict, error) {
-	defer c.release()
 	v, err := x.run(ctx, c)
-	if err == nil && v.reusable {
-		i.keep(c)
-	}
+	i.done(c, err == nil && v.reusable)
 	return v, err
 }
 

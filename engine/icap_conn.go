@@ -16,14 +16,13 @@ type icapConn struct {
 	out    *bufio.Writer
 	since  time.Time   // when it became idle
 	unbind func() bool // ends the hold that the context of the present use has on it
-	kept   bool        // goes on living after this use
 }
 
 // dial opens a connection and binds it to the context. An idle one makes place for it, so that there are never more
 // connections than seats.
 func (i *ICAP) dial(ctx context.Context) (*icapConn, error) {
 	if c := i.takeIdle(ctx); c != nil {
-		c.release()
+		c.close()
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", i.address)
@@ -38,26 +37,24 @@ func (i *ICAP) dial(ctx context.Context) (*icapConn, error) {
 
 // bind ends whatever the connection is doing when the context ends.
 func (c *icapConn) bind(ctx context.Context) {
-	c.kept = false
 	c.unbind = context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-// release ends a use: the connection is closed unless it was kept.
-func (c *icapConn) release() {
-	if !c.kept {
-		c.unbind()
-		c.conn.Close()
-	}
+func (c *icapConn) close() {
+	c.unbind()
+	c.conn.Close()
 }
 
-// keep makes the connection available for another use, unless the context that it was bound to has ended.
-func (i *ICAP) keep(c *icapConn) {
-	if !c.unbind() || c.in.Buffered() > 0 {
+// done ends a use. The connection is from then on someone else's, or closed: also if it is not in a state to be used again,
+// or the context that it was bound to has ended.
+func (i *ICAP) done(c *icapConn, reusable bool) {
+	if !reusable || c.in.Buffered() > 0 || !c.unbind() {
+		c.close()
 		return
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c.kept, c.since = true, time.Now()
+	c.since = time.Now()
 	i.idle = append(i.idle, c)
 }
 

@@ -96,28 +96,29 @@ func TestICAPAnswers(t *testing.T) {
 }
 
 func TestICAPRequest(t *testing.T) {
-	var got icapRequest
+	requests := make(chan icapRequest, 1)
 	script := func(c net.Conn, in *bufio.Reader, r icapRequest) bool {
-		got = r
 		if r.header.Get("Preview") != "" && !r.ieof {
 			io.WriteString(c, goOn)
 			rest, _, _ := readChunks(in)
-			got.body += rest
+			r.body += rest
 		}
+		requests <- r
 		io.WriteString(c, noContent)
 		return true
 	}
 	for _, offer := range []string{offer, previewing, strings.Replace(previewing, ": 8", ": 0", 1), strings.Replace(previewing, ": 8", ": 2000000000", 1),
 		strings.Replace(offer, "RESPMOD", "REQMOD", 1), strings.Replace(offer, "RESPMOD", "OPTIONS, REQMOD, RESPMOD", 1)} {
 		i := fakeICAP(t, offer, script)
+		var got icapRequest
 		for _, size := range []int{0, 1, 7, 8, 9, 1000, 64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20} {
 			want := strings.Repeat("0123456789abcdef", size/16+1)[:size]
 			mustBe(t, scan(t, i, want), finding.Clean, "")
-			if got.body != want {
+			if got = <-requests; got.body != want {
 				t.Fatalf("%d bytes: the server got %d others", size, len(got.body))
 			}
 			mustBe(t, i.Scan(t.Context(), iotest.HalfReader(strings.NewReader(want)), -1), finding.Clean, "")
-			if got.body != want {
+			if got = <-requests; got.body != want {
 				t.Fatalf("%d bytes of unknown size: the server got %d others", size, len(got.body))
 			}
 		}
@@ -279,12 +280,12 @@ func TestICAPOptions(t *testing.T) {
 
 // One connection carries many pieces; a server that closed it meanwhile costs no piece its scan.
 func TestICAPKeepAlive(t *testing.T) {
-	var conns atomic.Int32
-	perConn := 1000
+	var conns, perConn atomic.Int32
+	perConn.Store(1000)
 	address := peer(t, func(_ int, c net.Conn) {
 		conns.Add(1)
 		in := bufio.NewReader(c)
-		for range perConn {
+		for range perConn.Load() {
 			r, err := readRequest(in)
 			if err != nil {
 				return
@@ -303,7 +304,7 @@ func TestICAPKeepAlive(t *testing.T) {
 	if conns.Load() != 1 {
 		t.Errorf("%d connections", conns.Load())
 	}
-	perConn = 2
+	perConn.Store(2)
 	i = NewICAP(ICAPConfig{URL: "icap://" + address + "/scan"})
 	for range 50 {
 		mustBe(t, scan(t, i, "x"), finding.Clean, "")
