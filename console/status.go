@@ -89,6 +89,11 @@ func (s *Status) judge(now time.Time) {
 			s.degrade(trouble.says)
 		}
 	}
+	for _, e := range s.Engines {
+		if e.Up && e.Warning != "" {
+			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))
+		}
+	}
 	if s.Held > 0 {
 		s.Says = append(s.Says, fmt.Sprintf("%s held in the vault.", objects(s.Held)))
 	}
@@ -129,8 +134,6 @@ func (e Engine) trouble(now time.Time) string {
 		return fmt.Sprintf("Engine %s does not answer; what it should scan is unscanned.", e.Name)
 	case !e.SignaturesAt.IsZero() && now.Sub(e.SignaturesAt) > staleSignatures:
 		return fmt.Sprintf("The signatures of engine %s are %s old.", e.Name, age(now.Sub(e.SignaturesAt)))
-	case e.Warning != "":
-		return fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning)
 	}
 	return ""
 }
