@@ -2,19 +2,12 @@ package custody
 
 import (
 	"embed"
-	"io/fs"
 
 	"cordon/store"
 )
 
 //go:embed migrations/*.sql
-var migrationFiles embed.FS
+var migrations embed.FS
 
 // Migrations makes this package's tables.
-func Migrations() store.Migrations {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err) // the name is valid
-	}
-	return store.Migrations{Package: "custody", FS: files}
-}
+func Migrations() store.Migrations { return store.Embedded("custody", migrations) }

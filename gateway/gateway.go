@@ -41,7 +41,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -129,13 +128,7 @@ type Gateway struct {
 var migrations embed.FS
 
 // Migrations are the gateway's tables.
-func Migrations() store.Migrations {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return store.Migrations{Package: "gateway", FS: sub}
-}
+func Migrations() store.Migrations { return store.Embedded("gateway", migrations) }
 
 // New makes a Gateway and records on the ledger the associations that a crash
 // cut short.

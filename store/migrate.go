@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,15 @@ import (
 type Migrations struct {
 	Package string // as users see it: "custody"
 	FS      fs.FS  // holds the files at its root
+}
+
+// Embedded are the migrations that a package embeds as migrations/*.sql.
+func Embedded(pkg string, files embed.FS) Migrations {
+	root, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the name is valid
+	}
+	return Migrations{Package: pkg, FS: root}
 }
 
 type migration struct {
