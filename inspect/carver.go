@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"cordon/dicom"
+	"cordon/inspect/container"
 )
 
 // carver cuts an object into pieces and searches each for payloads: at its start
@@ -20,6 +21,9 @@ type carver struct {
 	segments      [32]segment    // where the last fragments lie in the object
 	segment       int            // number of fragments begun
 	joinedLength  int64
+	tail          *piece // the fragments from the first one on that begins a container behind an image
+	tailSegment   int    // its number
+	tailAt        int64  // its place among all fragments
 }
 
 // segment says that the joined fragments' byte at is the object's byte offset.
@@ -49,7 +53,9 @@ func (c *carver) begin(e *dicom.Element) {
 	c.element = e
 	if c.value == nil {
 		c.value, c.joined = c.cut.piece(), c.cut.piece()
+		c.tail = c.cut.piece()
 		c.joined.locate = c.fragmentOffset
+		c.tail.locate = func(at int64) int64 { return c.fragmentOffset(c.tailAt + at) }
 	}
 	switch e.Kind {
 	case dicom.KindPreamble:
@@ -59,7 +65,7 @@ func (c *carver) begin(e *dicom.Element) {
 			c.start(e, kindOf(e), int64(e.Length), ordersOf(e.VR))
 		}
 	case dicom.KindEncapsulated:
-		c.segment, c.joinedLength, c.joining = 0, 0, false
+		c.segment, c.joinedLength, c.joining, c.tailSegment = 0, 0, false, 0
 	case dicom.KindFragment:
 		c.beginFragment(e)
 	case dicom.KindTrailer, dicom.KindUnparsed:
@@ -107,6 +113,9 @@ func (c *carver) chunk(e *dicom.Element, p []byte) {
 	c.sweep.write(p)
 	if c.joining {
 		c.joined.write(p)
+		if c.tail.open {
+			c.tail.write(p)
+		}
 		c.joinedLength += int64(len(p))
 	}
 }
@@ -119,6 +128,10 @@ func (c *carver) end(e *dicom.Element) {
 			c.joined.kept.forget() // the one fragment was opened
 		}
 		c.joined.end(e)
+		if c.segment == c.tailSegment {
+			c.tail.kept.forget() // so was the last one
+		}
+		c.tail.end(e)
 		c.joining = false
 		return
 	}
@@ -127,8 +140,22 @@ func (c *carver) end(e *dicom.Element) {
 	}
 	if !c.joining {
 		c.sweep.finish()
+	} else if c.segment > 1 && !c.tail.open {
+		c.beginTail(e)
 	}
 	c.value.end(e)
+}
+
+// beginTail begins a piece with the fragment that ends, if a container begins in it. It
+// may go on in the fragments that follow.
+func (c *carver) beginTail(e *dicom.Element) {
+	begun := c.value.begun()
+	if !container.Recognise(begun[:min(len(begun), container.Window)]).IsContainer() {
+		return
+	}
+	c.tailSegment, c.tailAt = c.segment, c.joinedLength-int64(len(begun))
+	c.tail.start(e, ordinary, c.value.offset, -1, asIs)
+	c.tail.write(begun)
 }
 
 // found takes what the sweep finds.

@@ -11,26 +11,18 @@ import (
 type containers struct {
 	blind
 	report *report
-	opener *container.Opener
+	hashes HashList
 	kept   int // bytes of all pieces that are kept now
 
-	member  *piece // the member under way
-	sweep   sweep
+	opener  *container.Opener // nil before the first piece is opened, and so are member and sweep
+	member  *piece            // the member under way
+	sweep   *sweep
 	element *dicom.Element // in which the piece lies
 	piece   *piece
 }
 
 // keptBytes bounds what all pieces of one object keep at a time.
 const keptBytes = 16 << 20
-
-func newContainers(r *report, l HashList) *containers {
-	c := &containers{report: r}
-	cut := cutter{hashes: l, report: r} // engines open containers themselves: members are not copied to them
-	c.member = cut.piece()
-	c.sweep.found = c.found
-	c.opener = container.New(container.Limits{}, (*members)(c))
-	return c
-}
 
 func (c *containers) raises() []string {
 	return []string{
@@ -45,6 +37,12 @@ func (c *containers) raises() []string {
 // open opens a piece of e.
 func (c *containers) open(e *dicom.Element, p *piece, data []byte, whole bool) {
 	c.element, c.piece = e, p
+	if c.opener == nil {
+		cut := cutter{hashes: c.hashes, report: c.report} // engines open containers themselves: members are not copied to them
+		c.member = cut.piece()
+		c.sweep = &sweep{found: c.found}
+		c.opener = container.New(container.Limits{}, (*members)(c))
+	}
 	c.opener.Open(container.Piece{
 		Data:     data,
 		Whole:    whole,

@@ -43,6 +43,29 @@ func TestContainersAreOpenedWhereverTheyHide(t *testing.T) {
 	t.Logf("%d compositions", compositions)
 }
 
+// A container that begins in one fragment behind an image goes on in the next ones.
+func TestContainersAreJoinedOverFragments(t *testing.T) {
+	for _, image := range [][]byte{compose.JPEG(64, 64), nil} {
+		body := hostile("zip-program")
+		fragments := [][]byte{image, body[:60], body[60:100], body[100:]}
+		if image == nil {
+			fragments = fragments[1:]
+		}
+		o := compose.Photo(64, 64)
+		o.SetFragments(nil, fragments...)
+		file := o.File()
+		out := judgedFile(file)
+		if !has(out, "executable", "(7FE0,0010)!member[0]") {
+			t.Errorf("found only %v", out.Findings)
+		}
+		for _, f := range out.Findings {
+			if f.ID == "executable" && string(file[f.Offset:f.Offset+4]) != "PK\x03\x04" {
+				t.Errorf("byte %d is not where the member begins", f.Offset)
+			}
+		}
+	}
+}
+
 // hostile returns the body of a container by its name.
 func hostile(name string) []byte {
 	for _, c := range compose.Containers() {

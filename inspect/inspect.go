@@ -98,7 +98,7 @@ func New(o Options) *Inspection {
 // lines lists the inspectors in the order in which they see each piece.
 func (in *Inspection) lines(o Options) []inspector {
 	r := &in.report
-	opened := newContainers(r, o.Hashes)
+	opened := &containers{report: r, hashes: o.Hashes}
 	c := &carver{report: r, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r, containers: opened}}
 	c.sweep.found = c.found
 	in.carver = c

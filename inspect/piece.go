@@ -89,6 +89,14 @@ func (p *piece) look(b []byte) {
 	p.kept.write(b)
 }
 
+// begun returns what is known of the piece so far: all of it, or what is kept.
+func (p *piece) begun() []byte {
+	if p.kept.format != container.None {
+		return p.kept.data
+	}
+	return p.head[:p.n]
+}
+
 // keep decides by the first bytes whether the piece is to be opened. Pixels and
 // the preamble are not.
 func (p *piece) keep() {

@@ -133,11 +133,11 @@ type level struct {
 // open opens the level by its format.
 func (l *level) open() {
 	format := Recognise(l.data[:min(len(l.data), Window)])
-	if format.isContainer() && l.depth >= l.limits.Depth {
+	if format.IsContainer() && l.depth >= l.limits.Depth {
 		l.found("container-depth", 0, fmt.Sprintf("%v in %d containers", format, l.depth))
 		return
 	}
-	if !l.whole && (format.isContainer() || format == Markup) {
+	if !l.whole && (format.IsContainer() || format == Markup) {
 		l.limited(0, fmt.Sprintf("%v, first %d bytes read", format, len(l.data)))
 	}
 	switch format {

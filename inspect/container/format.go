@@ -39,7 +39,8 @@ func (f Format) Keep() int {
 	return keepContainer
 }
 
-func (f Format) isContainer() bool { return f != None && f < Packed }
+// IsContainer reports whether f is a format that is opened for its members.
+func (f Format) IsContainer() bool { return f != None && f < Packed }
 
 // Window is how many bytes of a piece Recognise wants to see, if there are as many.
 const Window = 1024
