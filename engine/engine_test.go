@@ -34,3 +34,11 @@ func TestWrongAddressIsUnscanned(t *testing.T) {
 		}
 	}
 }
+
+// What is known to be too large is not even announced.
+func TestTooLargeIsNotSent(t *testing.T) {
+	for _, e := range []scanner{NewClamd(ClamdConfig{Address: "127.0.0.1:1", MaxStream: 3}), NewICAP(ICAPConfig{URL: "icap://127.0.0.1:1/x", MaxBody: 3})} {
+		mustBe(t, scan(t, e, "1234"), finding.Unscanned, errTooLarge.Error())
+		mustBe(t, scan(t, e, "123"), finding.Unscanned, "connecting to")
+	}
+}

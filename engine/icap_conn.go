@@ -3,8 +3,10 @@ package engine
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -58,19 +60,44 @@ func (i *ICAP) done(c *icapConn, reusable bool) {
 	i.idle = append(i.idle, c)
 }
 
-// takeIdle returns the connection that was idle for the shortest time, or nil. Those idle for too long are closed.
+// takeIdle returns the connection that was idle for the shortest time, or nil. Those that cannot be used any more are
+// closed.
 func (i *ICAP) takeIdle(ctx context.Context) *icapConn {
+	for {
+		c := i.popIdle()
+		if c == nil {
+			return nil
+		}
+		if time.Since(c.since) < idleLimit && quiet(c.conn) {
+			c.bind(ctx)
+			return c
+		}
+		c.conn.Close()
+	}
+}
+
+func (i *ICAP) popIdle() *icapConn {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for len(i.idle) > 0 && time.Since(i.idle[0].since) > idleLimit {
-		i.idle[0].conn.Close()
-		i.idle = i.idle[1:]
-	}
 	if len(i.idle) == 0 {
 		return nil
 	}
 	c := i.idle[len(i.idle)-1]
 	i.idle = i.idle[:len(i.idle)-1]
-	c.bind(ctx)
 	return c
+}
+
+// quiet reports whether the peer neither closed the connection nor said anything on it. What it said unasked would be
+// taken for the answer about the next piece.
+func quiet(conn net.Conn) bool {
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	var peeked error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, peeked = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	})
+	return err == nil && errors.Is(peeked, syscall.EAGAIN)
 }

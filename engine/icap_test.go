@@ -308,7 +308,57 @@ func TestICAPKeepAlive(t *testing.T) {
 	i = NewICAP(ICAPConfig{URL: "icap://" + address + "/scan"})
 	for range 50 {
 		mustBe(t, scan(t, i, "x"), finding.Clean, "")
+		mustBe(t, scan(t, i, "x"), finding.Clean, "")
 		mustBe(t, scan(t, i, strings.Repeat("x", 100<<10)), finding.Clean, "")
+	}
+}
+
+// A server that takes the request on a kept connection and closes without a word: the piece is sent again.
+func TestICAPClosesInsteadOfAnswering(t *testing.T) {
+	var requests atomic.Int32
+	i := fakeICAP(t, previewing, func(c net.Conn, in *bufio.Reader, r icapRequest) bool {
+		if requests.Add(1)%2 == 0 {
+			return false
+		}
+		if !r.ieof {
+			io.WriteString(c, goOn)
+			readChunks(in)
+		}
+		io.WriteString(c, noContent)
+		return true
+	})
+	for range 10 {
+		mustBe(t, scan(t, i, "x"), finding.Clean, "")
+		mustBe(t, scan(t, i, strings.Repeat("x", 1<<20)), finding.Clean, "")
+	}
+	if requests.Load() != 39 {
+		t.Errorf("%d requests", requests.Load())
+	}
+}
+
+// What a server says beyond its answer is not the answer about the next piece, whether it comes at once or later.
+func TestICAPAnswersTooMuch(t *testing.T) {
+	for _, pause := range []time.Duration{0, 20 * time.Millisecond} {
+		i := fakeICAP(t, offer, func(c net.Conn, _ *bufio.Reader, r icapRequest) bool {
+			answer := noContent
+			if r.body == "bad" {
+				answer = respond("X-Virus-ID: E\r\n", "HTTP/1.1 403 Forbidden", "no")
+			}
+			if pause == 0 {
+				io.WriteString(c, answer+noContent)
+				return true
+			}
+			io.WriteString(c, answer)
+			time.Sleep(pause)
+			io.WriteString(c, noContent)
+			return true
+		})
+		for range 3 {
+			mustBe(t, scan(t, i, "good"), finding.Clean, "")
+			time.Sleep(2 * pause)
+			mustBe(t, scan(t, i, "bad"), finding.ResultMalicious, "E")
+			time.Sleep(2 * pause)
+		}
 	}
 }
 
