@@ -26,6 +26,7 @@ type GatewayConfig struct {
 	AETitle         dicom.AETitle
 	RefuseUnknown   bool // reject devices that are not declared
 	MaxAssociations int
+	MaxPerAddress   int        // of these, from one address
 	TLS             *TLSConfig // a second listener
 }
 
@@ -72,6 +73,7 @@ func defaults() Config {
 			Listen:          "127.0.0.1:11112",
 			AETitle:         "CORDON",
 			MaxAssociations: 256,
+			MaxPerAddress:   64,
 		},
 		Rules:   policy.DefaultRules(),
 		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},

@@ -42,6 +42,7 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 		"ae_title":         d.aeTitle(&g.AETitle),
 		"unknown_devices":  d.unknownDevices(&g.RefuseUnknown),
 		"max_associations": d.number(&g.MaxAssociations, 1, 10000),
+		"max_per_address":  d.number(&g.MaxPerAddress, 1, 10000),
 		"tls": func(n ast.Node) {
 			g.TLS = &TLSConfig{}
 			d.tls(n, g.TLS, keys{"listen": d.listen(&g.TLS.Listen), "clients": d.path(&g.TLS.Clients)}, "listen")

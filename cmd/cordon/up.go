@@ -117,6 +117,7 @@ func (d *daemon) wire(ctx context.Context) error {
 func (c Config) gateway() gateway.Config {
 	g := gateway.Config{
 		MaxAssociations: c.Gateway.MaxAssociations,
+		MaxPerAddress:   c.Gateway.MaxPerAddress,
 		Site: policy.Site{
 			AETitle:       c.Gateway.AETitle,
 			Devices:       c.Devices,
