@@ -68,6 +68,10 @@ var house = map[string]room{
 		"inspect": "what a preamble holds",
 		"store":   "durable files",
 	}},
+	"media": {3, map[string]string{
+		"dicom":   "reads a DICOMDIR",
+		"finding": "what was found in each file",
+	}},
 	"judge": {3, map[string]string{
 		"dicom":   "UIDs",
 		"engine":  "remembers what engines answered",
@@ -104,6 +108,7 @@ var house = map[string]room{
 		"dicom":   "file meta information of an export",
 		"finding": "shows findings",
 		"ledger":  "what happened",
+		"media":   "the sum of an import",
 	}},
 
 	"cmd/cordon": {5, nil}, // the roof may import everything

@@ -71,6 +71,8 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("POST /api/v1/vault/{id}/review", c.decide(done(c.parts.Custody.Review)))
 	mux.HandleFunc("POST /api/v1/vault/{id}/retry", c.decide(done(c.parts.Custody.Retry)))
 	mux.HandleFunc("POST /api/v1/vault/{id}/export", c.vaultExport)
+	mux.HandleFunc("POST /api/v1/import", c.importDone)
+	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
 	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
 	return mux

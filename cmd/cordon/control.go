@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"cordon/console"
 )
@@ -93,10 +95,16 @@ func (c *control) do(ctx context.Context, method, path string, body any) (io.Rea
 		}
 		payload = bytes.NewReader(text)
 	}
+	return c.send(ctx, method, path, "application/json", payload)
+}
+
+// send is do with any body.
+func (c *control) send(ctx context.Context, method, path, contentType string, payload io.Reader) (io.ReadCloser, error) {
 	rq, err := http.NewRequestWithContext(ctx, method, "http://cordon/api/v1/"+path, payload)
 	if err != nil {
 		return nil, err
 	}
+	rq.Header.Set("Content-Type", contentType)
 	rsp, err := c.client.Do(rq)
 	if err != nil {
 		return nil, err
@@ -119,6 +127,30 @@ func (c *control) get(ctx context.Context, path string, v any) error {
 
 func (c *control) ask(ctx context.Context, method, path string, body, v any) error {
 	answer, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	return json.NewDecoder(answer).Decode(v)
+}
+
+// upload posts a file, and about it what the interface wants to know, as
+// multipart/form-data, and decodes the answer into v. The file is streamed.
+func (c *control) upload(ctx context.Context, path string, about any, file io.Reader, v any) error {
+	var head bytes.Buffer
+	form := multipart.NewWriter(&head)
+	part, err := form.CreateFormField("object")
+	if err == nil {
+		err = json.NewEncoder(part).Encode(about)
+	}
+	if err == nil {
+		_, err = form.CreateFormFile("file", "file")
+	}
+	if err != nil {
+		return err
+	}
+	end := strings.NewReader("\r\n--" + form.Boundary() + "--\r\n")
+	answer, err := c.send(ctx, http.MethodPost, path, form.FormDataContentType(), io.MultiReader(&head, file, end))
 	if err != nil {
 		return err
 	}

@@ -99,11 +99,17 @@ func inspectFile(ctx context.Context, j *judge.Judge, path string, bar *progress
 		return inspected{path: path, err: err}
 	}
 	defer f.Close()
+	report, err := judgeFile(ctx, j, f, size, bar)
+	return inspected{path, report, err}
+}
+
+// judgeFile judges a file of size bytes that was just opened.
+func judgeFile(ctx context.Context, j *judge.Judge, f io.Reader, size int64, bar *progress) (finding.Report, error) {
 	jm := j.Begin(judge.Source{Size: size})
-	_, err = io.CopyBuffer(struct{ io.Writer }{jm}, meter{ctx, f, bar}, make([]byte, 256<<10))
+	_, err := io.CopyBuffer(struct{ io.Writer }{jm}, meter{ctx, f, bar}, make([]byte, 256<<10))
 	report, _ := jm.Finish(ctx)
 	bar.add(1, 0)
-	return inspected{path, report, err}
+	return report, err
 }
 
 func (c inspectCommand) print(std stdio, o inspected) {

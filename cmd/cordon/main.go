@@ -33,6 +33,7 @@ type commands struct {
 	Up      upCommand      `cmd:"" help:"Run every line of defence of this machine."`
 	Inspect inspectCommand `cmd:"" help:"Judge files and folders; no server needed."`
 	Disarm  disarmCommand  `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
+	Import  importCommand  `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
 	Send    sendCommand    `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
 	Echo    echoCommand    `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
 	Status  statusCommand  `cmd:"" help:"Is imaging flowing? What is held?"`

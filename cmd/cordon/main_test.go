@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 //	lines N FILE              the file has so many lines
 //	study DIR                 write clean1.dcm, clean2.dcm, hostile.dcm and suspicious.dcm, of one study
 //	around DIR                write objects with payloads around the data set, and what they are without
+//	medium DIR                make a patient's CD, with what should not be on it
 //	word N FILE NAME          set NAME to the Nth word of the file's second line
 //	eventually COMMAND ARG…   run it until it succeeds
 //	hostilename DIR           write an empty file whose name clears a terminal
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"lines":       lines,
 			"study":       study,
 			"around":      around,
+			"medium":      medium,
 			"word":        word,
 			"eventually":  eventually,
 			"sigterm":     sigterm,

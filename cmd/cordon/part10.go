@@ -15,7 +15,11 @@ type object struct {
 	path                    string
 	class, instance, syntax dicom.UID
 	offset, size            int64 // of the data set in the file, bytes
+	open                    opener
 }
+
+// opener opens a regular file and returns its size.
+type opener func(path string) (*os.File, int64, error)
 
 // dataSet reads the data set in f. A deflated one of odd length gets the NULL
 // byte that evens it out (PS3.5 §A.5), since fragments of a message have even
@@ -33,8 +37,8 @@ var errNotSendable = errors.New("names no SOP class, instance or transfer syntax
 // readObject reads the beginning of a file, as far as the SOP Instance UID of
 // its data set. The data set is sent as it is in the file; its own UIDs go
 // into the command.
-func readObject(path string) (object, error) {
-	f, size, err := openFile(path)
+func readObject(path string, open opener) (object, error) {
+	f, size, err := open(path)
 	if err != nil {
 		return object{}, err
 	}
@@ -44,7 +48,7 @@ func readObject(path string) (object, error) {
 	if err := feed(d, f, &r); err != nil {
 		return object{}, err
 	}
-	o := object{path, r.class, r.instance, d.TransferSyntax().UID, r.offset, size - r.offset}
+	o := object{path, r.class, r.instance, d.TransferSyntax().UID, r.offset, size - r.offset, open}
 	if o.class.Validate() != nil || o.instance.Validate() != nil || o.syntax == "" || r.offset < 0 {
 		return object{}, errNotSendable
 	}

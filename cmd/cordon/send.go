@@ -50,6 +50,8 @@ type sending struct {
 	stored int
 	failed int
 	bytes  int64 // of stored data sets
+
+	told func(path string, err error) // what became of an object, nil for stored; nil prints what was not
 }
 
 // collect reads the beginning of every file. What cannot be sent is said and
@@ -58,7 +60,7 @@ func (s *sending) collect(paths []string) []object {
 	var objects []object
 	var bytes int64
 	walk(paths, func(path string) error {
-		o, err := readObject(path)
+		o, err := readObject(path, openFile)
 		if err != nil {
 			s.fail(path, err)
 			return nil
@@ -73,6 +75,10 @@ func (s *sending) collect(paths []string) []object {
 
 func (s *sending) fail(path string, err error) {
 	s.failed++
+	if s.told != nil {
+		s.told(path, err)
+		return
+	}
 	s.bar.clear()
 	fmt.Fprintf(s.std.err, "not stored: %s: %s\n", printable(path), printable(err.Error()))
 }
@@ -158,7 +164,7 @@ func (s *sending) send(ctx context.Context, conn *dimse.Conn, ids map[pair]uint8
 
 // store sends one object. Its error means that the association is broken.
 func (s *sending) store(ctx context.Context, conn *dimse.Conn, id uint8, o object) error {
-	f, _, err := openFile(o.path)
+	f, _, err := o.open(o.path)
 	if err != nil {
 		s.fail(o.path, err)
 		return nil
@@ -173,6 +179,9 @@ func (s *sending) store(ctx context.Context, conn *dimse.Conn, id uint8, o objec
 	case dimse.ClassSuccess, dimse.ClassWarning:
 		s.stored++
 		s.bytes += o.size
+		if s.told != nil {
+			s.told(o.path, nil)
+		}
 		s.bar.add(1, 0)
 	default:
 		s.fail(o.path, fmt.Errorf("status %04XH %s", uint16(rsp.Status), rsp.ErrorComment))

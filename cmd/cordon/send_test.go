@@ -36,7 +36,7 @@ func checkObject(t *testing.T, name string, o *compose.Object, file, dataSet []b
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readObject(path)
+	got, err := readObject(path, openFile)
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
@@ -60,7 +60,7 @@ func TestWhatNamesNoInstanceIsNotSent(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if o, err := readObject(path); err == nil {
+		if o, err := readObject(path, openFile); err == nil {
 			t.Errorf("%s: %+v", name, o)
 		}
 	}

@@ -290,18 +290,26 @@ func (c vaultExportCommand) Run(ctx context.Context, at place, std stdio) error 
 }
 
 // writeNew writes a file that is not there yet, whole or not at all.
-func writeNew(path string, content io.Reader) (int64, error) {
+func writeNew(path string, content io.Reader) (n int64, err error) {
+	err = createNew(path, func(w io.Writer) error {
+		n, err = io.Copy(w, content)
+		return err
+	})
+	return n, err
+}
+
+// createNew has write write a file that is not there yet, whole or not at all.
+func createNew(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
-		return 0, fmt.Errorf("%s is there already: choose another name", path)
+		return fmt.Errorf("%s is there already: choose another name", path)
 	}
 	f, err := store.NewFile(path, 0o600)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Discard()
-	n, err := io.Copy(f, content)
-	if err != nil {
-		return 0, fmt.Errorf("writing %s: %w", path, err)
+	if err := write(f); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return n, f.Commit()
+	return f.Commit()
 }
