@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -243,6 +244,46 @@ func TestClamdThatHidesItsLimitsIsNoticed(t *testing.T) {
 	if got := scan(t, e, hidden); got.Result != finding.Clean {
 		t.Errorf("clamd no longer hides its limits: %+v; docs/engines.md says that it does", got)
 	}
+}
+
+// A member of an archive is read up to MaxFileSize, and clamd says OK, AlertExceedsMax or not. With MaxScanSize no
+// larger, the member meets that as well, and clamd says so. docs/engines.md asks for it.
+func TestClamdReadsMembersUpToMaxFileSize(t *testing.T) {
+	late := zipped(t, append(make([]byte, 300000), compose.EICAR()...))
+	for settings, want := range map[string]finding.Result{
+		"AlertExceedsMax yes\nMaxFileSize 200K":                     finding.Clean,
+		"AlertExceedsMax yes\nMaxFileSize 200K\nMaxScanSize 200K":   finding.Unscanned,
+		"AlertExceedsMax yes\nMaxFileSize 1000K\nMaxScanSize 1000K": finding.ResultMalicious,
+	} {
+		e := engine.NewClamd(engine.ClamdConfig{Address: startClamd(t, settings).unix})
+		if got := scan(t, e, late); got.Result != want {
+			t.Errorf("%q: %+v, want %v", settings, got, want)
+		}
+	}
+}
+
+// A bomb that takes longer than MaxScanTime.
+func TestClamdOutOfTimeIsUnscanned(t *testing.T) {
+	e := engine.NewClamd(engine.ClamdConfig{Address: startClamd(t, "MaxScanTime 50", "AlertExceedsMax yes").unix, MaxStream: 100 << 20})
+	if got := scan(t, e, append(noise(50<<20), compose.EICAR()...)); got.Result != finding.Unscanned {
+		t.Errorf("%+v", got)
+	}
+}
+
+// zipped returns an archive with one member.
+func zipped(t *testing.T, member []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("member")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(member)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // clamd is killed and started again while pieces are scanned: no hit is ever called clean, no scan hangs, and the same
