@@ -156,7 +156,7 @@ var catalogue = []Kind{
 	},
 	{
 		ID: "encrypted-document", Severity: Suspicious, Title: "Encrypted document",
-		Meaning: "The encapsulated document is encrypted, or an archive in it is, so that nobody on the way can judge what it holds. A document for people has no reason to be.",
+		Meaning: "The encapsulated document needs a password, or an archive in it does, so that nobody on the way can judge what it holds. A document for people has no reason to. PDFs that only restrict printing or copying open without one and do not count.",
 		Default: held, Action: askWho,
 		References: []string{"ISO 32000-1 §7.6", "MS-OFFCRYPTO §2.3"},
 	},
@@ -300,7 +300,7 @@ var catalogue = []Kind{
 	},
 	{
 		ID: "encrypted-container", Severity: Info, Title: "Encrypted content",
-		Meaning: "A container is encrypted: its content could not be judged. Vendors store data of their own that way in private elements.",
+		Meaning: "A container is encrypted. Its content could not be judged, unless the detail says that it opens without a password. Vendors store data of their own that way in private elements.",
 		Default: admitted, Action: none,
 		References: []string{"APPNOTE.TXT §6", "ISO 32000-1 §7.6"},
 	},

@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"crypto/sha256"
+
 	"cordon/dicom"
 	"cordon/inspect/container"
 )
@@ -17,6 +19,7 @@ type containers struct {
 	opener  *container.Opener // nil before the first piece is opened, and so are member and sweep
 	member  *piece            // the member under way
 	sweep   *sweep
+	opened  map[opening]bool
 	element *dicom.Element // in which the piece lies
 	piece   *piece
 }
@@ -34,8 +37,22 @@ func (c *containers) raises() []string {
 	}
 }
 
-// open opens a piece of e.
-func (c *containers) open(e *dicom.Element, p *piece, data []byte, whole bool) {
+// opening is what was opened, and as what.
+type opening struct {
+	digest   [sha256.Size]byte
+	document bool
+}
+
+// maxOpened bounds how many openings are remembered.
+const maxOpened = 1000
+
+// open opens a piece of e. The same bytes may be several pieces, such as a fragment and
+// what follows an image; they are opened once.
+func (c *containers) open(e *dicom.Element, p *piece, f container.Format, data []byte, whole bool) {
+	document := e.Tag == dicom.TagEncapsulatedDocument && e.Kind == dicom.KindElement
+	if f.IsContainer() && c.before(opening{sha256.Sum256(data), document}) {
+		return
+	}
 	c.element, c.piece = e, p
 	if c.opener == nil {
 		cut := cutter{hashes: c.hashes, report: c.report} // engines open containers themselves: members are not copied to them
@@ -46,9 +63,21 @@ func (c *containers) open(e *dicom.Element, p *piece, data []byte, whole bool) {
 	c.opener.Open(container.Piece{
 		Data:     data,
 		Whole:    whole,
-		Document: e.Tag == dicom.TagEncapsulatedDocument && e.Kind == dicom.KindElement,
+		Document: document,
 		File:     c.report.plain,
 	})
+}
+
+// before reports whether it was opened before, and remembers it.
+func (c *containers) before(one opening) bool {
+	if c.opened == nil {
+		c.opened = map[opening]bool{}
+	}
+	if !c.opened[one] && len(c.opened) < maxOpened {
+		c.opened[one] = true
+		return false
+	}
+	return c.opened[one]
 }
 
 // found takes what the sweep finds in a member.
@@ -143,7 +172,7 @@ func (k *keeping) end(e *dicom.Element, p *piece) {
 		if k.mask != 0 {
 			data = reorder(data, k.mask)
 		}
-		k.containers.open(e, p, data, !k.more)
+		k.containers.open(e, p, k.format, data, !k.more)
 	}
 	k.forget()
 }

@@ -1,8 +1,16 @@
 package inspect_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 
+	"cordon/dicom"
+	"cordon/finding"
+	"cordon/inspect"
 	"cordon/inspect/compose"
 	"cordon/inspect/container"
 )
@@ -66,6 +74,50 @@ func TestContainersAreJoinedOverFragments(t *testing.T) {
 	}
 }
 
+// What is found in containers does not depend on how the network cut the object.
+func TestCutsDoNotMatterToContainers(t *testing.T) {
+	for _, c := range compose.Containers() {
+		for _, place := range []compose.Place{compose.PrivateOB, compose.PrivateOWSwapped, compose.AfterEndOfImage} {
+			file := put(place, c.Body)
+			want := fmt.Sprint(judgedFile(file).Findings)
+			for _, cut := range []int{1, 1000} {
+				out := judged(inspect.Options{Decoder: dicom.Options{Size: int64(len(file))}}, file, cut)
+				if got := fmt.Sprint(out.Findings); got != want {
+					t.Errorf("%s in %s, writes of %d:\n%s\nin one:\n%s", c.Name, place.Name, cut, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Containers are kept up to a limit, and let go of when they have been opened.
+func TestKeptContainersAreBounded(t *testing.T) {
+	in := inspect.New(inspect.Options{Decoder: dicom.Options{TransferSyntax: dicom.JPEGBaseline8Bit}})
+	in.Write([]byte("\x08\x00\x05\x00CS\x00\x00"))
+	before := heap()
+	pdf := append([]byte("%PDF-1.7\n"), bytes.Repeat([]byte("1 0 obj<<>>endobj\n"), 3640)...)
+	pdf = pdf[:len(pdf)&^1]
+	most := int64(0)
+	in.Write([]byte("\xE0\x7F\x10\x00OB\x00\x00\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\x00\x00\x00\x00"))
+	for range 4 { // fragments of 16 MiB, which are pieces for themselves and all together
+		in.Write([]byte("\xFE\xFF\x00\xE0"))
+		in.Write(binary.LittleEndian.AppendUint32(nil, uint32(256*len(pdf))))
+		for range 256 {
+			in.Write(pdf)
+		}
+		most = max(most, heap()-before)
+	}
+	in.Write([]byte("\xFE\xFF\xDD\xE0\x00\x00\x00\x00"))
+	after := heap() - before
+	runtime.KeepAlive(in)
+	if most > 40<<20 || after > 1<<20 {
+		t.Errorf("%d KiB while they come in, %d KiB after", most>>10, after>>10)
+	}
+	if out := in.Close(); !has(out, "container-limit", "") {
+		t.Errorf("found %v", out.Findings)
+	}
+}
+
 // hostile returns the body of a container by its name.
 func hostile(name string) []byte {
 	for _, c := range compose.Containers() {
@@ -125,5 +177,44 @@ func containerVectors() []vector {
 		{id: "script-text", fires: private(hostile("jscript")), spares: text("var dose = 5;\nvar time = 3;\nfunction total() { return dose * time; }\nif (total() > 4) { warn('limit'); }\n")},
 		{id: "script-text", fires: private(hostile("shell")), spares: text("for head and neck\ndo not swallow\nthen hold breath\nexport to PACS\necho time 5 ms; $(none)\n")},
 		{id: "script-text", fires: private(hostile("python")), spares: text("import of images from CD\nfrom outside hospital\nfor comparison\nprint(1) copy\nreturn to sender\n")},
+	}
+}
+
+// Texts and containers as vendors and hospitals write them have no finding above info.
+func TestPrivateDataOfVendorsIsSpared(t *testing.T) {
+	report := strings.Repeat("CT of the chest with contrast.\r\nFindings: no nodule > 5 mm; effusion = none (see series 3, image 41).\r\n"+
+		"If symptoms persist, repeat in 3 months. For comparison: study of 2024.\r\nSet 1 of 2; echo normal; function preserved.\r\n", 20)
+	for name, p := range map[string][]byte{
+		"report":        []byte(report),
+		"report in zip": compose.ZIP("report.txt", []byte(report)),
+		"protocol": []byte("<XProtocol>\n{\n  <Name> \"PhoenixMetaProtocol\"\n  <ID> 1000002\n  <ParamMap.\"\">\n  {\n    <ParamLong.\"Count\"> { 1 }\n    <ParamString.\"Protocol0\"> { \"" +
+			"### ASCCONV BEGIN ###\nulVersion = 0x14b44b6\ntSequenceFileName = \"\"%SiemensSeq%\\\\gre\"\"\nsKSpace.lBaseResolution = 256\nalTR[0] = 8600\n### ASCCONV END ###\" }\n  }\n}\n"),
+		"private xml":  []byte(`<?xml version="1.0" encoding="ISO-8859-1"?><!DOCTYPE Exam SYSTEM "exam.dtd"><Exam xmlns:x="urn:vendor"><Script name="AutoAlign" type="internal"><![CDATA[if (a < b) { align(a); }]]></Script><OnLoad href="x"/></Exam>`),
+		"json":         []byte(`{"version": "1.2", "function": {"eval": 3, "import": "x"}, "script": ["a", "b"], "path": "C:\\Program Files\\Vendor", "html": "<b>bold</b>", "url": "http://vendor.example/api"}`),
+		"ini":          []byte("[Scanner]\r\nModel=X100\r\nPath=%APPDATA%\\Vendor\\\r\nset=1\r\n[Dose]\r\nCTDIvol=3.4\r\n; comment with del / and goto\r\n"),
+		"log":          []byte("12:00:01 start scan\r\n12:00:02 exec table move > 30 mm\r\n12:00:05 echo 2 of 3\r\n12:00:09 if (dose < limit) continue\r\n12:00:11 exit /b\r\n"),
+		"matlab":       []byte("function y = fit(x)\n% fits a curve\nfor i = 1:10\n  y(i) = exp(-x(i));\nend\nreturn\nend\n"),
+		"csv":          []byte(strings.Repeat("0.0,12.5,3,roi,1e-3\n", 40)),
+		"obj":          []byte("mtllib part.mtl\no part\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl bone\nf 1 2 3\n"),
+		"mtl":          []byte("newmtl bone\nKd 0.9 0.9 0.8\nNs 10\nmap_Kd bone.png\nillum 2\n"),
+		"svg":          []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><style>p{}</style><path d="M0 0"/></svg>`),
+		"html report":  []byte(`<!DOCTYPE html><html><head><title>Dose</title><style>td{}</style></head><body><table><tr><td>3 &lt; 4</td></tr></table><a href="#top">top</a></body></html>`),
+		"icc":          append([]byte("\x00\x00\x02\x30lcms\x02\x10\x00\x00mntrRGB XYZ "), make([]byte, 400)...),
+		"gzip":         compose.Gzip([]byte(report)),
+		"zip of zip":   compose.ZIP("study.zip", compose.ZIP("IMG001", compose.CT(32, 32).File())),
+		"encrypted":    compose.EncryptedZIP(),
+		"empty volume": compose.Gzip(make([]byte, 100<<20)),
+		"document":     compose.Compound(map[string][]byte{"WordDocument": []byte("x"), "1Table": nil, "\x05SummaryInformation": nil}),
+		"rtf":          []byte(`{\rtf1\ansi\deff0{\fonttbl{\f0 Arial;}}\f0\fs20 A report with {\pict\pngblip 89504E47} and {\field{\*\fldinst HYPERLINK "http://hospital.example"}}\par}`),
+		"pdf":          compose.PDF("<</Type/Annot/Subtype/Link/A<</S/URI/URI(http://hospital.example)>>>>"),
+	} {
+		for _, place := range []compose.Place{compose.PrivateOB, compose.PrivateUN, compose.PrivateUT, compose.Fragment} {
+			if place.Name == compose.PrivateUT.Name && name == "svg" {
+				continue // a text is no drawing: viewers show texts in pages of their own
+			}
+			if out := judgedFile(put(place, p)); finding.Worst(out.Findings) > finding.Info || out.Fatal {
+				t.Errorf("%s in %s: %v", name, place.Name, out.Findings)
+			}
+		}
 	}
 }

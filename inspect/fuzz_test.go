@@ -20,6 +20,11 @@ func FuzzInspect(f *testing.F) {
 	}
 	f.Add(compose.Photo(16, 16).File(), uint16(1))
 	f.Add(compose.EICAR(), uint16(3))
+	for _, c := range compose.Containers() {
+		o := compose.CT(4, 4)
+		compose.PrivateUN.Put(o, c.Body)
+		f.Add(o.File(), uint16(100))
+	}
 	limits := inspect.Limits{PerKind: 4}
 	f.Fuzz(func(t *testing.T, object []byte, cut uint16) {
 		for _, o := range []inspect.Options{

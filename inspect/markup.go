@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"bytes"
+
 	"cordon/dicom"
 	"cordon/inspect/container"
 )
@@ -15,10 +17,16 @@ type markup struct {
 func (m *markup) raises() []string { return []string{"active-markup"} }
 
 func (m *markup) whole(e *dicom.Element, v []byte) {
-	if !e.VR.IsString() || m.report.full("active-markup") {
+	if !e.VR.IsString() || m.report.full("active-markup") || document(e, v) {
 		return
 	}
 	if at := container.ActiveMarkup(v); at >= 0 {
 		m.report.add("active-markup", e, e.ValueOffset+int64(at), "")
 	}
+}
+
+// document reports whether a value is a vendor's XML, which is judged as a document
+// by its piece.
+func document(e *dicom.Element, v []byte) bool {
+	return e.Tag.IsPrivate() && len(v) > shortValue && bytes.HasPrefix(v, []byte("<?xml"))
 }

@@ -126,7 +126,7 @@ func TestPydicomFilesAreAdmitted(t *testing.T) {
 }
 
 // Debian's clamav-testfiles holds one harmless Windows program, packed in many
-// ways. As plain files those that are programs are held; containers are not opened.
+// ways. As plain files those that are programs are held.
 func TestPlainProgramsAreHeld(t *testing.T) {
 	for _, path := range filesIn(t, "/usr/share/clamav-testfiles") {
 		out := inspected(t, path)

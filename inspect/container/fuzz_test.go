@@ -17,6 +17,7 @@ type notes struct {
 	found   []container.Found
 	members []string
 	bytes   int64
+	text    []byte // the first MiB of members
 	open    bool
 	faults  []string
 }
@@ -31,8 +32,11 @@ func (n *notes) Begin(m container.Member) {
 	n.members = append(n.members, m.Path)
 }
 
-func (n *notes) Write(p []byte) { n.bytes += int64(len(p)) }
-func (n *notes) End()           { n.open = false }
+func (n *notes) Write(p []byte) {
+	n.bytes += int64(len(p))
+	n.text = append(n.text, p[:min(len(p), 1<<20-len(n.text))]...)
+}
+func (n *notes) End() { n.open = false }
 
 func (n *notes) has(id string) bool {
 	for _, f := range n.found {

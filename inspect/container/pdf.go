@@ -10,8 +10,9 @@ import (
 type pdfScan struct {
 	*level
 	data   []byte
-	offset int  // of data in the level; -1 inside an object stream
-	inner  bool // inside an object stream, where no streams are
+	offset int     // of data in the level; -1 inside an object stream
+	inner  bool    // inside an object stream, where no streams are
+	key    *pdfKey // nil: not encrypted, or not to be decrypted
 
 	last      string // the name before, while nothing but '[' came after it
 	rendition bool   // a rendition action was seen, whose script counts as one
@@ -26,19 +27,20 @@ type pdfScan struct {
 
 // pdfObject is what the scan keeps of the object under way.
 type pdfObject struct {
-	number    int
-	filters   []string
-	array     bool // the filters are an array
-	embedded  bool // /Type /EmbeddedFile
-	objects   bool // /Type /ObjStm
-	image     bool // /Subtype /Image
-	length    int
-	predictor int
-	columns   int
+	number     int
+	generation int
+	filters    []string
+	array      bool // the filters are an array
+	embedded   bool // /Type /EmbeddedFile
+	objects    bool // /Type /ObjStm
+	image      bool // /Subtype /Image
+	length     int
+	predictor  int
+	columns    int
 }
 
 func (l *level) pdf() {
-	s := pdfScan{level: l, data: l.data}
+	s := pdfScan{level: l, data: l.data, key: l.pdfKey()}
 	s.run()
 }
 
@@ -129,7 +131,7 @@ func (s *pdfScan) named(name string, at, end int) {
 		}
 	case "Encrypt":
 		if s.value(end) {
-			s.encrypted(at, "PDF")
+			s.protected(at)
 		}
 	case "ObjStm":
 		o.objects = o.objects || before == "Type"
@@ -142,6 +144,15 @@ func (s *pdfScan) named(name string, at, end int) {
 			s.last = "Filter"
 		}
 	}
+}
+
+// protected tells encryption that every reader undoes from the kind that needs a password.
+func (s *pdfScan) protected(at int) {
+	if s.key != nil {
+		s.report("encrypted-container", at, "PDF that opens without a password")
+		return
+	}
+	s.encrypted(at, "PDF")
 }
 
 // scripted wants a script action, or a rendition action with a script: "JS" alone may
@@ -263,7 +274,7 @@ func (s *pdfScan) keyword(i int) int {
 	s.last = ""
 	switch string(s.data[i:min(end, i+10)]) {
 	case "obj":
-		s.object = pdfObject{number: s.numbers[0]}
+		s.object = pdfObject{number: s.numbers[0], generation: s.numbers[1]}
 	case "stream":
 		if !s.inner && end < len(s.data) && (s.data[end] == '\r' || s.data[end] == '\n') {
 			return s.stream(end)

@@ -26,6 +26,11 @@ func (s *pdfScan) stream(i int) int {
 	if s.spent || o.image && !o.embedded {
 		return end
 	}
+	if s.key != nil {
+		if plain := s.key.decrypt(raw, o.number, o.generation); zlibHeader(plain) || !zlibHeader(raw) {
+			raw = plain // else a stream that is exempt from encryption
+		}
+	}
 	r, ok := s.decode(raw, o)
 	switch {
 	case !ok && (o.embedded || o.objects):
@@ -85,6 +90,11 @@ func (s *pdfScan) zlib(r io.Reader, again bool) io.Reader {
 		return flate.NewReader(r)
 	}
 	return s.inflater.reset(r)
+}
+
+// zlibHeader reports whether p begins as RFC 1950 §2.2 says.
+func zlibHeader(p []byte) bool {
+	return len(p) >= 2 && p[0]&0x0F == 8 && (int(p[0])<<8|int(p[1]))%31 == 0
 }
 
 // objectStream looks through the objects in a stream (§7.5.7).
