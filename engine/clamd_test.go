@@ -335,6 +335,30 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
+// Health does not wait behind the pieces that wait.
+func TestStateOfABusyClamd(t *testing.T) {
+	begun, end := make(chan struct{}, 1), make(chan struct{})
+	c := fakeClamd(t, func(_ int, conn net.Conn, in *bufio.Reader) {
+		if piece, _ := readStream(in); piece == "slow" {
+			begun <- struct{}{}
+			<-end
+		}
+		io.WriteString(conn, "stream: OK\x00")
+	})
+	c.seats.restrict(1)
+	var scans sync.WaitGroup
+	scans.Go(func() { mustBe(t, scan(t, c, "slow"), finding.Clean, "") })
+	<-begun
+	if s := c.State(t.Context()); !s.Up {
+		t.Errorf("%+v", s)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	mustBe(t, c.Scan(ctx, strings.NewReader("x"), 1), finding.Unscanned, "waiting for a connection: no time left")
+	close(end)
+	scans.Wait()
+}
+
 // Who waits for a seat waits no longer than its context, and takes none with it.
 func TestSeatsAreNotLost(t *testing.T) {
 	s := seats{limit: 1}

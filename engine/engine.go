@@ -11,18 +11,18 @@
 //
 // # Life of a scan
 //
-// A piece that is known to be over the limit is not scanned, and nothing is sent. Otherwise the scan waits for one of the
-// engine's seats (Connections), learns the signatures if what it knows is older than ten seconds, and streams the
-// piece. Only a piece that was sent from its first byte to its last, whose declared size is the size that was sent, and about which the engine
-// gave the exact answer of its protocol for "nothing found" is clean. A named hit is malicious, whatever went wrong
-// afterwards. All else is not scanned: an engine that is down, slow, over a limit of its own or ours, answers early,
-// answers something else, or goes away; a piece that could not be read. Timeout bounds the whole, waiting included, and the caller's context may end it
-// earlier. The signatures of an answer are those known before the piece was sent: they may be older than those used,
-// never newer.
+// A piece that is known to be over the limit is not scanned, and nothing is sent. Otherwise the scan waits for one of
+// the engine's seats (Connections), learns the signatures if what it knows is older than ten seconds, and streams the
+// piece. Only a piece that was sent from its first byte to its last, whose declared size is the size that was sent, and
+// about which the engine gave the exact answer of its protocol for "nothing found" is clean. A named hit is malicious.
+// All else is not scanned: an engine that is down, slow, over a limit of its own or ours, answers early, answers
+// something else, or goes away; a piece that could not be read. Timeout bounds the whole, waiting included, and the
+// caller's context may end it earlier. The signatures of an answer are those known before the piece was sent: they may
+// be older than those used, never newer.
 //
 // Nothing here decides what becomes of an object, keeps a piece, or starts a scanner. A scan reads its piece once and
-// cannot interrupt that reader: it must not block. TLS to an engine (icaps) is not spoken; keep engines on the machine or on a
-// network of their own. Details never quote the piece, and quote of an engine only a signature's name.
+// cannot interrupt that reader: it must not block. TLS to an engine (icaps) is not spoken; keep engines on the machine
+// or on a network of their own. Details never quote the piece, and quote of an engine only a signature's name.
 package engine
 
 import (

@@ -39,8 +39,8 @@ func mustBe(t testing.TB, got finding.EngineResult, want finding.Result, detail 
 	}
 }
 
-// peer listens on a socket of 127.0.0.1 and gives each connection, numbered from 0, to a script. When the test ends it closes them all
-// and waits for the scripts; then no goroutine that began during the test may be left.
+// peer listens on a socket of 127.0.0.1 and gives each connection, numbered from 0, to a script. When the test ends it
+// closes them all and waits for the scripts; then no goroutine that began during the test may be left.
 func peer(t testing.TB, script func(n int, c net.Conn)) string {
 	t.Helper()
 	before := runtime.NumGoroutine()

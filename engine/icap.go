@@ -124,11 +124,7 @@ func (i *ICAP) seated(ctx context.Context, do func() error) error {
 	if i.invalid != nil {
 		return i.invalid
 	}
-	if err := i.seats.take(ctx); err != nil {
-		return reason(ctx, "waiting for a connection to the ICAP server", err)
-	}
-	defer i.seats.leave()
-	return do()
+	return i.seats.seated(ctx, do)
 }
 
 // known returns the options, asked for if those at hand are too old.

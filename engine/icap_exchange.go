@@ -74,9 +74,9 @@ func (x *exchange) converse(c *icapConn) (answer, error) {
 	return x.finish(c, unsent)
 }
 
-// finish sends what is unsent and then the rest, and returns the final answer. A second goroutine reads the answer meanwhile,
-// since a server may begin to answer before it has everything and wait until that is read. It ends when the answer
-// does, or with the connection, at the latest when the context ends; finish waits for it.
+// finish sends what is unsent and then the rest, and returns the final answer. A second goroutine reads the answer
+// meanwhile, since a server may begin to answer before it has everything and wait until that is read. It ends when the
+// answer does, or with the connection, at the latest when the context ends; finish waits for it.
 func (x *exchange) finish(c *icapConn, unsent []byte) (answer, error) {
 	answers := make(chan answer, 1)
 	go func() { answers <- c.readAnswer(x.bodyLimit) }()

@@ -14,6 +14,15 @@ type seats struct {
 	waiting []chan struct{}
 }
 
+// seated does what needs a connection as soon as there is a seat for it.
+func (s *seats) seated(ctx context.Context, do func() error) error {
+	if err := s.take(ctx); err != nil {
+		return reason(ctx, "waiting for a connection", err)
+	}
+	defer s.leave()
+	return do()
+}
+
 // take returns once a seat is the caller's, who calls leave afterwards, or with the context's error.
 func (s *seats) take(ctx context.Context) error {
 	s.mu.Lock()
