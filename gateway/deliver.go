@@ -111,7 +111,15 @@ func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.
 		room -= len(rest)
 		series = append(series, append([]custody.Object{head}, rest...))
 	}
-	up, err := g.associate(ctx, a, dicom.AETitle(heads[0].CallingAE), contextsOf(slices.Concat(series...)))
+	files, err := g.openFiles(ctx, series)
+	if err != nil {
+		return err
+	}
+	contexts := contextsOf(slices.Concat(series...))
+	if len(contexts) == 0 {
+		return nil // files that cannot be sent at all
+	}
+	up, err := g.associate(ctx, a, dicom.AETitle(heads[0].CallingAE), contexts)
 	if isPermanent(err) {
 		return g.putOff(ctx, heads, err)
 	}
@@ -120,7 +128,7 @@ func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.
 	}
 	defer up.Close()
 	for _, objects := range series {
-		if err := g.deliverSeries(ctx, a, up, objects); err != nil {
+		if err := g.deliverSeries(ctx, a, up, objects, files); err != nil {
 			return err
 		}
 	}
@@ -135,12 +143,12 @@ func isPermanent(err error) bool {
 }
 
 // deliverSeries delivers objects in order until one has to wait.
-func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, objects []custody.Object) error {
+func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, objects []custody.Object, files map[string]dicom.Beginning) error {
 	for _, o := range objects {
 		if o.CallingAE != objects[0].CallingAE {
 			return nil // another title's turn
 		}
-		more, err := g.deliverOne(ctx, a, up, o)
+		more, err := g.deliverOne(ctx, a, up, o, files[o.ID])
 		if err != nil || !more {
 			return err
 		}
@@ -156,7 +164,7 @@ const maxContexts = 128
 func contextsOf(objects []custody.Object) []ul.ProposedContext {
 	var out []ul.ProposedContext
 	for _, o := range objects {
-		if len(out) < maxContexts && !slices.ContainsFunc(out, fits(o)) {
+		if o.TransferSyntaxUID != "" && len(out) < maxContexts && !slices.ContainsFunc(out, fits(o)) {
 			out = append(out, ul.ProposedContext{AbstractSyntax: dicom.UID(o.SOPClassUID), TransferSyntaxes: []dicom.UID{dicom.UID(o.TransferSyntaxUID)}})
 		}
 	}
@@ -188,8 +196,9 @@ func (g *Gateway) putOff(ctx context.Context, objects []custody.Object, err erro
 
 // deliverOne sends one object and records what became of it. It reports
 // whether the next of the series may follow. An error means that the
-// association or the archive cannot be used any more.
-func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o custody.Object) (more bool, err error) {
+// association or the archive cannot be used any more. Of a whole file, its
+// data set is sent; file is the zero Beginning for what is not one.
+func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o custody.Object, file dicom.Beginning) (more bool, err error) {
 	if !proposed(up, o) {
 		return false, nil // one too many contexts: the next association's
 	}
@@ -211,7 +220,8 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 		return false, errors.Join(err, g.broken(ctx, o, err))
 	}
 	defer blob.Close()
-	rsp, err := g.storeTo(ctx, a, up, id, request(o), blob, o.Bytes)
+	data, size := message(blob, o.Bytes, file)
+	rsp, err := g.storeTo(ctx, a, up, id, request(o), data, size)
 	switch {
 	case errors.Is(err, custody.ErrDamaged):
 		return false, errors.Join(err, g.needsPerson(context.WithoutCancel(ctx), o, custody.Failure{Err: err}))

@@ -106,6 +106,13 @@ func TestPatientCDIsImported(t *testing.T) {
 			t.Errorf("%s: %+v", path, it)
 		}
 	}
+	released := objects["IMAGES/PREAMBLE"]
+	for _, name := range []string{"ada", "ben"} {
+		if said := c.cli(t, "vault", "release", held[string(released.Instance)].ID, "--as", name, "--reason", "seen"); said.code != 0 {
+			t.Error(said.err)
+		}
+	}
+	await(t, "the released file's object", func() bool { return archive.instances(t)[string(released.Instance)] })
 	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("3 objects held, 3 objects stored.")) {
 		t.Errorf("report: %v", err)
 	}

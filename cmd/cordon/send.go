@@ -93,7 +93,7 @@ func batches(objects []object) [][]object {
 	seen := map[pair]bool{}
 	first := 0
 	for i, o := range objects {
-		p := pair{o.class, o.syntax}
+		p := pair{o.SOPClassUID, o.TransferSyntaxUID}
 		if !seen[p] && len(seen) == maxContexts {
 			out = append(out, objects[first:i])
 			first = i
@@ -108,7 +108,7 @@ func contexts(objects []object) []ul.ProposedContext {
 	seen := map[pair]bool{}
 	var out []ul.ProposedContext
 	for _, o := range objects {
-		if p := (pair{o.class, o.syntax}); !seen[p] {
+		if p := (pair{o.SOPClassUID, o.TransferSyntaxUID}); !seen[p] {
 			seen[p] = true
 			out = append(out, ul.ProposedContext{AbstractSyntax: p.class, TransferSyntaxes: []dicom.UID{p.syntax}})
 		}
@@ -149,9 +149,9 @@ func (s *sending) association(ctx context.Context, objects []object) error {
 // send returns the objects that are left when the association breaks.
 func (s *sending) send(ctx context.Context, conn *dimse.Conn, ids map[pair]uint8, objects []object) ([]object, error) {
 	for i, o := range objects {
-		id, ok := ids[pair{o.class, o.syntax}]
+		id, ok := ids[pair{o.SOPClassUID, o.TransferSyntaxUID}]
 		if !ok {
-			s.fail(o.path, fmt.Errorf("the peer does not take %s in %s", uidName(o.class), uidName(o.syntax)))
+			s.fail(o.path, fmt.Errorf("the peer does not take %s in %s", uidName(o.SOPClassUID), uidName(o.TransferSyntaxUID)))
 			continue
 		}
 		if err := s.store(ctx, conn, id, o); err != nil {
@@ -171,7 +171,7 @@ func (s *sending) store(ctx context.Context, conn *dimse.Conn, id uint8, o objec
 	}
 	defer f.Close()
 	data := meter{ctx, o.dataSet(f), s.bar}
-	rsp, err := conn.Store(ctx, id, dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.instance}, data)
+	rsp, err := conn.Store(ctx, id, dimse.StoreRequest{SOPClassUID: o.SOPClassUID, SOPInstanceUID: o.SOPInstanceUID}, data)
 	if err != nil {
 		return err
 	}

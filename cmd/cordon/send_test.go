@@ -41,11 +41,11 @@ func checkObject(t *testing.T, name string, o *compose.Object, file, dataSet []b
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	if got.class != o.SOPClass || got.instance != o.Instance || got.syntax != o.TransferSyntax {
+	if got.SOPClassUID != o.SOPClass || got.SOPInstanceUID != o.Instance || got.TransferSyntaxUID != o.TransferSyntax {
 		t.Errorf("%s: %+v", name, got)
 	}
-	if sent := file[got.offset : got.offset+got.size]; !bytes.Equal(sent, dataSet) {
-		t.Errorf("%s: sends %d bytes from %d, the data set has %d", name, got.size, got.offset, len(dataSet))
+	if sent := file[got.DataSet : got.DataSet+got.size]; !bytes.Equal(sent, dataSet) {
+		t.Errorf("%s: sends %d bytes from %d, the data set has %d", name, got.size, got.DataSet, len(dataSet))
 	}
 }
 
@@ -71,7 +71,7 @@ func TestNoAssociationHasTooManyContexts(t *testing.T) {
 	var objects []object
 	for i := range 300 {
 		for range 2 {
-			objects = append(objects, object{class: dicom.UID(fmt.Sprintf("1.2.%d", i)), syntax: dicom.ExplicitVRLittleEndian})
+			objects = append(objects, object{Beginning: dicom.Beginning{SOPClassUID: dicom.UID(fmt.Sprintf("1.2.%d", i)), TransferSyntaxUID: dicom.ExplicitVRLittleEndian}})
 		}
 	}
 	sent := 0
