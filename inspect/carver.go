@@ -24,6 +24,7 @@ type carver struct {
 	tail          *piece // the fragments from the first one on that begins a container behind an image
 	tailSegment   int    // its number
 	tailAt        int64  // its place among all fragments
+	inner         *piece // what follows the beginning of a container in the middle of a value
 }
 
 // segment says that the joined fragments' byte at is the object's byte offset.
@@ -53,7 +54,7 @@ func (c *carver) begin(e *dicom.Element) {
 	c.element = e
 	if c.value == nil {
 		c.value, c.joined = c.cut.piece(), c.cut.piece()
-		c.tail = c.cut.piece()
+		c.tail, c.inner = c.cut.piece(), c.cut.piece()
 		c.joined.locate = c.fragmentOffset
 		c.tail.locate = func(at int64) int64 { return c.fragmentOffset(c.tailAt + at) }
 	}
@@ -75,6 +76,7 @@ func (c *carver) begin(e *dicom.Element) {
 
 func (c *carver) start(e *dicom.Element, kind pieceKind, length int64, orders []int) {
 	c.value.start(e, kind, e.ValueOffset, length, orders)
+	c.inner.kept.forget()
 	c.sweep.start(orders)
 }
 
@@ -144,6 +146,19 @@ func (c *carver) end(e *dicom.Element) {
 		c.beginTail(e)
 	}
 	c.value.end(e)
+	c.inner.kept.end(e, c.inner)
+}
+
+// beginInner begins to keep a container that begins at byte at of a value. One at
+// its beginning is the value's own, and so is one in a short value.
+func (c *carver) beginInner(at int64) {
+	v := c.value
+	if c.joining || v.kind != ordinary || v.n < len(v.head) || v.kept.format.IsContainer() || c.sweep.follow != nil {
+		return
+	}
+	c.inner.offset = v.offset + at
+	c.inner.kept.begin(c.sweep.from(at), asIs)
+	c.sweep.follow = c.inner.kept.write
 }
 
 // beginTail begins a piece with the fragment that ends, if a container begins in it. It
@@ -160,6 +175,12 @@ func (c *carver) beginTail(e *dicom.Element) {
 
 // found takes what the sweep finds.
 func (c *carver) found(p *pattern, at int64, detail string) {
+	if p.id == containerBegins {
+		if detail == "" { // in the piece's own byte order
+			c.beginInner(at)
+		}
+		return
+	}
 	e, id, offset := c.element, p.id, c.value.offset+at
 	c.value.known = true
 	if c.value.kind == inPreamble {

@@ -82,6 +82,9 @@ func (c *containers) before(one opening) bool {
 
 // found takes what the sweep finds in a member.
 func (c *containers) found(p *pattern, _ int64, detail string) {
+	if p.id == containerBegins {
+		return // in a member only its beginning counts
+	}
 	c.member.known = true
 	c.member.raise(p.id, c.element, detail)
 }
@@ -111,6 +114,13 @@ func (m *members) End() {
 	m.member.end(m.element)
 }
 
+// containerBegins is the pattern of a container in the middle of a piece.
+const containerBegins = "container"
+
+func beginsContainer(w []byte) (string, bool) {
+	return "", container.Recognise(w).IsContainer()
+}
+
 // keeping is what a piece keeps of itself to be opened.
 type keeping struct {
 	containers *containers // nil: the piece is not opened
@@ -126,7 +136,7 @@ func (k *keeping) begin(head []byte, orders []int) {
 	if k.containers == nil {
 		return
 	}
-	k.format, k.mask = recognise(head, orders)
+	k.format, k.mask = recognise(head[:min(len(head), container.Window)], orders)
 	if k.format == container.None {
 		return
 	}

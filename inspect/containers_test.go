@@ -51,6 +51,29 @@ func TestContainersAreOpenedWhereverTheyHide(t *testing.T) {
 	t.Logf("%d compositions", compositions)
 }
 
+// A ZIP or PDF in the middle of a value is opened, too.
+func TestContainersInTheMiddleAreOpened(t *testing.T) {
+	for _, name := range []string{"zip-program", "zip-nested", "pdf-javascript", "pdf-attached-program"} {
+		for _, at := range []int{0, 100, 1000, 1020, 1024, 1500, 32 << 10, 33000, 70001} {
+			for _, after := range []int{0, 4097, 70000} {
+				body := append(bytes.Repeat([]byte{3, 1}, at)[:at:at], hostile(name)...)
+				file := put(compose.PrivateOB, append(body, make([]byte, after)...))
+				for _, cut := range []int{0, 777} {
+					out := judged(inspect.Options{}, file, cut)
+					if finding.Worst(out.Findings) < finding.Suspicious {
+						t.Errorf("%s at %d, %d after, writes of %d: found %v", name, at, after, cut, out.Findings)
+					}
+					for _, f := range out.Findings {
+						if f.ID == "pdf-javascript" && string(file[f.Offset:f.Offset+11]) != "/JavaScript" {
+							t.Errorf("%s at %d: byte %d is not where it is", name, at, f.Offset)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // A container that begins in one fragment behind an image goes on in the next ones.
 func TestContainersAreJoinedOverFragments(t *testing.T) {
 	for _, image := range [][]byte{compose.JPEG(64, 64), nil} {

@@ -36,7 +36,10 @@ type pattern struct {
 }
 
 var anchors = []anchor{
-	newAnchor('P', pattern{"PE\x00\x00", 0, "executable", portableExecutable}),
+	newAnchor('P',
+		pattern{"PE\x00\x00", 0, "executable", portableExecutable},
+		pattern{"PK\x03\x04", 0, containerBegins, beginsContainer},
+		pattern{"%PDF-", 1, containerBegins, beginsContainer}),
 	newAnchor(0x7F, pattern{"\x7FELF", 0, "executable", elf}),
 	newAnchor(0xED,
 		pattern{"\xFE\xED\xFA\xCE", 1, "executable", machO},
@@ -64,6 +67,7 @@ var (
 type sweep struct {
 	orders []int
 	found  func(p *pattern, at int64, detail string)
+	follow func(p []byte) // when set, is shown what comes
 
 	buf  [sweepBlock + sweepWindow + sweepBehind + 16]byte
 	n    int   // bytes in buf
@@ -72,12 +76,16 @@ type sweep struct {
 }
 
 // start begins a new piece.
-func (s *sweep) start(orders []int) { s.orders, s.n, s.done, s.base = orders, 0, 0, 0 }
+func (s *sweep) start(orders []int) {
+	s.orders, s.n, s.done, s.base, s.follow = orders, 0, 0, 0, nil
+}
 
 func (s *sweep) write(p []byte) {
 	for len(p) > 0 {
 		c := copy(s.buf[s.n:blockEnd], p)
-		s.n += c
+		if s.n += c; s.follow != nil {
+			s.follow(p[:c])
+		}
 		p = p[c:]
 		if s.n == blockEnd {
 			s.judge(s.n - sweepWindow)
@@ -91,6 +99,10 @@ func (s *sweep) finish() {
 	s.judge(s.n)
 	s.n, s.done = 0, 0
 }
+
+// from returns the piece's bytes from at on, as far as they have come. It is for
+// found: at is where that found something.
+func (s *sweep) from(at int64) []byte { return s.buf[at-s.base : s.n] }
 
 // slide keeps what later patterns may reach back to.
 func (s *sweep) slide() {

@@ -97,8 +97,8 @@ func recognise(head []byte) (Format, int) {
 // plausible looks at what follows a short magic number.
 func plausible(f Format, p []byte) bool {
 	switch {
-	case f == ZIP && p[2] == 3: // version needed to extract, and its host
-		return len(p) >= 30 && p[4] <= 100 && p[5] <= 20
+	case f == ZIP && p[2] == 3: // version needed to extract, and its host; method
+		return len(p) >= 30 && p[4] <= 100 && p[5] <= 20 && p[8] < 100 && p[9] == 0
 	case f == Gzip: // RFC 1952 §2.3.1: reserved flags
 		return len(p) >= 18 && p[3]&0xE0 == 0
 	case f == Bzip2:
