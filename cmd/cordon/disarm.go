@@ -44,7 +44,11 @@ func (c disarmCommand) Run(ctx context.Context, at place, std stdio) error {
 			return failure{2, fmt.Errorf("%s is inside %s: choose a folder outside of what is disarmed", c.Output, path)}
 		}
 	}
-	d := disarming{command: c, std: std, bar: newProgress(std), judge: judge.New(judge.Config{Rules: config.Rules}), tally: tally{start: time.Now()}}
+	j, err := config.newJudge(config.Engines.scanners(), nil)
+	if err != nil {
+		return failure{2, err}
+	}
+	d := disarming{command: c, std: std, bar: newProgress(std), judge: j, tally: tally{start: time.Now()}}
 	go measure(c.Paths, 2, d.bar) // ends with its walk; the process does not wait for it
 	walk(c.Paths, func(path string) error {
 		d.done(d.file(ctx, path))

@@ -100,10 +100,13 @@ func (c importCommand) begin(ctx context.Context, at place, std stdio) (*importi
 		command: c,
 		std:     std,
 		bar:     newProgress(std),
-		judge:   judge.New(judge.Config{Rules: config.Rules}),
 		site:    config.Site,
 		gateway: peer{Address: dialable(config.Gateway.Listen), Calling: c.Calling, Called: string(config.Gateway.AETitle)},
 		summary: media.Summary{By: c.As, Label: c.Label, Archive: archive.Name, CallingAE: c.Calling},
+	}
+	// The gateway asks the engines about all that it takes; nothing else is copied.
+	if im.judge, err = config.newJudge(nil, nil); err != nil {
+		return nil, err
 	}
 	if c.Archive != "" {
 		im.gateway.Called = archive.AETitle
