@@ -50,11 +50,19 @@ func ReadBeginning(r io.Reader, size int64) (Beginning, error) {
 	return b, nil
 }
 
-// Message is the data set, of length bytes, as a message carries it: a deflated
-// one of odd length gets the NULL byte that evens it out (PS3.5 §A.5), since
-// fragments of a message have even lengths (PS3.8 §9.3.5.1).
+// Padding is how many bytes a data set of length bytes lacks as a message carries
+// it: a deflated one of odd length gets the NULL byte that evens it out (PS3.5
+// §A.5), since fragments of a message have even lengths (PS3.8 §9.3.5.1).
+func (b Beginning) Padding(length int64) int64 {
+	if ts, _ := LookupTransferSyntax(b.TransferSyntaxUID); ts.Deflated {
+		return length % 2
+	}
+	return 0
+}
+
+// Message is the data set, of length bytes, with its Padding.
 func (b Beginning) Message(data io.Reader, length int64) io.Reader {
-	if ts, _ := LookupTransferSyntax(b.TransferSyntaxUID); ts.Deflated && length%2 == 1 {
+	if b.Padding(length) > 0 {
 		return io.MultiReader(data, strings.NewReader("\x00"))
 	}
 	return data

@@ -60,11 +60,7 @@ func message(blob io.Reader, size int64, file dicom.Beginning) (io.Reader, int64
 		return blob, size
 	}
 	length := size - file.DataSet
-	data := file.Message(&after{blob, file.DataSet}, length)
-	if ts, _ := dicom.LookupTransferSyntax(file.TransferSyntaxUID); ts.Deflated {
-		length += length % 2
-	}
-	return data, length
+	return file.Message(&after{blob, file.DataSet}, length), length + file.Padding(length)
 }
 
 // after reads what comes after the first skip bytes.

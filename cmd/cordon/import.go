@@ -279,23 +279,29 @@ func (im *importing) storeAll(ctx context.Context) error {
 			return err
 		}
 	}
-	return im.heldByGateway(ctx)
+	return im.heldByGateway(ctx, objects, index)
+}
+
+// sent is what tells one object in the vault from another of the same name.
+type sent struct {
+	instance string
+	bytes    int64 // of the data set, as the message carried it
 }
 
 // heldByGateway finds what the gateway answered success for and has held: its
-// engines may know more.
-func (im *importing) heldByGateway(ctx context.Context) error {
-	held := map[string]string{} // vault id by SOP instance
-	seen := map[string]bool{"": true}
+// engines may know more. What the vault has as a whole file came another way.
+func (im *importing) heldByGateway(ctx context.Context, objects []object, index map[string]int) error {
+	held := map[sent]string{} // vault ids
+	studies := map[string]bool{"": true}
 	for _, it := range im.items {
 		study := it.Report.Identity.StudyInstanceUID
-		if it.Outcome != media.Stored || seen[study] {
+		if it.Outcome != media.Stored || studies[study] {
 			continue
 		}
-		seen[study] = true
+		studies[study] = true
 		err := each(ctx, im.control, "vault?"+url.Values{"study": {study}}.Encode(), func(v custody.VaultItem) error {
 			if v.CallingAE == im.gateway.Calling {
-				held[v.SOPInstanceUID] = v.ID
+				held[sent{v.SOPInstanceUID, v.Bytes}] = v.ID
 			}
 			return nil
 		})
@@ -303,9 +309,17 @@ func (im *importing) heldByGateway(ctx context.Context) error {
 			return err
 		}
 	}
-	for i := range im.items {
-		it := &im.items[i]
-		if id := held[it.Report.Identity.SOPInstanceUID]; it.Outcome == media.Stored && id != "" {
+	for _, o := range objects {
+		it := &im.items[index[o.path]]
+		id := held[sent{string(o.SOPInstanceUID), o.size + o.Padding(o.size)}]
+		if it.Outcome != media.Stored || id == "" {
+			continue
+		}
+		var v console.VaultDetail
+		if err := im.control.get(ctx, vaultPath(id), &v); err != nil {
+			return err
+		}
+		if v.TransferSyntaxUID != "" {
 			it.Outcome, it.ID, it.Detail = media.Held, id, "held by the gateway"
 		}
 	}
