@@ -37,6 +37,7 @@ type pdfObject struct {
 	length     int
 	predictor  int
 	columns    int
+	early      int // /EarlyChange
 }
 
 func (l *level) pdf() {
@@ -259,6 +260,8 @@ func (s *pdfScan) number(i int) int {
 		s.object.predictor = n
 	case "Columns":
 		s.object.columns = n
+	case "EarlyChange":
+		s.object.early = n & 1
 	}
 	s.last = ""
 	s.numbers = [2]int{s.numbers[1], n}
@@ -274,7 +277,7 @@ func (s *pdfScan) keyword(i int) int {
 	s.last = ""
 	switch string(s.data[i:min(end, i+10)]) {
 	case "obj":
-		s.object = pdfObject{number: s.numbers[0], generation: s.numbers[1]}
+		s.object = pdfObject{number: s.numbers[0], generation: s.numbers[1], early: 1}
 	case "stream":
 		if !s.inner && end < len(s.data) && (s.data[end] == '\r' || s.data[end] == '\n') {
 			return s.stream(end)

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"encoding/ascii85"
@@ -69,6 +70,10 @@ func (s *pdfScan) decode(raw []byte, o pdfObject) (io.Reader, bool) {
 			r = &hexReader{r: r}
 		case "ASCII85Decode", "A85":
 			r = ascii85.NewDecoder(&untilTilde{r: r})
+		case "LZWDecode", "LZW":
+			r = newLZW(r, o.early)
+		case "RunLengthDecode", "RL":
+			r = &runLength{r: bufio.NewReader(r)}
 		default:
 			return nil, false
 		}

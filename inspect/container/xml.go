@@ -83,13 +83,15 @@ func declaration(p []byte) []byte {
 // attachments opens what a clinical document carries as base 64 (HL7 CDA R2,
 // data type ED: representation="B64").
 func (l *level) attachments(data, lower []byte) {
-	const mark = `representation="b64"`
+	const mark = `representation=`
 	for at, index := 0, 0; !l.spent && l.members < l.limits.Members; index++ {
 		i := bytes.Index(lower[at:], []byte(mark))
 		if i < 0 {
 			return
 		}
-		at += i + len(mark)
+		if at += i + len(mark); at+5 > len(lower) || string(lower[at+1:at+4]) != "b64" {
+			continue
+		}
 		begin := bytes.IndexByte(data[at:], '>')
 		if begin < 0 {
 			return
