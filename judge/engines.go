@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"cordon/engine"
 	"cordon/finding"
 	"cordon/inspect"
 )
@@ -20,6 +21,7 @@ type Engine interface {
 	Name() string
 	Signatures(ctx context.Context) string // version of what it scans with; "" if it does not say
 	Scan(ctx context.Context, r io.Reader, size int64) finding.EngineResult
+	State(ctx context.Context) engine.State
 }
 
 // Scratch keeps one piece until the engines have seen it. A custody.Buffer is
@@ -158,17 +160,26 @@ func (c *pieceCopy) open() (io.ReadCloser, error) {
 
 var errEngineRests = errors.New("it did not answer in time a moment ago")
 
-// ask has one engine scan one piece. An engine that does not answer in time
-// rests, so that not every object waits for it.
+// ask has one engine scan one piece. An engine that does not answer in time, nor
+// says that it is well, rests, so that not every object waits for it. One that
+// is well was slow over this piece alone: were it to rest, whoever sends such a
+// piece would open the way for the next.
 func (j *Judge) ask(ctx context.Context, e Engine, r io.Reader, size int64, digest [sha256.Size]byte) finding.EngineResult {
 	ctx, cancel := context.WithTimeout(ctx, j.config.Deadline)
 	defer cancel()
 	answer := e.Scan(ctx, r, size)
-	if answer.Result == finding.Unscanned && ctx.Err() != nil {
+	if answer.Result == finding.Unscanned && ctx.Err() != nil && !well(e) {
 		j.rests.rest(e.Name(), engineRest)
 	}
 	j.cache.Put(digest, answer)
 	return answer
+}
+
+// well asks an engine how it is, shortly.
+func well(e Engine) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return e.State(ctx).Up
 }
 
 // engineRest is how long an engine that did not answer in time is not asked.

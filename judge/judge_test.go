@@ -87,6 +87,7 @@ func TestAnUnfinishedJudgementAdmitsNothing(t *testing.T) {
 // fakeEngine is an engine that answers what a test decides.
 type fakeEngine struct {
 	name string
+	down bool
 	scan func(ctx context.Context, piece []byte) finding.EngineResult
 
 	mu     sync.Mutex
@@ -95,6 +96,9 @@ type fakeEngine struct {
 
 func (e *fakeEngine) Name() string                      { return e.name }
 func (e *fakeEngine) Signatures(context.Context) string { return "v1" }
+func (e *fakeEngine) State(context.Context) engine.State {
+	return engine.State{Name: e.name, Up: !e.down}
+}
 func (e *fakeEngine) Scan(ctx context.Context, r io.Reader, size int64) finding.EngineResult {
 	piece, err := io.ReadAll(r)
 	if err != nil || int64(len(piece)) != size {
@@ -205,7 +209,7 @@ func TestUnscannedIsNeverClean(t *testing.T) {
 // The clock runs from the last byte; an engine that hangs must not hold up the
 // image, nor the next one.
 func TestHangingEngineIsWaitedForOnce(t *testing.T) {
-	e := &fakeEngine{name: "fake", scan: func(ctx context.Context, _ []byte) finding.EngineResult {
+	e := &fakeEngine{name: "fake", down: true, scan: func(ctx context.Context, _ []byte) finding.EngineResult {
 		<-ctx.Done()
 		return finding.EngineResult{Detail: "no answer"}
 	}}
@@ -219,6 +223,23 @@ func TestHangingEngineIsWaitedForOnce(t *testing.T) {
 	}
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("five objects took %v", took)
+	}
+}
+
+// A piece over which an engine takes too long must not switch the engine off for
+// what is sent next.
+func TestSlowPieceOpensNoWayForTheNext(t *testing.T) {
+	e := &fakeEngine{name: "fake", scan: func(ctx context.Context, p []byte) finding.EngineResult {
+		if strings.HasPrefix(string(p), "bomb") {
+			<-ctx.Done()
+			return finding.EngineResult{}
+		}
+		return finding.EngineResult{Result: finding.ResultMalicious, Detail: "Test.Virus"}
+	}}
+	j := judge.New(judge.Config{Engines: []judge.Engine{e}, Deadline: 200 * time.Millisecond, Rules: policy.DefaultRules()})
+	run(t, j, source(class, instance), object(t, class, instance, []byte("bomb that takes an engine long")))
+	if _, d := run(t, j, source(class, instance), object(t, class, instance, []byte("infected private value"))); d.Verdict != finding.Hold {
+		t.Errorf("%+v", d)
 	}
 }
 

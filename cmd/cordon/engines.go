@@ -12,15 +12,9 @@ import (
 	"cordon/judge"
 )
 
-// scanner is an outside engine that can say how it is.
-type scanner interface {
-	judge.Engine
-	State(context.Context) engine.State
-}
-
 // scanners are the engines of the configuration.
-func (e EnginesConfig) scanners() []scanner {
-	var out []scanner
+func (e EnginesConfig) scanners() []judge.Engine {
+	var out []judge.Engine
 	if e.Clamd != nil {
 		out = append(out, engine.NewClamd(*e.Clamd))
 	}
@@ -32,16 +26,14 @@ func (e EnginesConfig) scanners() []scanner {
 
 // newJudge is the judge that the configuration describes. Pieces too large for
 // memory wait for the engines in scratch, or are unscanned if it is nil.
-func (c Config) newJudge(scanners []scanner, scratch func() judge.Scratch) (*judge.Judge, error) {
+func (c Config) newJudge(scanners []judge.Engine, scratch func() judge.Scratch) (*judge.Judge, error) {
 	hashes, err := c.Engines.hashes()
 	if err != nil {
 		return nil, err
 	}
-	j := judge.Config{Rules: c.Rules, Hashes: hashes, Scratch: scratch, ScanPixelData: c.Engines.PixelData}
-	for _, s := range scanners {
-		j.Engines = append(j.Engines, s)
-	}
-	return judge.New(j), nil
+	return judge.New(judge.Config{
+		Rules: c.Rules, Hashes: hashes, Engines: scanners, Scratch: scratch, ScanPixelData: c.Engines.PixelData,
+	}), nil
 }
 
 func (e EnginesConfig) hashes() (inspect.HashList, error) {

@@ -58,7 +58,7 @@ type daemon struct {
 	gateway   *gateway.Gateway
 	folder    *folder.Archive // nil if archives are configured
 	console   *console.Console
-	scanners  []scanner
+	scanners  []judge.Engine
 	accepting atomic.Bool
 
 	dicom, dicomTLS, page, control, archive net.Listener // dicomTLS and archive may be nil
