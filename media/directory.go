@@ -45,7 +45,7 @@ func (d DirectoryFile) Says() []string {
 	if d.Path == "" {
 		return []string{"There is no DICOMDIR."}
 	}
-	says := []string{fmt.Sprintf("The DICOMDIR has %d records and names %d files.", d.Count, len(d.FileIDs))}
+	says := []string{fmt.Sprintf("The DICOMDIR has %s and names %s.", count(d.Count, "record"), count(len(d.FileIDs), "file"))}
 	for _, oddity := range []struct {
 		is   bool
 		says string
@@ -53,7 +53,7 @@ func (d DirectoryFile) Says() []string {
 		{d.Cut, "The DICOMDIR could not be read to its end."},
 		{d.Circular, "The DICOMDIR's records run in a circle."},
 		{d.Broken, "The DICOMDIR points at records that are not there."},
-		{d.Unreached > 0, fmt.Sprintf("%d records of the DICOMDIR hang loose.", d.Unreached)},
+		{d.Unreached > 0, fmt.Sprintf("No offset in the DICOMDIR leads to %s.", count(d.Unreached, "record"))},
 	} {
 		if oddity.is {
 			says = append(says, oddity.says)

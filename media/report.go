@@ -75,7 +75,7 @@ var reportHTML string
 // own policy forbids scripts, images and connections.
 func (p Page) Write(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"size": size, "title": title,
+		"count": count, "size": size, "title": title,
 	}).Parse(reportHTML)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -141,11 +141,11 @@ func (p Page) Answer() string {
 	case !s.Complete:
 		return "The import did not come to its end."
 	case s.Held > 0:
-		return fmt.Sprintf("%s held, %s stored.", objects(s.Held), objects(s.Stored))
+		return fmt.Sprintf("%s held, %s stored.", count(s.Held, "object"), count(s.Stored, "object"))
 	case s.Failed > 0 || s.Unreadable > 0 || s.Refused > 0:
-		return fmt.Sprintf("%s stored; something is missing.", objects(s.Stored))
+		return fmt.Sprintf("%s stored; something is missing.", count(s.Stored, "object"))
 	}
-	return fmt.Sprintf("All %s stored.", objects(s.Stored))
+	return fmt.Sprintf("All is well: %s stored.", count(s.Stored, "object"))
 }
 
 // Class is the page's style: good, look or bad.
@@ -160,11 +160,12 @@ func (p Page) Class() string {
 	return "good"
 }
 
-func objects(n int) string {
+// count writes a number of things.
+func count(n int, noun string) string {
 	if n == 1 {
-		return "1 object"
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d objects", n)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Says explains an item in one line, beside what was found in it.

@@ -106,7 +106,7 @@ func TestAnswerIsNeverTooGood(t *testing.T) {
 		{Summary{Stored: 3}, "look"},
 	} {
 		p := Page{Summary: c.summary}
-		if p.Class() != c.class || (c.class != "good") == strings.HasPrefix(p.Answer(), "All") {
+		if p.Class() != c.class || (c.class != "good") == strings.HasPrefix(p.Answer(), "All is well") {
 			t.Errorf("%+v: %s, %s", c.summary, p.Class(), p.Answer())
 		}
 	}
