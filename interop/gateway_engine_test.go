@@ -74,9 +74,9 @@ func TestEngineThatIsDownDoesNotStopImaging(t *testing.T) {
 	if s := guard.status(t); s.Objects.Delivered != 1 || s.Level != "degraded" {
 		t.Errorf("level %s, %+v", s.Level, s.Objects)
 	}
-	if said := guard.cli(t, "ledger", "tail", "--json"); !strings.Contains(said.out, "unscanned: clamd") {
-		t.Errorf("the ledger does not say that it was not scanned: %s", said.out)
-	}
+	await(t, "the ledger to say that it was not scanned", func() bool {
+		return strings.Contains(guard.cli(t, "ledger", "tail", "--json").out, "unscanned: clamd")
+	})
 
 	c.start(t)
 	await(t, "the engine's return", func() bool { return guard.status(t).Level == "well" })
