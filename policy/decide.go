@@ -58,7 +58,7 @@ type Decision struct {
 // with nothing to say against the object is admitted.
 func (rules Rules) Decide(r finding.Report) Decision {
 	d := rules.strongest(r)
-	if rules.Monitor && d.Verdict == finding.Hold {
+	if rules.Monitor && d.Verdict != finding.Admit && !finding.Has(r.Findings, finding.AnnouncedMismatch) {
 		return Decision{finding.Admit, "monitor mode: " + d.Reason, true}
 	}
 	return d

@@ -40,6 +40,7 @@ func TestDecide(t *testing.T) {
 		{"unscanned by default", finding.Report{Engines: engine(finding.Unscanned)}, DefaultRules(), finding.Admit, "unscanned: clamd", true},
 		{"wrong instance", finding.Report{Findings: fs(mismatch, malicious)}, Rules{}, finding.Refuse, "command and data set", true},
 		{"monitor delivers", finding.Report{Findings: fs(malicious)}, Rules{Monitor: true}, finding.Admit, "monitor mode: malicious: eicar", true},
+		{"monitor delivers what would be refused", finding.Report{Findings: fs(malicious)}, Rules{Monitor: true, Malicious: Refuse}, finding.Admit, "monitor mode: malicious: eicar", true},
 		{"monitor cannot deliver the wrong instance", finding.Report{Findings: fs(mismatch)}, Rules{Monitor: true}, finding.Refuse, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
