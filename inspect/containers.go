@@ -14,6 +14,7 @@ type containers struct {
 	blind
 	report *report
 	hashes HashList
+	turns  Turns
 	kept   int // bytes of all pieces that are kept now
 
 	opener  *container.Opener // nil before the first piece is opened, and so are member and sweep
@@ -59,6 +60,10 @@ func (c *containers) open(e *dicom.Element, p *piece, f container.Format, data [
 		c.member = cut.piece()
 		c.sweep = &sweep{found: c.found}
 		c.opener = container.New(container.Limits{}, (*members)(c))
+	}
+	if f != container.Text {
+		c.turns.take()
+		defer c.turns.give()
 	}
 	c.opener.Open(container.Piece{
 		Data:     data,

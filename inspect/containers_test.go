@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"cordon/dicom"
 	"cordon/finding"
@@ -110,6 +111,27 @@ func TestCutsDoNotMatterToContainers(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Inspections that share turns open one container after the other.
+func TestContainersTakeTurns(t *testing.T) {
+	turns := inspect.NewTurns(1)
+	turns <- struct{}{}
+	file := put(compose.PrivateOB, hostile("zip-program"))
+	done := make(chan inspect.Outcome)
+	go func() { done <- judged(inspect.Options{Turns: turns}, file, 0) }()
+	select {
+	case <-done:
+		t.Fatal("a container was opened out of turn")
+	case <-time.After(50 * time.Millisecond):
+	}
+	<-turns
+	if out := <-done; !has(out, "executable", "") {
+		t.Errorf("found %v", out.Findings)
+	}
+	if len(turns) > 0 {
+		t.Error("a turn was not given back")
 	}
 }
 

@@ -43,6 +43,7 @@ type Options struct {
 	Decoder dicom.Options
 	Hashes  HashList
 	Limits  Limits
+	Turns   Turns // shared by inspections that run side by side
 	// Pieces, when set, is called for every piece that is carved. It may return
 	// nil when it does not want the piece. Close comes at the piece's end, or
 	// after the first error of a Write, which ends that copy and nothing else.
@@ -98,7 +99,7 @@ func New(o Options) *Inspection {
 // lines lists the inspectors in the order in which they see each piece.
 func (in *Inspection) lines(o Options) []inspector {
 	r := &in.report
-	opened := &containers{report: r, hashes: o.Hashes}
+	opened := &containers{report: r, hashes: o.Hashes, turns: o.Turns}
 	c := &carver{report: r, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r, containers: opened}}
 	c.sweep.found = c.found
 	in.carver = c

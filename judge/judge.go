@@ -23,6 +23,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash"
+	"runtime"
 	"time"
 
 	"cordon/dicom"
@@ -46,6 +47,7 @@ type Config struct {
 // Judge makes judgements. It is safe for concurrent use.
 type Judge struct {
 	config Config
+	turns  inspect.Turns
 	cache  *engine.Cache
 	rests  rests
 }
@@ -57,6 +59,7 @@ func New(c Config) *Judge {
 	}
 	return &Judge{
 		config: c,
+		turns:  inspect.NewTurns(runtime.GOMAXPROCS(0)), // opening containers is work for the processor alone
 		cache:  engine.NewCache(cacheEntries, cacheAge),
 		rests:  rests{until: map[string]time.Time{}},
 	}
@@ -89,6 +92,7 @@ func (j *Judge) Begin(s Source) *Judgement {
 	o := inspect.Options{
 		Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
 		Hashes:  j.config.Hashes,
+		Turns:   j.turns,
 	}
 	if len(j.config.Engines) > 0 {
 		jm.scans = newScans(j)
