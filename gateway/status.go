@@ -55,8 +55,8 @@ type Status struct {
 type ArchiveStatus struct {
 	Name          string     `json:"name"`
 	AETitle       string     `json:"ae_title"`
-	Address       string     `json:"address"`
-	Up            bool       `json:"up"` // it answered when it was last asked; true before that
+	Address       string     `json:"address"` // "" if the configuration no longer has it, and objects wait for it
+	Up            bool       `json:"up"`      // it answered when it was last asked; true before that
 	LastError     string     `json:"last_error,omitempty"`
 	LastDelivered *time.Time `json:"last_delivered,omitempty"`
 	Queued        int64      `json:"queued"` // objects in the spool
@@ -91,6 +91,7 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 	for _, a := range g.config.Site.Archives {
 		st.Archives = append(st.Archives, g.archives[a.Name].status(stats))
 	}
+	st.Archives = append(st.Archives, g.forgotten(stats)...)
 	st.Devices, err = g.devices(ctx)
 	return st, err
 }
@@ -107,9 +108,7 @@ func (a *archive) status(stats custody.Stats) ArchiveStatus {
 	}
 	for _, g := range stats.Groups {
 		if g.State == custody.Spooled && g.Archive == a.upstream.Name {
-			st.Queued, st.QueuedBytes = int64(g.Objects), g.Bytes
-			oldest := g.Oldest
-			st.OldestQueued = &oldest
+			st.queue(g)
 		}
 	}
 	if !a.lastDelivered.IsZero() {
@@ -117,6 +116,24 @@ func (a *archive) status(stats custody.Stats) ArchiveStatus {
 		st.LastDelivered = &t
 	}
 	return st
+}
+
+func (st *ArchiveStatus) queue(g custody.Group) {
+	st.Queued, st.QueuedBytes, st.OldestQueued = int64(g.Objects), g.Bytes, &g.Oldest
+}
+
+// forgotten are the archives that objects wait for and that the configuration
+// no longer has: nothing delivers to them until it has them again.
+func (g *Gateway) forgotten(stats custody.Stats) []ArchiveStatus {
+	var out []ArchiveStatus
+	for _, group := range stats.Groups {
+		if group.State == custody.Spooled && g.archives[group.Archive] == nil {
+			st := ArchiveStatus{Name: group.Archive, LastError: "not in the configuration"}
+			st.queue(group)
+			out = append(out, st)
+		}
+	}
+	return out
 }
 
 func (g *Gateway) devices(ctx context.Context) ([]DeviceStatus, error) {
