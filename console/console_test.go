@@ -184,7 +184,7 @@ func TestPageChangesNothingAndRunsNothing(t *testing.T) {
 func TestPageAnswersForTheAdministrator(t *testing.T) {
 	s := newSite(t)
 	at := time.Now().Add(-3 * time.Minute)
-	s.flow.Archives = []Archive{{Name: "pacs", Up: true, LastDelivered: &at}, {Name: "cardio", LastError: "refused", Queued: 12, OldestQueued: &at}}
+	s.flow.Archives = []Archive{{Name: "pacs", Up: true, LastDelivered: &at}, {Name: "cardio", Address: "10.30.0.6:104", LastError: "refused", Queued: 12, OldestQueued: &at}}
 	s.flow.Devices = []Device{{AETitle: `<script>"&`, Learned: true, Objects: 12345, LastSeen: at}, {Name: "mr-2", AETitle: "MR2"}}
 	s.keep(t, held("1.2.840.113619.19072730.12322", "pixel-data-short", "eicar", "eicar"), "x")
 	last := s.keep(t, held("1.2.840.113619.19072730.12322", "eicar"), "y")
@@ -233,6 +233,9 @@ func TestStatusTable(t *testing.T) {
 		{"ledger cut", Status{Flow: Flow{Accepting: true}, LedgerCut: true}, Degraded, "Imaging is flowing, and somebody must look."},
 		{"ledger stuck", Status{Flow: Flow{Accepting: true}, LedgerError: "disk full"}, Degraded, "Imaging is flowing, and somebody must look."},
 		{"review due in time", Status{Flow: Flow{Accepting: true}, ReviewsDue: 1}, Well, "Imaging is flowing."},
+		{"nothing can be kept", Status{Flow: Flow{Accepting: true, Archives: []Archive{up}}, DiskError: "full"}, Degraded, "Imaging is flowing, and somebody must look."},
+		{"nothing can be kept for one", Status{Flow: Flow{Accepting: true, Archives: []Archive{up, away}}, DiskError: "full"}, Degraded, "Imaging goes on only where an archive answers."},
+		{"neither delivered nor kept", Status{Flow: Flow{Accepting: true, Archives: []Archive{away}}, DiskError: "full"}, Down, "Images are not taken: they can be neither delivered nor kept here."},
 		{"down", Status{Flow: Flow{Archives: []Archive{away}}}, Down, "Associations are not accepted."},
 	} {
 		row.s.judge(time.Now())

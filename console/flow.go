@@ -30,7 +30,7 @@ type Counts struct {
 type Archive struct {
 	Name          string     `json:"name"`
 	AETitle       string     `json:"ae_title"`
-	Address       string     `json:"address"`
+	Address       string     `json:"address"` // "" if it is not in the configuration any more
 	Up            bool       `json:"up"`
 	LastError     string     `json:"last_error,omitempty"`
 	LastDelivered *time.Time `json:"last_delivered,omitempty"`

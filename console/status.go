@@ -31,6 +31,7 @@ type Status struct {
 	ReviewsLate int `json:"reviews_late"` // of these, older than they may be
 	Unclaimed   int `json:"unclaimed"`    // files here that belong to no object
 
+	DiskError   string `json:"disk_error,omitempty"`   // why nothing more can be kept here
 	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
 	LedgerCut   bool   `json:"ledger_cut,omitempty"`   // it was not intact when Cordon started
 }
@@ -51,6 +52,7 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	}
 	s.Held, s.Spooled, s.Attention = counts.Held, counts.Spooled, counts.NeedsAttention
 	s.Alarms, s.Unclaimed, s.ReviewsDue, s.ReviewsLate = counts.Alarms, counts.Unclaimed, counts.ReviewsDue, counts.ReviewsLate
+	s.DiskError = counts.Full
 	s.LedgerCut = !c.parts.Ledger.Start().Intact
 	if err := c.parts.Ledger.Err(); err != nil {
 		s.LedgerError = err.Error()
@@ -62,11 +64,14 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 // judge fills in the level and what there is to say, the answer first.
 func (s *Status) judge(now time.Time) {
 	s.Level, s.Says = Well, []string{""}
+	if s.DiskError != "" {
+		s.degrade("Nothing can be held or kept here, and senders are asked to try again: " + s.DiskError + ".")
+	}
 	away := 0
 	for _, a := range s.Archives {
 		if !a.Up {
 			away++
-			s.degrade(a.away(now))
+			s.degrade(a.away(now, s.DiskError == ""))
 		}
 	}
 	for _, e := range s.Engines {
@@ -98,9 +103,14 @@ func (s *Status) judge(now time.Time) {
 		s.Says = append(s.Says, fmt.Sprintf("%s held in the vault.", objects(s.Held)))
 	}
 	s.Says[0] = s.answer(away)
-	if !s.Accepting {
+	if !s.Accepting || s.stuck(away) {
 		s.Level = Down
 	}
+}
+
+// stuck reports that no image can go anywhere.
+func (s *Status) stuck(away int) bool {
+	return s.DiskError != "" && away > 0 && away == len(s.Archives)
 }
 
 // answer is the sentence for whoever has time for one.
@@ -108,6 +118,10 @@ func (s *Status) answer(away int) string {
 	switch {
 	case !s.Accepting:
 		return "Associations are not accepted."
+	case s.stuck(away):
+		return "Images are not taken: they can be neither delivered nor kept here."
+	case away > 0 && s.DiskError != "":
+		return "Imaging goes on only where an archive answers."
 	case away > 0 && away == len(s.Archives):
 		return "Imaging goes on; images are kept here until the archive is back."
 	case away > 0:
@@ -138,11 +152,18 @@ func (e Engine) trouble(now time.Time) string {
 	return ""
 }
 
-// away says what an unreachable archive means.
-func (a Archive) away(now time.Time) string {
+// away says what an unreachable archive means. One without an address is not in
+// the configuration any more.
+func (a Archive) away(now time.Time, room bool) string {
 	says := fmt.Sprintf("Archive %s does not answer", a.Name)
-	if a.Queued == 0 {
+	if a.Address == "" {
+		says = fmt.Sprintf("Archive %s is not in the configuration: put it back", a.Name)
+	}
+	switch {
+	case a.Queued == 0 && room:
 		return says + "; what arrives is kept here."
+	case a.Queued == 0:
+		return says + "."
 	}
 	says += fmt.Sprintf("; %s kept here for it", objects(int(a.Queued)))
 	if a.OldestQueued != nil {

@@ -18,6 +18,7 @@ type Stats struct {
 	Unclaimed      int     `json:"unclaimed"`       // blobs without a row, at the last start
 	ReviewsDue     int     `json:"reviews_due"`
 	ReviewsLate    int     `json:"reviews_late"`
+	Full           string  `json:"full,omitempty"` // why nothing more can be kept; "" if there is room
 }
 
 // Group counts the objects of one state and one archive.
@@ -33,6 +34,9 @@ type Group struct {
 // Stats costs the same however many objects there have been.
 func (c *Custody) Stats(ctx context.Context) (s Stats, err error) {
 	s.Unclaimed = c.found.Unclaimed
+	if err := c.room(); err != nil {
+		s.Full = err.Error()
+	}
 	err = c.db.View(ctx, func(tx *store.Tx) error {
 		if err := s.groups(tx); err != nil {
 			return err
