@@ -30,7 +30,7 @@ func Containers() []Container {
 	program := WindowsProgram()
 	return []Container{
 		{"zip-program", "executable", "!member[0]", ZIP("report.dat", program)},
-		{"zip-stored-program", "executable", "!member[0]", stored("report.dat", program)},
+		{"zip-stored-program", "executable", "!member[0]", StoredZIP("report.dat", program)},
 		{"zip-shell-script", "script", "!member[0]", ZIP("readme", ShellScript())},
 		{"zip-shortcut", "shortcut", "!member[0]", ZIP("images", Shortcut())},
 		{"zip-eicar", "eicar", "!member[0]", ZIP("a.txt", EICAR())},
@@ -85,7 +85,8 @@ func Containers() []Container {
 // ZIP returns an archive with one compressed file.
 func ZIP(name string, content []byte) []byte { return zipOf(zip.Deflate, name, content) }
 
-func stored(name string, content []byte) []byte { return zipOf(zip.Store, name, content) }
+// StoredZIP returns an archive with one file as it is.
+func StoredZIP(name string, content []byte) []byte { return zipOf(zip.Store, name, content) }
 
 // zipOf writes files, given as name and content by turns, into memory, where
 // nothing fails.
@@ -102,7 +103,7 @@ func zipOf(method uint16, files ...any) []byte {
 
 // EncryptedZIP returns an archive whose one file says that it is encrypted.
 func EncryptedZIP() []byte {
-	b := stored("a", []byte("twelve bytes of header and then content"))
+	b := StoredZIP("a", []byte("twelve bytes of header and then content"))
 	b[6] |= 1
 	b[bytes.LastIndex(b, []byte("PK\x01\x02"))+8] |= 1
 	return b
@@ -113,7 +114,7 @@ func Bomb(n int) []byte { return ZIP("zeros", make([]byte, n)) }
 
 // hiddenZIP has a file that the directory does not list.
 func hiddenZIP(content []byte) []byte {
-	hidden := stored("hidden", content)
+	hidden := StoredZIP("hidden", content)
 	hidden = hidden[:bytes.LastIndex(hidden, []byte("PK\x01\x02"))]
 	return append(hidden, ZIP("shown.txt", []byte("nothing to see"))...)
 }

@@ -129,3 +129,15 @@ func TestOpenIsLinear(t *testing.T) {
 		t.Logf("texts: %v", took)
 	}
 }
+
+// The directory of a ZIP in a ZIP is not taken for that of the outer one when
+// only its beginning was kept.
+func TestBeginningOfZIPWithZIP(t *testing.T) {
+	inner := compose.StoredZIP("inner.zip", compose.ZIP("a", []byte("content")))
+	outer := compose.StoredZIP("outer.zip", inner)
+	n := &notes{}
+	container.New(container.Limits{}, n).Open(container.Piece{Data: outer[:len(outer)-60]})
+	if n.has("container-mismatch") || !strings.Contains(string(n.text), "content") {
+		t.Errorf("found %v", n.found)
+	}
+}

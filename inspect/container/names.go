@@ -37,12 +37,13 @@ func escapes(name string) bool {
 	return false
 }
 
-// runnable are the extensions of what runs when it is opened.
+// runnable are the extensions of what runs when it is opened. Those that files of
+// data have as often (.com, .reg, .inf) are not among them: their content is judged.
 var runnable = map[string]bool{
-	".exe": true, ".com": true, ".scr": true, ".pif": true, ".cpl": true, ".msi": true, ".msp": true, ".mst": true, ".gadget": true,
+	".exe": true, ".scr": true, ".pif": true, ".cpl": true, ".msi": true, ".msp": true, ".mst": true, ".gadget": true,
 	".bat": true, ".cmd": true, ".vbs": true, ".vbe": true, ".js": true, ".jse": true, ".wsf": true, ".wsh": true, ".wsc": true,
-	".hta": true, ".ps1": true, ".psm1": true, ".lnk": true, ".url": true, ".scf": true, ".jar": true, ".jnlp": true, ".reg": true,
-	".inf": true, ".chm": true, ".appref-ms": true, ".application": true, ".library-ms": true, ".settingcontent-ms": true,
+	".hta": true, ".ps1": true, ".psm1": true, ".lnk": true, ".url": true, ".scf": true, ".jar": true, ".jnlp": true,
+	".chm": true, ".appref-ms": true, ".application": true, ".library-ms": true, ".settingcontent-ms": true,
 	".docm": true, ".dotm": true, ".xlsm": true, ".xltm": true, ".xlam": true, ".pptm": true, ".ppam": true, ".xll": true,
 	".sh": true, ".command": true, ".desktop": true,
 }

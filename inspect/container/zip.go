@@ -57,7 +57,7 @@ func (l *level) zip() {
 func (l *level) zipDirectory() (entries []zipEntry, directory, end int) {
 	le := binary.LittleEndian
 	last := bytes.LastIndex(l.data, []byte(zipEnd))
-	if last < 0 || last+22 > len(l.data) {
+	if last < 0 || last+22 > len(l.data) || !l.whole { // of a part, the last one is a member's
 		return nil, len(l.data), 0
 	}
 	size, offset, stop := int64(le.Uint32(l.data[last+12:])), int64(le.Uint32(l.data[last+16:])), last
