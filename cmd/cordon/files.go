@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func walkLink(path string, fn func(string) error, bad func(string, error)) error
 		bad(path, err)
 		return nil
 	case info.IsDir():
-		bad(path, errors.New("a link to a folder is not followed: name the folder itself"))
+		bad(path, fmt.Errorf("%s: a link to a folder is not followed: name the folder itself", path))
 		return nil
 	}
 	return fn(path)
@@ -70,6 +71,9 @@ func walkLink(path string, fn func(string) error, bad func(string, error)) error
 // and never touches a device.
 func openFile(path string) (*os.File, int64, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, 0, fmt.Errorf("%s is a socket, not a regular file", path)
+	}
 	if err != nil {
 		return nil, 0, err
 	}

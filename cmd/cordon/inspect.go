@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -41,8 +42,11 @@ func (c inspectCommand) Run(ctx context.Context, at place, std stdio) error {
 	tally := tally{start: time.Now()}
 	for result := range c.outcomes(ctx, j, bar) {
 		o := <-result
-		tally.add(o)
 		bar.clear()
+		if errors.Is(o.err, context.Canceled) {
+			continue // the end says that it was interrupted
+		}
+		tally.add(o)
 		c.print(std, o)
 	}
 	if ctx.Err() != nil {
@@ -121,6 +125,17 @@ func (c inspectCommand) print(std stdio, o inspected) {
 	default:
 		fmt.Fprintf(std.out, "%-6s  %s\n", o.report.Verdict, printable(o.path))
 		printFindings(std.out, "        ", worthShowing(o.report.Findings))
+		printUnscanned(std.out, "        ", o.report.Engines)
+	}
+}
+
+// printUnscanned writes one line for each engine that could not scan: silence
+// would read as if it had found nothing.
+func printUnscanned(w io.Writer, indent string, engines []finding.EngineResult) {
+	for _, e := range engines {
+		if e.Result == finding.Unscanned {
+			fmt.Fprintf(w, "%snot scanned by %s: %s\n", indent, e.Name, printable(e.Detail))
+		}
 	}
 }
 

@@ -100,8 +100,34 @@ func main() {
 	}))
 }
 
+// output remembers the first error of standard output: a verdict that nobody
+// could read is no success.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args []string, std stdio) int {
+	out := &output{Writer: std.out}
+	std.out = out
+	code := runCommand(ctx, args, std)
+	if out.err != nil {
+		fmt.Fprintf(std.err, "cordon: writing to standard output: %v\n", out.err)
+		return 2
+	}
+	return code
+}
+
+func runCommand(ctx context.Context, args []string, std stdio) int {
 	var cli commands
 	exited := false
 	parser := kong.Must(&cli,
