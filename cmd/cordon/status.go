@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"cordon/console"
@@ -72,13 +73,14 @@ func printStatus(w io.Writer, s console.Status) {
 	if s.Since.IsZero() {
 		return // none runs
 	}
-	fmt.Fprintf(w, "\n%s, up since %s; %s open; %d received, %d delivered, %d held, %d kept for later, %d refused\n",
-		s.Site, s.Since.Local().Format(time.DateTime), count(s.Associations, "association"),
-		s.Objects.Received, s.Objects.Delivered, s.Objects.Held, s.Objects.Spooled, s.Objects.Refused)
+	fmt.Fprintf(w, "\n%s, up since %s; since then %d received, %d delivered, %d held, %d kept for later, %d refused; %s open, %d rejected\n",
+		s.Site, s.Since.Local().Format(time.DateTime),
+		s.Objects.Received, s.Objects.Delivered, s.Objects.Held, s.Objects.Spooled, s.Objects.Refused,
+		count(s.Associations, "association"), s.Objects.Rejected)
 	t := newTable(w)
 	fmt.Fprint(t, "\nARCHIVE\tSTATE\tAE TITLE\tADDRESS\tWAITING\tOLDEST\tLAST DELIVERED\n")
 	for _, a := range s.Archives {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.Name, archiveState(a), a.AETitle, a.Address, a.Queued, since(a.OldestQueued), since(a.LastDelivered))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", a.Name, archiveState(a), or(a.AETitle, "-"), or(a.Address, "-"), a.Queued, since(a.OldestQueued), since(a.LastDelivered))
 	}
 	fmt.Fprint(t, "\nDEVICE\tAE TITLE\tADDRESS\tOBJECTS\tHELD\tLAST SEEN\n")
 	for _, d := range s.Devices {
@@ -91,7 +93,7 @@ func printStatus(w io.Writer, s console.Status) {
 	if len(s.Engines) > 0 {
 		fmt.Fprint(t, "\nENGINE\tSTATE\tSIGNATURES\tMADE\n")
 		for _, e := range s.Engines {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Name, engineState(e), or(printable(e.Signatures), "-"), ago(e.SignaturesAt))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Name, engineState(e), or(printable(e.Signatures), "-"), made(e))
 		}
 	}
 	t.Flush()
@@ -104,11 +106,19 @@ func engineState(e console.Engine) string {
 	return "away: " + printable(e.Error)
 }
 
+// made is the age of an engine's signatures, if it says when they were made.
+func made(e console.Engine) string {
+	if e.SignaturesAt.IsZero() {
+		return "-"
+	}
+	return ago(e.SignaturesAt)
+}
+
 func archiveState(a console.Archive) string {
 	if a.Up {
 		return "answers"
 	}
-	return "away: " + printable(a.LastError)
+	return "away: " + printable(strings.TrimPrefix(a.LastError, "archive "+a.Name+": "))
 }
 
 func since(t *time.Time) string {
