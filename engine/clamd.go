@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -63,7 +64,8 @@ func endpoint(s string) (network, address string, err error) {
 		return "unix", path, nil
 	}
 	address = strings.TrimPrefix(s, "tcp:")
-	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+	host, port, err := net.SplitHostPort(address)
+	if n, e := strconv.ParseUint(port, 10, 16); err != nil || host == "" || e != nil || n == 0 {
 		return "", "", fmt.Errorf("address %q: expected unix:/path or tcp:host:port", s)
 	}
 	return "tcp", address, nil

@@ -10,6 +10,7 @@ func TestAddresses(t *testing.T) {
 	for address, ok := range map[string]bool{
 		"unix:/run/clamav/clamd.ctl": true, "tcp:127.0.0.1:3310": true, "clam.example:3310": true, "[::1]:3310": true,
 		"": false, "unix:": false, "unix:clamd.ctl": false, "127.0.0.1": false, "tcp:host": false, "host:": false,
+		"unx:/run/clamav/clamd.ctl": false, "host:clamd": false, "host:65536": false, ":3310": false,
 	} {
 		if err := (ClamdConfig{Address: address}).Validate(); (err == nil) != ok {
 			t.Errorf("clamd %q: %v", address, err)

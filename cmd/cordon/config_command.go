@@ -13,14 +13,16 @@ type configCheckCommand struct {
 	File string `arg:"" help:"Configuration file."`
 }
 
-// Run prints the problems, or says that there
-// is none.
+// Run prints the problems, or says that there is none.
 func (c configCheckCommand) Run(std stdio) error {
 	config, err := readConfig(c.File)
 	var wrong *ConfigError
 	if errors.As(err, &wrong) {
 		fmt.Fprintln(std.out, wrong.lines())
 		return failure{2, nil}
+	}
+	if err == nil {
+		_, err = config.Engines.hashes()
 	}
 	if err != nil {
 		return failure{2, err}

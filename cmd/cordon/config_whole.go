@@ -16,7 +16,7 @@ import (
 func (d *document) whole(c *Config) {
 	d.wholeArchives(c)
 	d.wholeDevices(c)
-	d.wholeConsole(c.Console)
+	d.wholeConsole(c)
 	if c.Gateway.TLS != nil {
 		d.wholeTLS("gateway.tls", *c.Gateway.TLS)
 	}
@@ -101,9 +101,12 @@ func overlap(a, b policy.Device) bool {
 }
 
 // wholeConsole lets plain HTTP happen on loopback addresses alone.
-func (d *document) wholeConsole(c ConsoleConfig) {
-	if c.TLS == nil && !loopback(c.Listen) {
-		d.wrongAt("console.listen", "%q can be reached from other machines, and this is plain HTTP; write 127.0.0.1:8080, or add console.tls with certificate and key", c.Listen)
+func (d *document) wholeConsole(c *Config) {
+	if c.Console.TLS == nil && !loopback(c.Console.Listen) {
+		d.wrongAt("console.listen", "%q can be reached from other machines, and this is plain HTTP; write 127.0.0.1:8080, or add console.tls with certificate and key", c.Console.Listen)
+	}
+	if c.Console.Listen == c.Gateway.Listen {
+		d.wrongAt("gateway.listen", "%s is where the console listens (console.listen); write another port for one of them", c.Gateway.Listen)
 	}
 }
 

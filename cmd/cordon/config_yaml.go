@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -103,6 +104,7 @@ type document struct {
 type keys map[string]func(ast.Node)
 
 func (d *document) parse(text []byte) Config {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // the byte order mark that some editors write (YAML 1.2 §5.2)
 	c := defaults()
 	c.Data = filepath.Join(d.dir, c.Data)
 	if line := tooDeep(text); line > 0 {
