@@ -3,6 +3,7 @@ package container_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,14 @@ func FuzzOpen(f *testing.F) {
 		f.Add(c.Body)
 	}
 	f.Add(compose.EncryptedZIP())
+	f.Add(compose.PDF("<</Type/ObjStm/Filter[/AHx/LZW/RL/A85/Fl]/DecodeParms<</Predictor 12/Columns 4>>>>stream\n800B6050220C0C8501>\nendstream"))
+	for _, path := range encryptedPDFs(f) {
+		p, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(p)
+	}
 	limits := container.Limits{Depth: 3, Members: 100, Bytes: 1 << 20}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		start := time.Now()

@@ -13,11 +13,7 @@ import (
 // password say that they cannot be. The files are one document, which has a script in an
 // object stream and an attached file, encrypted by qpdf in each way that there is.
 func TestEncryptedPDFs(t *testing.T) {
-	paths, err := filepath.Glob("testdata/*.pdf")
-	if err != nil || len(paths) != 10 {
-		t.Fatalf("%d files, %v", len(paths), err)
-	}
-	for _, path := range paths {
+	for _, path := range encryptedPDFs(t) {
 		p, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -32,4 +28,12 @@ func TestEncryptedPDFs(t *testing.T) {
 			t.Errorf("%s: members %v", path, n.members)
 		}
 	}
+}
+
+func encryptedPDFs(t testing.TB) []string {
+	paths, err := filepath.Glob("testdata/*.pdf")
+	if err != nil || len(paths) != 10 {
+		t.Fatalf("%d files, %v", len(paths), err)
+	}
+	return paths
 }
