@@ -45,12 +45,13 @@ func (s *session) admit() *ul.Rejection {
 	return &rejectCongested
 }
 
-// reject records the refusal, then sends it.
-func (s *session) reject(ctx context.Context, r ul.Rejection) error {
+// reject records the refusal, then sends it. It says why to those who read the
+// log and the ledger; the modality learns r alone.
+func (s *session) reject(ctx context.Context, r ul.Rejection, why string) error {
 	s.g.counts.rejected.Add(1)
-	s.log.Warn("association rejected", "called", s.rq.Called, "reason", r.Error())
+	s.log.Warn("association rejected", "called", s.rq.Called, "answer", r.Error(), "reason", why)
 	err := s.g.recordRefusal(ctx, s.peer, "association.rejected", s.who(map[string]any{
-		"result": r.Result, "source": r.Source, "reason": r.Reason, "refusal": s.admission.Refusal.String(),
+		"result": r.Result, "source": r.Source, "reason": r.Reason, "refusal": why,
 	}))
 	if err != nil {
 		s.log.Error("rejection not recorded", "error", err)

@@ -52,7 +52,7 @@ func newSession(g *Gateway, peer netip.Addr, in *ul.Indication) *session {
 // stops after the object under way; when work ends it is cut.
 func (s *session) run(ctx, work context.Context) error {
 	if rejection := s.admit(); rejection != nil {
-		return s.reject(work, *rejection)
+		return s.reject(work, *rejection, s.admission.Refusal.String())
 	}
 	if err := s.begin(work); err != nil {
 		s.log.Error("the ledger cannot be written: associations are turned away", "error", err)
@@ -65,7 +65,7 @@ func (s *session) run(ctx, work context.Context) error {
 	defer s.closeUpstream(work)
 	if rejection != nil {
 		outcome = "rejected by the archive"
-		return s.reject(work, *rejection)
+		return s.reject(work, *rejection, outcome)
 	}
 	as, err := s.in.Accept(response)
 	if err != nil {

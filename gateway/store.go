@@ -97,6 +97,9 @@ func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Sta
 	}
 	s.tally.refused++
 	s.g.counts.refused.Add(1)
+	if status != statusCannotBeKept { // that one has said so
+		s.log.Warn("object refused", "status", uint16(status), "reason", comment)
+	}
 	err := s.g.recordRefusal(ctx, s.peer, "object.refused", s.who(map[string]any{
 		"status": uint16(status), "reason": comment,
 		"sop_class_uid":    shown(m.Command.AffectedSOPClassUID),
@@ -236,10 +239,10 @@ func (o *object) deliver(ctx context.Context) error {
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
 		return s.refuse(ctx, o.message, statusCannotBeKept, "out of resources")
 	case err != nil:
-		s.log.Warn("archive failed: object kept here", "error", err)
+		s.log.Warn("archive failed: object is to be kept here", "error", err)
 		return o.keep(ctx, custody.Spooled)
 	case transient(rsp.Status):
-		s.log.Warn("archive is out of resources: object kept here", "status", uint16(rsp.Status))
+		s.log.Warn("archive is out of resources: object is to be kept here", "status", uint16(rsp.Status))
 		return o.keep(ctx, custody.Spooled)
 	}
 	o.record(rsp.Status)
