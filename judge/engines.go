@@ -224,6 +224,15 @@ func worse(a, b finding.Result) bool {
 	return order[a] > order[b]
 }
 
+// unasked is what is known of engines that a bypass spares the object: nothing.
+func unasked(engines []Engine) []finding.EngineResult {
+	var out []finding.EngineResult
+	for _, e := range engines {
+		out = append(out, finding.EngineResult{Name: e.Name(), Detail: "not asked: bypass"})
+	}
+	return out
+}
+
 // finish waits for the answers, at most until the deadline, which runs from the
 // object's last byte; then what is missing is unscanned.
 func (s *scans) finish(ctx context.Context) ([]finding.EngineResult, []finding.Finding) {

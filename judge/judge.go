@@ -72,6 +72,7 @@ type Source struct {
 	SOPInstanceUID dicom.UID // announced by the command; "" if none did
 	Size           int64     // total bytes if known, else 0
 	Monitor        bool      // deliver everything, record what would have been held
+	Bypass         bool      // the same, and ask no engine: each is recorded as not asked
 }
 
 // Judgement is one object under way. It is an io.Writer for that object's
@@ -80,7 +81,8 @@ type Judgement struct {
 	source     Source
 	rules      policy.Rules
 	inspection *inspect.Inspection
-	scans      *scans // nil without engines
+	scans      *scans                 // nil without engines
+	unasked    []finding.EngineResult // what a bypass says of them
 	digest     hash.Hash
 	bytes      int64
 }
@@ -89,12 +91,16 @@ type Judgement struct {
 func (j *Judge) Begin(s Source) *Judgement {
 	jm := &Judgement{source: s, rules: j.config.Rules, digest: sha256.New()}
 	jm.rules.Monitor = jm.rules.Monitor || s.Monitor
+	jm.rules.Bypass = jm.rules.Bypass || s.Bypass
 	o := inspect.Options{
 		Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
 		Hashes:  j.config.Hashes,
 		Turns:   j.turns,
 	}
-	if len(j.config.Engines) > 0 {
+	switch {
+	case s.Bypass:
+		jm.unasked = unasked(j.config.Engines)
+	case len(j.config.Engines) > 0:
 		jm.scans = newScans(j)
 		o.Pieces = jm.scans.piece
 	}
@@ -122,6 +128,7 @@ func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decisio
 		Identity: out.Identity,
 		Bytes:    jm.bytes,
 		Fatal:    fatal(out),
+		Engines:  jm.unasked,
 	}
 	if jm.scans != nil {
 		var hits []finding.Finding

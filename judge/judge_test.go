@@ -290,3 +290,28 @@ func TestNobodyWaitsForEnginesOfAnAbandonedObject(t *testing.T) {
 		t.Errorf("%+v after %v", d, time.Since(began))
 	}
 }
+
+// A bypass delivers what would be held and waits for nobody; what is not the
+// announced instance is refused all the same.
+func TestBypassDeliversAndAsksNobody(t *testing.T) {
+	e := &fakeEngine{name: "fake", scan: clean}
+	j := judge.New(judge.Config{Engines: []judge.Engine{e}})
+	s := source(class, instance)
+	s.Bypass = true
+	r, d := run(t, j, s, object(t, class, instance, []byte("private value of some length")))
+	if d.Verdict != finding.Admit || !d.Alarm || d.Reason != "bypass: unscanned: fake" {
+		t.Errorf("%+v", d)
+	}
+	if len(r.Engines) != 1 || r.Engines[0].Result != finding.Unscanned || e.saw("private") != 0 {
+		t.Errorf("%+v", r.Engines)
+	}
+	s.SOPInstanceUID = "2.25.2"
+	if _, d := run(t, j, s, object(t, class, instance)); d.Verdict != finding.Refuse {
+		t.Errorf("another instance: %+v", d)
+	}
+	s = source(class, instance)
+	s.Bypass = true
+	if _, d := run(t, judge.New(judge.Config{}), s, object(t, class, instance)); d != (policy.Decision{Verdict: finding.Admit, Reason: "bypass", Alarm: true}) {
+		t.Errorf("nothing against it: %+v", d)
+	}
+}
