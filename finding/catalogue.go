@@ -11,6 +11,7 @@ type Kind struct {
 	Default    string   // what happens under the default policy
 	Action     string   // what a person should do
 	References []string // standards, advisories
+	Exceptable bool     // people may say that it is one device's habit, see Exceptable
 }
 
 // Catalogue returns every kind, in the order in which people read them: payloads first,
@@ -25,4 +26,14 @@ func Lookup(id string) (Kind, bool) {
 		}
 	}
 	return Kind{}, false
+}
+
+// Exceptable reports whether f may be excepted for a device: it is suspicious
+// and of a kind that vendors are known to write, which neither runs nor breaks
+// the memory of a reader. Programs, scripts, active content, detections, wrong
+// lengths and sizes, and two readings of one object never are. The finding and
+// its kind must agree.
+func Exceptable(f Finding) bool {
+	k, ok := Lookup(f.ID)
+	return ok && k.Exceptable && k.Severity == Suspicious && f.Severity == Suspicious
 }

@@ -3,6 +3,7 @@ package finding
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -22,6 +23,38 @@ func TestCatalogueRowsAreComplete(t *testing.T) {
 			t.Errorf("%s: %v comes after %v", k.ID, k.Severity, last)
 		}
 		last = k.Severity
+	}
+}
+
+// Each row that may be excepted is a decision: the list is short, and whoever
+// makes it longer changes this test.
+func TestOnlyHarmlessHabitsMayBeExcepted(t *testing.T) {
+	want := []string{
+		"encrypted-document", // in a private element, encrypted content passes as info anyway
+		"container-mismatch", // what either reading lists is opened and judged
+	}
+	var got []string
+	for _, k := range Catalogue() {
+		f := New(k.ID, "(0009,1001)", 0, "")
+		if k.Exceptable {
+			got = append(got, k.ID)
+		}
+		if k.Exceptable != Exceptable(f) {
+			t.Errorf("%s: the row says %v, Exceptable says %v", k.ID, k.Exceptable, Exceptable(f))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, f := range []Finding{
+		{},
+		{ID: "no-such-kind", Severity: Suspicious},
+		{ID: "encrypted-document", Severity: Malicious},
+		{ID: "encrypted-document", Severity: Info},
+	} {
+		if Exceptable(f) {
+			t.Errorf("%+v may be excepted", f)
+		}
 	}
 }
 

@@ -47,6 +47,9 @@ type Finding struct {
 	Where    string   `json:"where"`    // tag path "(0040,A730)[2].(0009,1001)", or "preamble", "trailer", "file"
 	Offset   int64    `json:"offset"`   // bytes from the start of the object as received; inside deflated data, of the inflated stream
 	Detail   string   `json:"detail"`   // numbers and names of formats, never values
+
+	More     int    `json:"more,omitempty"`     // further findings of this kind, in any place, that are not listed
+	Excepted string `json:"excepted,omitempty"` // the exception that covers it: it weighs as info
 }
 
 // New makes a finding of the catalogue's kind id, with that kind's severity. An id that the

@@ -18,6 +18,9 @@ func Page() []byte {
 	}
 	for _, k := range catalogue {
 		fmt.Fprintf(&b, "\n## %s\n\n**%s** (%v). %s\n\n- By default: %s\n- What to do: %s\n", k.ID, k.Title, k.Severity, k.Meaning, k.Default, k.Action)
+		if k.Exceptable {
+			b.WriteString("- May be excepted for a device: see the runbook, \"A device is held wrongly\".\n")
+		}
 		if len(k.References) > 0 {
 			fmt.Fprintf(&b, "- See: %s\n", strings.Join(k.References, "; "))
 		}
@@ -32,6 +35,8 @@ const pageHead = `# Findings
 What an inspection can find, what it means, what happens and what to do. *Info* is never a reason to
 hold an image. *Suspicious* has no place in a real image, or is known to break its readers. *Malicious*
 is a payload. Objects whose structure is lost are held as unparseable, whatever else is found in them.
+The few that say so may be excepted for a device whose vendor is known to write them; all others stand
+for every device.
 
 | id | severity | |
 |---|---|---|

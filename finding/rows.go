@@ -155,7 +155,7 @@ var catalogue = []Kind{
 		References: []string{"CVE-2003-1564", "CWE-776"},
 	},
 	{
-		ID: "encrypted-document", Severity: Suspicious, Title: "Encrypted document",
+		ID: "encrypted-document", Severity: Suspicious, Exceptable: true, Title: "Encrypted document",
 		Meaning: "The encapsulated document needs a password, or an archive in it does, so that nobody on the way can judge what it holds. A document for people has no reason to. PDFs that only restrict printing or copying open without one and do not count.",
 		Default: held, Action: askWho,
 		References: []string{"ISO 32000-1 §7.6", "MS-OFFCRYPTO §2.3"},
@@ -172,7 +172,7 @@ var catalogue = []Kind{
 		Default: held, Action: bounded,
 	},
 	{
-		ID: "container-mismatch", Severity: Suspicious, Title: "Two readings of one archive",
+		ID: "container-mismatch", Severity: Suspicious, Exceptable: true, Title: "Two readings of one archive",
 		Meaning: "The two descriptions that a ZIP gives of its files do not agree, or one lists files that the other does not. What one program checks, another does not unpack.",
 		Default: held, Action: askWho,
 		References: []string{"APPNOTE.TXT §4.3"},

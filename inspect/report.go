@@ -108,6 +108,7 @@ func (r *report) findings() []finding.Finding {
 	for _, t := range r.kinds {
 		if t.more > 0 {
 			f := &r.list[t.last]
+			f.More = t.more
 			if f.Detail != "" {
 				f.Detail += "; "
 			}

@@ -13,8 +13,9 @@
 //
 // Begin makes an inspection and a hash. Write feeds both. Finish closes the
 // inspection, compares the identity that the sender announced with the one in
-// the data set, and asks policy for the verdict. A judgement that was not
-// finished has no verdict, and the zero Verdict admits nothing.
+// the data set, marks what is excepted for the device, and asks policy for the
+// verdict. A judgement that was not finished has no verdict, and the zero
+// Verdict admits nothing.
 //
 // It will not keep the bytes (custody does), and it knows no sockets.
 package judge
@@ -73,6 +74,9 @@ type Source struct {
 	Size           int64     // total bytes if known, else 0
 	Monitor        bool      // deliver everything, record what would have been held
 	Bypass         bool      // the same, and ask no engine: each is recorded as not asked
+
+	Origin     policy.Origin      // who sent it
+	Exceptions []policy.Exception // approved for that device
 }
 
 // Judgement is one object under way. It is an io.Writer for that object's
@@ -135,11 +139,16 @@ func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decisio
 		r.Engines, hits = jm.scans.finish(ctx)
 		r.Findings = append(r.Findings, hits...)
 	}
+	r.Findings = policy.Except(r.Findings, jm.source.Origin, jm.source.Exceptions)
 	jm.digest.Sum(r.SHA256[:0])
 	d := jm.rules.Decide(r)
 	r.Verdict = d.Verdict
 	return r, d
 }
+
+// Tolerable returns the findings that alone keep the object from delivery, if
+// all of them may be excepted for its device.
+func (j *Judge) Tolerable(r finding.Report) []finding.Finding { return j.config.Rules.Tolerable(r) }
 
 // fatal says why the structure was lost, or nil. It errs towards lost.
 func fatal(out inspect.Outcome) *finding.Finding {

@@ -57,7 +57,8 @@ type Decision struct {
 // Decide answers what becomes of the object that r describes. The strongest
 // reason decides: an identity that does not match is refused before anything
 // else is asked, then malicious, unparseable, suspicious, unscanned. A report
-// with nothing to say against the object is admitted.
+// with nothing to say against the object is admitted; findings that Except has
+// marked weigh as info.
 func (rules Rules) Decide(r finding.Report) Decision {
 	d := rules.strongest(r)
 	if finding.Has(r.Findings, finding.AnnouncedMismatch) {
@@ -106,7 +107,7 @@ func (a Action) decision(reason string) Decision {
 func worstFinding(fs []finding.Finding) (finding.Severity, string) {
 	worst, id := finding.Info, ""
 	for _, f := range fs {
-		if f.Severity > worst {
+		if weight(f) > worst {
 			worst, id = f.Severity, f.ID
 		}
 	}

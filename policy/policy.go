@@ -2,9 +2,10 @@
 // pure: functions over values, with no socket, no PDU, no database and no
 // clock, so that every answer can be put in a table and tested.
 //
-// Two questions are asked of it:
+// Three questions are asked of it:
 //
 //	admission := site.Admit(policy.Association{...}) // who, and which contexts
+//	fs := policy.Except(findings, origin, approved)  // the habits of this device
 //	decision := rules.Decide(report)                 // admit, hold or refuse
 //
 // It will not look inside an object (package inspect does), and it will not
