@@ -102,6 +102,9 @@ func (s *Status) judge(now time.Time) {
 	if s.Held > 0 {
 		s.Says = append(s.Says, fmt.Sprintf("%s held in the vault.", objects(s.Held)))
 	}
+	if due := s.ReviewsDue - s.ReviewsLate; due > 0 {
+		s.Says = append(s.Says, objects(due)+" released in an emergency, for another person to review (cordon vault list --all).")
+	}
 	s.Says[0] = s.answer(away)
 	if !s.Accepting || s.stuck(away) {
 		s.Level = Down
