@@ -62,6 +62,10 @@ var house = map[string]room{
 		"store": "rows, key files",
 	}},
 
+	"bypass": {2, map[string]string{
+		"store": "its own table",
+	}},
+
 	"disarm": {3, map[string]string{
 		"dicom":   "where a file's data set begins and ends",
 		"finding": "how bad a preamble is",
@@ -90,6 +94,15 @@ var house = map[string]room{
 		"ledger":      "records",
 		"policy":      "admission",
 		"store":       "its own tables",
+	}},
+	"rescan": {4, map[string]string{
+		"custody": "sealed copies; evidence",
+		"dicom":   "UIDs",
+		"finding": "what was found",
+		"judge":   "judges again",
+		"ledger":  "records",
+		"policy":  "what is harmful",
+		"store":   "its own tables",
 	}},
 	"folder": {4, map[string]string{
 		"dicom":       "writes Part 10 files",

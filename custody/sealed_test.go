@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cordon/custody"
+	"cordon/finding"
 )
 
 // A copy is the object's bytes, encrypted, wherever the object was: in memory,
@@ -91,5 +92,34 @@ func TestDamagedSealedCopyIsNoticed(t *testing.T) {
 	defer r.Close()
 	if _, err := io.ReadAll(r); !errors.Is(err, custody.ErrDamaged) {
 		t.Errorf("%v", err)
+	}
+}
+
+// What waits for its archive can be stopped, until it is on its way.
+func TestStopHoldsWhatWaits(t *testing.T) {
+	s := open(t, t.TempDir())
+	found := []finding.Finding{finding.New(finding.EngineDetection, "(0009,1001)", 8, "clamd: Test.Virus")}
+	o := s.keep(t, noise(100), custody.Object{State: custody.Spooled, Archive: "pacs"})
+	for range 2 { // the second changes nothing
+		if err := s.c.Stop(t.Context(), o.ID, found, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.c.Get(t.Context(), o.ID)
+	if err != nil || got.State != custody.Held || got.HeldAt.IsZero() || len(got.Findings) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := s.c.InFlight(t.Context(), o.ID); !errors.Is(err, custody.ErrState) {
+		t.Errorf("delivered all the same: %v", err)
+	}
+	flying := s.keep(t, noise(101), custody.Object{State: custody.Spooled, Archive: "pacs"})
+	if err := s.c.InFlight(t.Context(), flying.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.c.Stop(t.Context(), flying.ID, found, nil); !errors.Is(err, custody.ErrState) {
+		t.Errorf("on its way: %v", err)
+	}
+	if err := s.c.Stop(t.Context(), "00000000000000000000000000", found, nil); !errors.Is(err, custody.ErrNotFound) {
+		t.Errorf("never here: %v", err)
 	}
 }

@@ -24,6 +24,7 @@ const (
 	gateway   actor = "gateway"
 	deliverer actor = "deliverer"
 	people    actor = "people" // two of them; one alone only to release in an emergency
+	rescanner actor = "rescan"
 )
 
 type transition struct {
@@ -36,6 +37,7 @@ type transition struct {
 var transitions = [...]transition{
 	{Receiving, Spooled, gateway, "object.spooled"},     // judged; the archive is away
 	{Receiving, Held, gateway, "object.held"},           // judged; policy holds it
+	{Spooled, Held, rescanner, "object.held"},           // found harmful while it waited
 	{Held, Spooled, people, "object.released"},          //
 	{Held, Destroyed, people, "object.destroyed"},       //
 	{Spooled, Delivered, deliverer, "object.delivered"}, //
