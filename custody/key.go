@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -68,7 +67,7 @@ func (c *Custody) dependents(ctx context.Context) (recipient string, n int, err 
 }
 
 func readIdentity(path string) (*age.X25519Identity, error) {
-	text, err := os.ReadFile(path)
+	text, err := store.ReadPrivate(path)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -29,7 +28,7 @@ var errNoKey = errors.New("no key")
 
 // readKey returns errNoKey if there is no file.
 func readKey(path string) (*key, error) {
-	text, err := os.ReadFile(path)
+	text, err := store.ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoKey
 	}
