@@ -259,5 +259,6 @@ func codestreamVectors() []vector {
 		{id: "rle-header", fires: ts(dicom.RLELossless, rle(64, 200)), spares: ts(dicom.RLELossless, rle(64, 100))},
 		{id: "rle-header", fires: ts(dicom.RLELossless, rle(64, 64)), spares: ts(dicom.RLELossless, rle(64))},
 		{id: "rle-header", fires: ts(dicom.RLELossless, append([]byte{16, 0, 0, 0}, make([]byte, 100)...)), spares: ts(dicom.RLELossless, rle(64), make([]byte, 80))},
+		{id: "rle-header", fires: ts(dicom.RLELossless, rle(64, 250), make([]byte, 80)), spares: ts(dicom.RLELossless, rle(64, 200), make([]byte, 80))},
 	}
 }
