@@ -117,6 +117,7 @@ func (g *Gateway) associate(ctx context.Context, a *archive, calling dicom.AETit
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)
 		if isPermanent(err) {
 			a.answered()
+			a.sent(err, 0, 0) // shown until it takes an object: most often it does not know our address or a title
 			return nil, err
 		}
 		a.failed(err, g.config.RetryMin, g.config.RetryMax)

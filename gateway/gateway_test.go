@@ -276,6 +276,16 @@ func TestPermanentRejectionByTheArchiveIsTheModalitys(t *testing.T) {
 	if _, err := h.associate("CT1", "CORDON"); asRejection(t, err) != rejectCalling {
 		t.Error(err)
 	}
+	if st, err := h.gateway.Status(context.Background()); err != nil || st.Archives[0].Up || st.Archives[0].LastError == "" {
+		t.Errorf("an archive that rejects everybody is shown as well: %+v, %v", st.Archives, err)
+	}
+	h.archive.mu.Lock()
+	h.archive.reject = nil
+	h.archive.mu.Unlock()
+	send(t, h.modality(), newImage(t, nil))
+	if st, err := h.gateway.Status(context.Background()); err != nil || !st.Archives[0].Up {
+		t.Errorf("it takes objects again, and is shown as %+v, %v", st.Archives, err)
+	}
 }
 
 func TestTransientRejectionByTheArchiveIsBridged(t *testing.T) {
@@ -432,6 +442,12 @@ func TestNoSuccessWhenNothingCanBeKept(t *testing.T) {
 	if rsp := send(t, c, newImage(t, nil)); rsp.Status != statusCannotBeKept {
 		t.Errorf("status %04X, want A700", uint16(rsp.Status))
 	}
+	if _, err := h.associate("CT1", "CORDON"); asRejection(t, err) != rejectCongested {
+		t.Error(err)
+	}
+	if !h.gateway.counts.turningAway.Load() {
+		t.Error("nobody is told that associations are turned away")
+	}
 }
 
 func TestSenderThatLeavesInMidObjectLosesNothingElse(t *testing.T) {
@@ -487,6 +503,11 @@ func TestAssociationCutByACrashIsRecorded(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(h.dir)); err != nil {
 		t.Fatal(err)
+	}
+	for _, key := range []string{"ledger.key", "keys/custody.key"} { // the copy is as anybody's
+		if err := os.Chmod(filepath.Join(dir, key), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	again := open(t, dir, config(h.archive.address))
 	if n := len(again.recorded("association.unfinished")); n != 1 {

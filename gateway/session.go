@@ -54,7 +54,9 @@ func (s *session) run(ctx, work context.Context) error {
 	if rejection := s.admit(); rejection != nil {
 		return s.reject(work, *rejection, s.admission.Refusal.String())
 	}
-	if err := s.begin(work); err != nil {
+	err := s.begin(work)
+	s.g.counts.turningAway.Store(err != nil)
+	if err != nil {
 		s.log.Error("the ledger cannot be written: associations are turned away", "error", err)
 		return s.in.Reject(rejectCongested)
 	}

@@ -24,6 +24,7 @@ type Counts struct {
 
 type counts struct {
 	associations, rejected, received, delivered, held, spooled, refused, bytes, panics atomic.Uint64
+	turningAway                                                                        atomic.Bool // the last association could not be recorded, so it was not admitted
 }
 
 func (c *counts) read() Counts {
@@ -44,6 +45,7 @@ func (c *counts) read() Counts {
 type Status struct {
 	Since        time.Time       `json:"since"`
 	Associations int             `json:"associations"` // under way
+	TurningAway  bool            `json:"turning_away"` // associations are rejected, since the ledger cannot be written
 	Objects      Counts          `json:"objects"`
 	Archives     []ArchiveStatus `json:"archives"`
 	Devices      []DeviceStatus  `json:"devices"`
@@ -82,7 +84,7 @@ const maxDevicesShown = 1000
 
 // Status reads the state of archives, spool, vault and peers.
 func (g *Gateway) Status(ctx context.Context) (Status, error) {
-	st := Status{Since: g.since, Associations: g.seats.inUse(), Objects: g.counts.read()}
+	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.counts.turningAway.Load(), Objects: g.counts.read()}
 	stats, err := g.parts.Custody.Stats(ctx)
 	if err != nil {
 		return st, err

@@ -99,8 +99,9 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 		return nil, fmt.Errorf("opening ledger: %w", err)
 	}
 	k, err := readKey(keyPath)
+	first := errors.Is(err, errNoKey) && records == 0
 	switch {
-	case errors.Is(err, errNoKey) && records == 0:
+	case first:
 		k, err = newKey(keyPath, origin)
 	case errors.Is(err, errNoKey):
 		err = fmt.Errorf("ledger key %s is missing, and %d records are signed with it: restore it from a backup", keyPath, records)
@@ -116,7 +117,7 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 		return nil, fmt.Errorf("ledger key %s (%s) is not the one that signed the ledger (%s): restore that one from a backup", keyPath, k.vkey, last.vkey)
 	}
 	l := &Ledger{db: db, key: k, print: v.fingerprint}
-	if err := db.Update(ctx, func(tx *store.Tx) error { return l.begin(tx, v) }); err != nil {
+	if err := db.Update(ctx, func(tx *store.Tx) error { return l.begin(tx, v, first) }); err != nil {
 		return nil, fmt.Errorf("opening ledger: %w", err)
 	}
 	if _, err := l.Checkpoint(ctx); err != nil {
@@ -125,8 +126,9 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 	return l, nil
 }
 
-// begin records the start of a run and what the one before left.
-func (l *Ledger) begin(tx *store.Tx, v *verifier) error {
+// begin records the start of a run and what the one before left. Where it is not
+// the first ever, a ledger without a record has lost them all.
+func (l *Ledger) begin(tx *store.Tx, v *verifier, first bool) error {
 	n, err := size(tx)
 	if err != nil {
 		return err
@@ -148,7 +150,7 @@ func (l *Ledger) begin(tx *store.Tx, v *verifier) error {
 	case !errors.Is(err, sql.ErrNoRows):
 		return err
 	default:
-		l.start.Intact = n == 0
+		l.start.Intact = first
 	}
 	body["intact"] = l.start.Intact
 	if err := l.Append(tx, "ledger.start", body); err != nil {

@@ -461,3 +461,27 @@ func TestReadOnlyDatabaseCanBeVerifiedAndExported(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A new database beside a key that was there before has lost every record.
+func TestLedgerThatLostEverythingIsNotIntact(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir)
+	if !first.l.Start().Intact {
+		t.Error("the first start ever is not intact")
+	}
+	if err := first.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "cordon.db*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if open(t, dir).l.Start().Intact {
+		t.Error("nobody is told")
+	}
+}

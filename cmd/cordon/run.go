@@ -87,7 +87,7 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		return console.Flow{}, err
 	}
 	f := console.Flow{
-		Accepting:    d.accepting.Load(),
+		Accepting:    d.accepting.Load() && !s.TurningAway,
 		Since:        s.Since,
 		Associations: s.Associations,
 		Objects:      console.Counts(s.Objects),
