@@ -60,7 +60,8 @@ func (l *level) tar() {
 			return
 		}
 		l.judgeName(i, 0, h.Name)
-		if h.Typeflag == tar.TypeReg {
+		switch h.Typeflag {
+		case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse: // each is unpacked to a file
 			l.member(item{index: i, name: h.Name}, r)
 		}
 	}

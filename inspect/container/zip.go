@@ -41,8 +41,13 @@ func (l *level) zip() {
 		l.found("container-mismatch", entries[known].at, fmt.Sprintf("%d files that the directory does not list", len(entries)-known))
 	}
 	l.openPackage(entries)
+	read := 0
 	for i := range entries {
 		if l.spent {
+			return
+		}
+		if read += entries[i].end - entries[i].data; read > 2*len(l.data) { // work without end, though little may come out
+			l.found("container-bomb", entries[i].at, "files share their bytes")
 			return
 		}
 		l.zipMember(i, &entries[i])

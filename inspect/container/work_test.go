@@ -1,0 +1,43 @@
+package container_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"cordon/inspect/compose"
+	"cordon/inspect/container"
+)
+
+// A file that a ZIP's directory lists again and again is not read again and again,
+// though nothing comes out of it.
+func TestFilesOfZIPAreReadOnce(t *testing.T) {
+	const method, files = 8, 10_000
+	empty := append(bytes.Repeat([]byte{0, 0, 0, 0xFF, 0xFF}, 100_000), 1, 0, 0, 0xFF, 0xFF) // deflate blocks of no bytes
+	b := compose.StoredZIP("a", empty)
+	directory, end := bytes.LastIndex(b, []byte("PK\x01\x02")), bytes.LastIndex(b, []byte("PK\x05\x06"))
+	b[8], b[directory+10] = method, method
+	entry := b[directory:end]
+	last := bytes.Clone(b[end:])
+	binary.LittleEndian.PutUint32(last[12:], uint32(files*len(entry)))
+	n := opened(container.Limits{}, slices.Concat(b[:directory], bytes.Repeat(entry, files), last))
+	if !n.has("container-bomb") || len(n.members) > 4 {
+		t.Errorf("%d members, found %v", len(n.members), n.found)
+	}
+}
+
+// All that tar unpacks to files is passed on, whatever sort of file it is called.
+func TestFilesOfTar(t *testing.T) {
+	for _, sort := range []byte{tar.TypeReg, tar.TypeCont, 0} {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		w.WriteHeader(&tar.Header{Name: "a", Size: 7, Typeflag: sort, Format: tar.FormatUSTAR})
+		w.Write([]byte("content"))
+		w.Close()
+		if n := opened(container.Limits{}, b.Bytes()); string(n.text) != "content" {
+			t.Errorf("%q: passed on %q", sort, n.text)
+		}
+	}
+}
