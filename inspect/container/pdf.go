@@ -22,7 +22,14 @@ type pdfScan struct {
 	object              pdfObject
 	opaque              int // no string begins before this byte
 	comments            int // the comment under way ends here
+	beside              *pdfContext
 	nextEnd, nextObject finder
+}
+
+// pdfContext is what a comment interrupts.
+type pdfContext struct {
+	last   string
+	object pdfObject
 }
 
 // pdfObject is what the scan keeps of the object under way.
@@ -32,7 +39,7 @@ type pdfObject struct {
 	filters    []string
 	array      bool // the filters are an array
 	embedded   bool // /Type /EmbeddedFile
-	objects    bool // /Type /ObjStm
+	objects    bool // /Type /ObjStm, or /First, which no other stream has
 	image      bool // /Subtype /Image
 	length     int
 	predictor  int
@@ -48,8 +55,11 @@ func (l *level) pdf() {
 func (s *pdfScan) run() {
 	p := s.data
 	s.object.number = -1
-	s.nextEnd.word, s.nextObject.word = "endstream", " obj"
+	s.nextEnd.find, s.nextObject.find = nextWord(endStream), objectHead
 	for i := 0; i < len(p); {
+		if s.beside != nil && i >= s.comments {
+			s.afterComment()
+		}
 		switch c := p[i]; {
 		case c == '/':
 			i = s.name(i)
@@ -60,7 +70,7 @@ func (s *pdfScan) run() {
 		case c >= '0' && c <= '9':
 			i = s.number(i)
 		case c == '[':
-			s.object.array = s.last == "Filter"
+			s.object.array = s.last == "Filter" && i >= s.comments
 			i++
 		case c == ']' || c == '<' || c == '>':
 			s.last = ""
@@ -116,7 +126,7 @@ func (s *pdfScan) named(name string, at, end int) {
 	case "JavaScript", "JS", "Rendition":
 		s.scripted(name, at)
 	case "Launch":
-		if before == "S" {
+		if before == "S" || before == objectBegins {
 			s.report("pdf-launch", at, "")
 		}
 	case "OpenAction", "AA":
@@ -136,10 +146,12 @@ func (s *pdfScan) named(name string, at, end int) {
 		}
 	case "ObjStm":
 		o.objects = o.objects || before == "Type"
+	case "First":
+		o.objects = true
 	case "Image":
 		o.image = o.image || before == "Subtype"
 	}
-	if before == "Filter" && len(o.filters) < 8 {
+	if before == "Filter" && at >= s.comments && len(o.filters) < 8 {
 		o.filters = append(o.filters, name)
 		if s.last = ""; o.array {
 			s.last = "Filter"
@@ -206,7 +218,7 @@ func (s *pdfScan) str(i int) int {
 			if depth--; depth > 0 {
 				continue
 			}
-			if bytes.Contains(p[:n], []byte(" obj")) {
+			if objectHead(p[:n], 0) < n {
 				s.opaque = i + n
 				return i + 1
 			}
@@ -225,26 +237,67 @@ func (s *pdfScan) comment(i int) int {
 			s.comments = i + end
 		}
 		s.opaque = max(s.opaque, s.comments)
+		s.beside = &pdfContext{s.last, s.object}
 	}
 	return i + 1
 }
 
-// finder finds a word again and again, each time further on, in linear time.
+// afterComment goes on where the comment began: for readers it is white space. What it
+// said of an object counts as well, for those that are led into it.
+func (s *pdfScan) afterComment() {
+	before, o := s.beside, &s.object
+	s.beside, s.last = nil, before.last
+	o.embedded = o.embedded || before.object.embedded
+	o.objects = o.objects || before.object.objects
+	o.image = o.image && before.object.image
+	if len(o.filters) == 0 {
+		o.filters, o.predictor, o.columns, o.early = before.object.filters, before.object.predictor, before.object.columns, before.object.early
+	}
+}
+
+// finder finds something again and again, each time further on, in linear time.
 type finder struct {
-	word string
+	find func(p []byte, from int) int // len(p) if nowhere
 	at   int
 	done bool // at is known
 }
 
-// next returns where the word stands next at byte i or after; len(p) if nowhere.
+const (
+	endStream    = "endstream"
+	objectBegins = "obj"
+)
+
+func nextWord(word string) func([]byte, int) int {
+	return func(p []byte, from int) int {
+		if n := bytes.Index(p[from:], []byte(word)); n >= 0 {
+			return from + n
+		}
+		return len(p)
+	}
+}
+
+// objectHead returns where at byte from or after an object begins: the keyword
+// "obj" behind a number, whatever white space is between them.
+func objectHead(p []byte, from int) int {
+	for {
+		at := nextWord(objectBegins)(p, from)
+		if at == len(p) {
+			return at
+		}
+		from = at + len(objectBegins)
+		before := bytes.TrimRight(p[:at], " \t\r\n\f\x00")
+		if n := len(before); n > 0 && before[n-1] >= '0' && before[n-1] <= '9' && (from == len(p) || !isLetter(p[from])) {
+			return at
+		}
+	}
+}
+
+// next returns where it stands next at byte i or after; len(p) if nowhere.
 func (f *finder) next(p []byte, i int) int {
 	if f.done && f.at >= i {
 		return f.at
 	}
-	f.at, f.done = len(p), true
-	if n := bytes.Index(p[i:], []byte(f.word)); n >= 0 {
-		f.at = i + n
-	}
+	f.at, f.done = f.find(p, i), true
 	return f.at
 }
 
@@ -276,9 +329,13 @@ func (s *pdfScan) keyword(i int) int {
 	}
 	s.last = ""
 	switch string(s.data[i:min(end, i+10)]) {
-	case "obj":
+	case objectBegins:
 		s.object = pdfObject{number: s.numbers[0], generation: s.numbers[1], early: 1}
+		s.last = objectBegins
 	case "stream":
+		for end < len(s.data) && (s.data[end] == ' ' || s.data[end] == '\t') {
+			end++
+		}
 		if !s.inner && end < len(s.data) && (s.data[end] == '\r' || s.data[end] == '\n') {
 			return s.stream(end)
 		}

@@ -78,7 +78,7 @@ func TestPDFFilters(t *testing.T) {
 			"runs":       {raw: run, filters: []string{"RunLengthDecode"}, more: "zz"},
 		} {
 			c.object.filters = c.filters
-			s := pdfScan{level: &level{Opener: &Opener{}}}
+			s := pdfScan{level: &level{Opener: New(Limits{}, nil)}}
 			r, ok := s.decode(c.raw, c.object)
 			if !ok {
 				t.Fatalf("%s: not decoded", name)

@@ -21,8 +21,11 @@ func (s *pdfScan) stream(i int) int {
 	s.object.filters = nil
 	end := s.streamEnd(i, o.length)
 	raw := s.data[i:end]
-	if len(o.filters) == 0 && !o.embedded && !o.image && s.nextObject.next(s.data, i) < end {
-		return i // objects where a stream should be: readers may be led there
+	if s.nextObject.next(s.data, i) < end && !o.embedded { // readers may be led there
+		if len(o.filters) == 0 && !o.image {
+			return i
+		}
+		s.report("container-mismatch", i, "objects inside a stream of a PDF")
 	}
 	if s.spent || o.image && !o.embedded {
 		return end
@@ -32,17 +35,27 @@ func (s *pdfScan) stream(i int) int {
 			raw = plain // else a stream that is exempt from encryption
 		}
 	}
+	if len(o.filters) == 0 && zlibHeader(raw) { // its filter may be an object of its own
+		inflated := o
+		inflated.filters = []string{"FlateDecode"}
+		s.content(i, raw, inflated)
+	}
+	s.content(i, raw, o)
+	return end
+}
+
+// content looks into what a stream holds.
+func (s *pdfScan) content(at int, raw []byte, o pdfObject) {
 	r, ok := s.decode(raw, o)
 	switch {
 	case !ok && (o.embedded || o.objects):
-		s.unread(i, "a filter of a PDF that is not opened")
+		s.unread(at, "a filter of a PDF that is not opened")
 	case !ok:
 	case o.objects:
-		s.objectStream(i, r)
+		s.objectStream(at, r)
 	default:
-		s.member(item{index: max(0, o.number), offset: i, hidden: !o.embedded}, r)
+		s.member(item{index: max(0, o.number), offset: at, hidden: !o.embedded}, r)
 	}
-	return end
 }
 
 // streamEnd returns where the stream ends that begins at byte i: where its length
@@ -50,7 +63,7 @@ func (s *pdfScan) stream(i int) int {
 func (s *pdfScan) streamEnd(i, length int) int {
 	if end := i + length; length > 0 && end < len(s.data) {
 		tail := bytes.TrimLeft(s.data[end:min(len(s.data), end+20)], "\r\n ")
-		if bytes.HasPrefix(tail, []byte(s.nextEnd.word)) {
+		if bytes.HasPrefix(tail, []byte(endStream)) {
 			return end
 		}
 	}
@@ -61,7 +74,10 @@ func (s *pdfScan) streamEnd(i, length int) int {
 func (s *pdfScan) decode(raw []byte, o pdfObject) (io.Reader, bool) {
 	var r io.Reader = bytes.NewReader(raw)
 	inflated := false
-	for _, f := range o.filters {
+	for i, f := range o.filters {
+		if i > 0 {
+			r = &metered{s.level, r}
+		}
 		switch f {
 		case "FlateDecode", "Fl":
 			r = s.zlib(r, inflated)
@@ -82,6 +98,21 @@ func (s *pdfScan) decode(raw []byte, o pdfObject) (io.Reader, bool) {
 		r = &predicted{r: r, row: make([]byte, 1+o.columns), above: make([]byte, 1+o.columns)}
 	}
 	return r, true
+}
+
+// metered counts what one filter gives to the next: that may be nothing that
+// comes out in the end, and work without end all the same.
+type metered struct {
+	level *level
+	r     io.Reader
+}
+
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if !m.level.spend(m.level, n) {
+		return 0, io.EOF
+	}
+	return n, err
 }
 
 // zlib inflates RFC 1950 data without its checksum, which readers ignore. What was
@@ -122,17 +153,25 @@ type hexReader struct {
 	done bool
 }
 
-func (h *hexReader) Read(p []byte) (int, error) {
-	if h.done {
-		return 0, io.EOF
+func (h *hexReader) Read(p []byte) (out int, err error) {
+	for out == 0 && err == nil && !h.done && len(p) > 0 { // who buffers gives up on readers that give nothing
+		var n int
+		n, err = h.r.Read(h.buf[:min(len(h.buf), len(p))])
+		out = h.digits(p, h.buf[:n])
 	}
-	n, err := h.r.Read(h.buf[:min(len(h.buf), len(p))])
-	out := 0
-	for _, c := range h.buf[:n] {
+	if h.done {
+		err = io.EOF
+	}
+	return out, err
+}
+
+// digits decodes raw into p, up to '>'.
+func (h *hexReader) digits(p, raw []byte) (out int) {
+	for _, c := range raw {
 		switch {
 		case c == '>':
 			h.done = true
-			return out, nil
+			return out
 		case !hexDigit(c):
 		case h.half:
 			p[out] = h.high<<4 | unhex(c)
@@ -142,7 +181,7 @@ func (h *hexReader) Read(p []byte) (int, error) {
 			h.high, h.half = unhex(c), true
 		}
 	}
-	return out, err
+	return out
 }
 
 // untilTilde ends before the mark that ends ASCII base-85 data.
