@@ -58,6 +58,13 @@ var house = map[string]room{
 		"finding": "keeps an object's findings",
 		"store":   "rows, blobs",
 	}},
+	"exception": {2, map[string]string{
+		"custody": "who asks and why, checked alike; the object that a release is about",
+		"dicom":   "AE titles",
+		"finding": "what may be excepted",
+		"policy":  "an exception as a decision takes it",
+		"store":   "its own table",
+	}},
 	"ledger": {2, map[string]string{
 		"store": "rows, key files",
 	}},
@@ -89,6 +96,7 @@ var house = map[string]room{
 		"dicom":       "UIDs, AE titles",
 		"dicom/dimse": "both sides",
 		"dicom/ul":    "both sides",
+		"exception":   "the habits of each device",
 		"finding":     "verdicts",
 		"judge":       "judges each object",
 		"ledger":      "records",
@@ -117,11 +125,14 @@ var house = map[string]room{
 		"inspect/compose": "clean and hostile objects",
 	}},
 	"console": {4, map[string]string{
-		"custody": "what is held; releases",
-		"dicom":   "file meta information of an export",
-		"finding": "shows findings",
-		"ledger":  "what happened",
-		"media":   "the sum of an import",
+		"custody":   "what is held; releases",
+		"dicom":     "file meta information of an export",
+		"exception": "what is excepted; decisions",
+		"finding":   "shows findings",
+		"ledger":    "what happened",
+		"media":     "the sum of an import",
+		"policy":    "the device that an exception is about",
+		"store":     "a release and its exception in one transaction",
 	}},
 
 	"cmd/cordon": {5, nil}, // the roof may import everything

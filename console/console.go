@@ -5,7 +5,7 @@
 // Ordinary use:
 //
 //	c := console.New(console.Config{Site: "Example Hospital", Version: version, Flow: flow, Wake: wake},
-//		console.Parts{Custody: custody, Ledger: ledger})
+//		console.Parts{Custody: custody, Ledger: ledger, Exceptions: exceptions})
 //	go console.Serve(ctx, tcp, c.Handler(), log)    // GET / /healthz /readyz /metrics; changes nothing
 //	go console.Serve(ctx, socket, c.API(), log)     // /api/v1/status, vault, ledger
 //
@@ -22,6 +22,7 @@ import (
 	"net/http"
 
 	"cordon/custody"
+	"cordon/exception"
 	"cordon/ledger"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 type Parts struct {
 	Custody *custody.Custody
 	Ledger  *ledger.Ledger
+
+	Exceptions *exception.Exceptions
 }
 
 // Console answers for one Cordon. It is safe for concurrent use.
@@ -66,11 +69,15 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("GET /api/v1/status", c.apiStatus)
 	mux.HandleFunc("GET /api/v1/vault", c.vaultList)
 	mux.HandleFunc("GET /api/v1/vault/{id}", c.vaultShow)
-	mux.HandleFunc("POST /api/v1/vault/{id}/release", c.decide(c.parts.Custody.Release))
-	mux.HandleFunc("POST /api/v1/vault/{id}/destroy", c.decide(c.parts.Custody.Destroy))
-	mux.HandleFunc("POST /api/v1/vault/{id}/review", c.decide(done(c.parts.Custody.Review)))
-	mux.HandleFunc("POST /api/v1/vault/{id}/retry", c.decide(done(c.parts.Custody.Retry)))
+	mux.HandleFunc("POST /api/v1/vault/{id}/release", c.decide(c.release))
+	mux.HandleFunc("POST /api/v1/vault/{id}/destroy", c.decide(plain(c.parts.Custody.Destroy)))
+	mux.HandleFunc("POST /api/v1/vault/{id}/review", c.decide(plain(done(c.parts.Custody.Review))))
+	mux.HandleFunc("POST /api/v1/vault/{id}/retry", c.decide(plain(done(c.parts.Custody.Retry))))
 	mux.HandleFunc("POST /api/v1/vault/{id}/export", c.vaultExport)
+	mux.HandleFunc("GET /api/v1/exceptions", c.exceptions)
+	mux.HandleFunc("POST /api/v1/exceptions", c.exception(c.propose))
+	mux.HandleFunc("POST /api/v1/exceptions/{id}/approve", c.exception(c.approve))
+	mux.HandleFunc("POST /api/v1/exceptions/{id}/revoke", c.exception(c.revoke))
 	mux.HandleFunc("POST /api/v1/import", c.importDone)
 	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cordon/custody"
+	"cordon/exception"
 	"cordon/finding"
 	"cordon/ledger"
 	"cordon/store"
@@ -36,7 +37,7 @@ func newSite(t *testing.T) *site {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	dir := t.TempDir()
-	db, err := store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations()})
+	db, err := store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +50,17 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	x, err := exception.Open(ctx, db, l)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &site{custody: c, flow: Flow{Accepting: true, Since: time.Now()}}
 	s.Console = New(Config{
 		Site:    "Test <Hospital>",
 		Version: "1",
 		Flow:    func(context.Context) (Flow, error) { return s.flow, nil },
 		Wake:    func() { s.woken++ },
-	}, Parts{Custody: c, Ledger: l})
+	}, Parts{Custody: c, Ledger: l, Exceptions: x})
 	s.page = serve(t, ctx, s.Handler())
 	s.api = serve(t, ctx, s.API())
 	return s

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cordon/custody"
+	"cordon/exception"
 )
 
 // maxRequest bounds the body of a request; it holds a name and a reason.
@@ -28,9 +29,10 @@ func reply(w http.ResponseWriter, v any) {
 func refuse(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, custody.ErrNotFound):
+	case errors.Is(err, custody.ErrNotFound), errors.Is(err, exception.ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency):
+	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency),
+		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable):
 		code = http.StatusConflict
 	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest):
 		code = http.StatusBadRequest

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 
 	"cordon/custody"
 	"cordon/dicom"
+	"cordon/exception"
 	"cordon/finding"
+	"cordon/store"
 )
 
 // vaultPage is how many objects are read from the database at a time.
@@ -20,6 +23,7 @@ type VaultRequest struct {
 	By        string `json:"by"` // as asserted; nobody logs in yet
 	Reason    string `json:"reason"`
 	Emergency bool   `json:"emergency,omitempty"`
+	Except    bool   `json:"except,omitempty"` // release only: from now on, what was found is excepted for the device
 }
 
 func (r VaultRequest) custody() custody.Request {
@@ -111,14 +115,14 @@ func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
 
 // decide answers a request that a person decides on with act, and has what may
 // be due for delivery now delivered.
-func (c *Console) decide(act func(context.Context, string, custody.Request) (custody.Decision, error)) http.HandlerFunc {
+func (c *Console) decide(act func(context.Context, string, VaultRequest) (custody.Decision, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var rq VaultRequest
 		if err := read(w, r, &rq); err != nil {
 			refuse(w, err)
 			return
 		}
-		d, err := act(r.Context(), r.PathValue("id"), rq.custody())
+		d, err := act(r.Context(), r.PathValue("id"), rq)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -127,6 +131,45 @@ func (c *Console) decide(act func(context.Context, string, custody.Request) (cus
 			c.config.Wake()
 		}
 		reply(w, d)
+	}
+}
+
+// release releases an object. Whoever completes the release may say that what
+// held the object is its device's habit: both are done in one transaction, or
+// neither is.
+func (c *Console) release(ctx context.Context, id string, rq VaultRequest) (custody.Decision, error) {
+	request := rq.custody()
+	if !rq.Except {
+		return c.parts.Custody.Release(ctx, id, request)
+	}
+	if rq.Emergency {
+		return custody.Decision{}, fmt.Errorf("%w: an emergency is for one object; make the exception afterwards", errRequest)
+	}
+	o, err := c.parts.Custody.Get(ctx, id)
+	if err == nil {
+		err = exception.CanRelease(o) // the first of two people shall know
+	}
+	if err != nil {
+		return custody.Decision{}, err
+	}
+	request.Then = func(tx *store.Tx, o custody.Object, by []string) error {
+		return c.parts.Exceptions.Released(tx, o, by, rq.Reason)
+	}
+	ctx = context.WithoutCancel(ctx) // what is committed takes effect, whether or not somebody waits
+	d, err := c.parts.Custody.Release(ctx, id, request)
+	if err == nil && d.Done {
+		err = c.parts.Exceptions.Refresh(ctx)
+	}
+	return d, err
+}
+
+// plain is a decision about the object alone.
+func plain(act func(context.Context, string, custody.Request) (custody.Decision, error)) func(context.Context, string, VaultRequest) (custody.Decision, error) {
+	return func(ctx context.Context, id string, rq VaultRequest) (custody.Decision, error) {
+		if rq.Except {
+			return custody.Decision{}, fmt.Errorf("%w: only a release makes an exception", errRequest)
+		}
+		return act(ctx, id, rq.custody())
 	}
 }
 

@@ -43,6 +43,9 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 	if len(o.Findings) > 0 {
 		more["findings"] = findingIDs(o.Findings)
 	}
+	if excepted := finding.Exceptions(o.Findings); len(excepted) > 0 {
+		more["exceptions"] = excepted
+	}
 	err = c.db.Update(ctx, func(tx *store.Tx) error {
 		if err := insert(tx, o); err != nil {
 			return err

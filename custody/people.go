@@ -33,10 +33,15 @@ type Request struct {
 	By        string
 	Reason    string
 	Emergency bool // Release only: without a second person, to be reviewed within 24 h
+
+	// Then, if it is there, is run by Release in the transaction that releases
+	// the object, with the names of those who did; its error undoes all of it.
+	Then func(tx *store.Tx, o Object, by []string) error
 }
 
-// check cleans a request up, or says what is missing.
-func (r Request) check() (Request, error) {
+// Check cleans a request up, or says what is missing. Every method that takes a
+// Request does so itself.
+func (r Request) Check() (Request, error) {
 	r.By, r.Reason = strings.Join(strings.Fields(r.By), " "), strings.TrimSpace(r.Reason)
 	switch {
 	case samePerson(r.By, ""):
@@ -116,7 +121,7 @@ func (c *Custody) Asked(ctx context.Context, id string) (all []Asked, err error)
 // enough for an object that is not malicious, and the release is flagged for
 // review.
 func (c *Custody) Release(ctx context.Context, id string, r Request) (d Decision, err error) {
-	if r, err = r.check(); err != nil {
+	if r, err = r.Check(); err != nil {
 		return d, err
 	}
 	err = c.db.Update(ctx, func(tx *store.Tx) error {
@@ -153,6 +158,9 @@ func (c *Custody) release(tx *store.Tx, id string, r Request) (Decision, error) 
 		return Decision{}, err
 	}
 	_, err = tx.Exec(`UPDATE custody_objects SET released_at = ?, review_due = ? WHERE id = ?`, toMicros(now()), toMicros(d.ReviewDue), id)
+	if err == nil && r.Then != nil {
+		err = r.Then(tx, o, d.By)
+	}
 	return d, err
 }
 
@@ -172,7 +180,7 @@ func (c *Custody) Destroy(ctx context.Context, id string, r Request) (d Decision
 	if r.Emergency {
 		return d, errors.New("destroying always takes two people")
 	}
-	if r, err = r.check(); err != nil {
+	if r, err = r.Check(); err != nil {
 		return d, err
 	}
 	err = c.db.Update(ctx, func(tx *store.Tx) error {
@@ -255,7 +263,7 @@ func (c *Custody) decide(tx *store.Tx, id string, to State, d Decision, more map
 // Review says that somebody other than who released it has looked at an
 // emergency release.
 func (c *Custody) Review(ctx context.Context, id string, r Request) error {
-	r, err := r.check()
+	r, err := r.Check()
 	if err != nil {
 		return err
 	}
@@ -283,7 +291,7 @@ func (c *Custody) Review(ctx context.Context, id string, r Request) error {
 
 // Retry makes an object that was refused for good due again.
 func (c *Custody) Retry(ctx context.Context, id string, r Request) error {
-	r, err := r.check()
+	r, err := r.Check()
 	if err != nil {
 		return err
 	}
@@ -305,7 +313,7 @@ func (c *Custody) Retry(ctx context.Context, id string, r Request) error {
 // Export writes an object's bytes, as they were received and perhaps harmful, to
 // w. Who does it and why is journalled before the first byte.
 func (c *Custody) Export(ctx context.Context, id string, r Request, w io.Writer) error {
-	r, err := r.check()
+	r, err := r.Check()
 	if err != nil {
 		return err
 	}

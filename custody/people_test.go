@@ -11,6 +11,7 @@ import (
 
 	"cordon/custody"
 	"cordon/finding"
+	"cordon/store"
 )
 
 func by(name string) custody.Request { return custody.Request{By: name, Reason: "because"} }
@@ -199,4 +200,38 @@ func (w *watcher) Write(p []byte) (int, error) {
 		w.first = nil
 	}
 	return w.Buffer.Write(p)
+}
+
+// What shall happen with a release happens in its transaction, once it is
+// complete, or the object is not released.
+func TestReleaseIsOneWithWhatGoesWithIt(t *testing.T) {
+	s := open(t, t.TempDir())
+	o := s.keep(t, noise(100), held(suspicious))
+	var ran [][]string
+	var fails error
+	with := func(name string) custody.Request {
+		r := by(name)
+		r.Then = func(_ *store.Tx, what custody.Object, by []string) error {
+			if what.ID != o.ID {
+				t.Errorf("about %s", what.ID)
+			}
+			ran = append(ran, by)
+			return fails
+		}
+		return r
+	}
+	if d, err := s.c.Release(t.Context(), o.ID, with("Ann")); err != nil || d.Done || len(ran) != 0 {
+		t.Fatalf("%+v, %v, ran %v", d, err, ran)
+	}
+	fails = errors.New("no")
+	if _, err := s.c.Release(t.Context(), o.ID, with("Bob")); !errors.Is(err, fails) {
+		t.Errorf("%v", err)
+	}
+	if o := s.get(t, o.ID); o.State != custody.Held {
+		t.Fatalf("released all the same: %+v", o)
+	}
+	fails = nil
+	if d, err := s.c.Release(t.Context(), o.ID, with("Bob")); err != nil || !d.Done || fmt.Sprint(ran) != "[[Ann Bob] [Ann Bob]]" {
+		t.Errorf("%+v, %v, ran %v", d, err, ran)
+	}
 }

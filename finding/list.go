@@ -16,6 +16,17 @@ func Has(fs []Finding, id string) bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.ID == id })
 }
 
+// Exceptions lists the exceptions that cover findings in fs, each once.
+func Exceptions(fs []Finding) []string {
+	var ids []string
+	for _, f := range fs {
+		if f.Excepted != "" && !slices.Contains(ids, f.Excepted) {
+			ids = append(ids, f.Excepted)
+		}
+	}
+	return ids
+}
+
 // IDs lists the kinds in fs, each once, in order of first appearance.
 func IDs(fs []Finding) []string {
 	ids := []string{}

@@ -3,7 +3,7 @@
 // whole before its first byte goes on, and delivers it, holds it, or keeps it
 // until the archive is back.
 //
-//	g, err := gateway.New(config, gateway.Parts{DB: db, Custody: c, Ledger: l, Judge: j, Log: log})
+//	g, err := gateway.New(config, gateway.Parts{DB: db, Custody: c, Ledger: l, Judge: j, Exceptions: x, Log: log})
 //	go g.Deliver(ctx)            // what was kept while an archive was away
 //	err = g.Serve(ctx, listener) // until ctx ends
 //
@@ -47,6 +47,7 @@ import (
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/ul"
+	"cordon/exception"
 	"cordon/judge"
 	"cordon/ledger"
 	"cordon/policy"
@@ -110,6 +111,8 @@ type Parts struct {
 	Ledger  *ledger.Ledger
 	Judge   *judge.Judge
 	Log     *slog.Logger
+
+	Exceptions *exception.Exceptions
 }
 
 // Gateway guards the way to the archives. Make one with New.

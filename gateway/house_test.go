@@ -20,6 +20,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
+	"cordon/exception"
 	"cordon/judge"
 	"cordon/ledger"
 	"cordon/policy"
@@ -36,6 +37,7 @@ type house struct {
 	dir     string
 	db      *store.DB
 	custody *custody.Custody
+	except  *exception.Exceptions
 	ledger  *ledger.Ledger
 	gateway *Gateway
 	archive *scriptedArchive
@@ -54,16 +56,20 @@ func open(t testing.TB, dir string, c Config) *house {
 	}
 	h := &house{t: t, dir: dir}
 	var err error
-	h.db, err = store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), Migrations()})
+	h.db, err = store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations(), Migrations()})
 	must(err)
 	h.ledger, err = ledger.Open(ctx, h.db, filepath.Join(dir, "ledger.key"), "test")
 	must(err)
 	h.custody, err = custody.Open(ctx, h.db, dir, h.ledger, custody.Options{})
 	must(err)
+	h.except, err = exception.Open(ctx, h.db, h.ledger)
+	must(err)
 	h.gateway, err = New(ctx, c, Parts{
 		DB: h.db, Custody: h.custody, Ledger: h.ledger,
 		Judge: judge.New(judge.Config{Rules: policy.DefaultRules()}),
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
+
+		Exceptions: h.except,
 	})
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -53,6 +53,7 @@ func (s *session) store(ctx context.Context, m *dimse.Message) error {
 	}
 	switch o.report.Verdict {
 	case finding.Admit:
+		o.notice("")
 		return o.deliver(ctx)
 	case finding.Refuse:
 		return s.refuse(ctx, m, o.refusal(), o.decision.Reason)
@@ -126,12 +127,12 @@ type object struct {
 // answered. The error is the modality's connection's.
 func (o *object) receive(ctx context.Context) error {
 	s := o.session
-	jm := s.g.parts.Judge.Begin(judge.Source{
+	jm := s.g.parts.Judge.Begin(s.excepting(judge.Source{
 		TransferSyntax: o.message.Context.TransferSyntax,
 		SOPClassUID:    o.message.Command.AffectedSOPClassUID,
 		SOPInstanceUID: o.message.Command.AffectedSOPInstanceUID,
 		Monitor:        s.admission.Monitor,
-	})
+	}))
 	n, err := io.Copy(&intake{o: o, jm: jm, room: s.g.config.MaxObject}, o.message.Data)
 	if err != nil { // it will not be kept: nobody waits for engines
 		ended, cancel := context.WithCancel(ctx)
@@ -191,6 +192,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 	if state == custody.Held {
 		s.tally.held++
 		s.g.counts.held.Add(1)
+		o.notice(kept.ID)
 		s.log.Warn("object held", "id", kept.ID, "reason", o.decision.Reason)
 	} else {
 		s.tally.spooled++
@@ -271,7 +273,7 @@ func (o *object) record(status dimse.Status) {
 		s.g.counts.delivered.Add(1)
 		s.archive.delivered()
 	}
-	s.g.parts.Ledger.Note(kind, map[string]any{
+	body := map[string]any{
 		"association":      s.id,
 		"archive":          s.archive.upstream.Name,
 		"status":           uint16(status),
@@ -282,7 +284,11 @@ func (o *object) record(status dimse.Status) {
 		"findings":         finding.IDs(o.report.Findings),
 		"alarm":            o.decision.Alarm,
 		"reason":           o.decision.Reason,
-	})
+	}
+	if excepted := finding.Exceptions(o.report.Findings); len(excepted) > 0 {
+		body["exceptions"] = excepted
+	}
+	s.g.parts.Ledger.Note(kind, body)
 }
 
 // send delivers on the mirrored association. An association that turns out to

@@ -158,6 +158,9 @@ func printFindings(w io.Writer, indent string, fs []finding.Finding) {
 		if f.Detail != "" {
 			fmt.Fprintf(w, " (%s)", f.Detail)
 		}
+		if f.Excepted != "" {
+			fmt.Fprintf(w, " (excepted by %s)", f.Excepted)
+		}
 		fmt.Fprintf(w, " [%s]\n", f.ID)
 	}
 }

@@ -30,17 +30,18 @@ var version = "unknown"
 type commands struct {
 	place
 
-	Up      upCommand      `cmd:"" help:"Run every line of defence of this machine."`
-	Inspect inspectCommand `cmd:"" help:"Judge files and folders; no server needed."`
-	Disarm  disarmCommand  `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
-	Import  importCommand  `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
-	Send    sendCommand    `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
-	Echo    echoCommand    `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
-	Status  statusCommand  `cmd:"" help:"Is imaging flowing? What is held?"`
-	Vault   vaultCommand   `cmd:"" help:"See and decide what is held."`
-	Ledger  ledgerCommand  `cmd:"" help:"See and prove what happened."`
-	Config  configCommand  `cmd:"" name:"config" help:"Check a configuration file."`
-	Version versionCommand `cmd:"" help:"Print version, commit and dictionary edition."`
+	Up        upCommand        `cmd:"" help:"Run every line of defence of this machine."`
+	Inspect   inspectCommand   `cmd:"" help:"Judge files and folders; no server needed."`
+	Disarm    disarmCommand    `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
+	Import    importCommand    `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
+	Send      sendCommand      `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
+	Echo      echoCommand      `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
+	Status    statusCommand    `cmd:"" help:"Is imaging flowing? What is held?"`
+	Vault     vaultCommand     `cmd:"" help:"See and decide what is held."`
+	Exception exceptionCommand `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
+	Ledger    ledgerCommand    `cmd:"" help:"See and prove what happened."`
+	Config    configCommand    `cmd:"" name:"config" help:"Check a configuration file."`
+	Version   versionCommand   `cmd:"" help:"Print version, commit and dictionary edition."`
 }
 
 // place says which Cordon a command is about.

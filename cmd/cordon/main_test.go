@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 //	fifo FILE                 make a named pipe
 //	lines N FILE              the file has so many lines
 //	study DIR                 write clean1.dcm, clean2.dcm, hostile.dcm and suspicious.dcm, of one study
+//	report DIR                write report1.dcm to report5.dcm, encrypted documents, and hostile.dcm
 //	around DIR                write objects with payloads around the data set, and what they are without
 //	medium DIR                make a patient's CD, with what should not be on it
 //	word N FILE NAME          set NAME to the Nth word of the file's second line
@@ -65,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"fifo":        fifo,
 			"lines":       lines,
 			"study":       study,
+			"report":      report,
 			"around":      around,
 			"medium":      medium,
 			"word":        word,
@@ -169,6 +172,22 @@ func study(ts *testscript.TestScript, neg bool, args []string) {
 	write("clean2.dcm", func(*compose.Object) {})
 	write("hostile.dcm", func(o *compose.Object) { compose.PrivateOB.Put(o, compose.WindowsProgram()) })
 	write("suspicious.dcm", func(o *compose.Object) { o.SetUint16(dicom.TagRows, 4096) }) // more rows than pixels
+}
+
+// report writes documents that need a password, as some devices do, and a
+// document that holds a program.
+func report(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	write := func(name string, content []byte) {
+		o := compose.Document()
+		compose.EncapsulatedPDF.Put(o, content)
+		ts.Check(os.WriteFile(filepath.Join(dir, name), o.File(), 0o644))
+	}
+	for n := range 5 {
+		write(fmt.Sprintf("report%d.dcm", n+1), compose.PDF("<</Encrypt 9 0 R>>"))
+	}
+	write("hostile.dcm", compose.WindowsProgram())
 }
 
 func fill(ts *testscript.TestScript, neg bool, args []string) {

@@ -8,6 +8,7 @@ import (
 
 	"cordon/console"
 	"cordon/custody"
+	"cordon/exception"
 	"cordon/gateway"
 	"cordon/ledger"
 	"cordon/store"
@@ -19,6 +20,7 @@ func migrations() []store.Migrations {
 	return []store.Migrations{
 		ledger.Migrations(),
 		custody.Migrations(),
+		exception.Migrations(),
 		gateway.Migrations(),
 	}
 }
@@ -30,6 +32,7 @@ type parts struct {
 	db      *store.DB
 	ledger  *ledger.Ledger
 	custody *custody.Custody
+	except  *exception.Exceptions
 
 	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
 }
@@ -64,6 +67,9 @@ func (p *parts) open(ctx context.Context, c Config) error {
 	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{}); err != nil {
 		return fmt.Errorf("custody: %w", err)
 	}
+	if p.except, err = exception.Open(ctx, p.db, p.ledger); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -92,5 +98,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except}
 }

@@ -100,6 +100,8 @@ func (d *daemon) wire(ctx context.Context) error {
 		Ledger:  d.parts.ledger,
 		Judge:   j,
 		Log:     d.log,
+
+		Exceptions: d.parts.except,
 	})
 	if err != nil {
 		return err

@@ -221,15 +221,20 @@ func wrap(prefix, text string) string {
 
 type vaultReleaseCommand struct {
 	person
+	Except    bool `help:"And except what was found for its device, for a year; counts when the second person says so too."`
 	Emergency bool `help:"Release a suspicious object now, alone; another person must review it within 24 hours."`
 }
 
 func (c vaultReleaseCommand) Run(ctx context.Context, at place, std stdio) error {
 	rq := c.request()
-	rq.Emergency = c.Emergency
+	rq.Emergency, rq.Except = c.Emergency, c.Except
+	released := "released for delivery"
+	if c.Except {
+		released += "; what was found is excepted for its device (cordon exception list)"
+	}
 	d, err := c.post(ctx, at, "release", rq)
 	if err == nil {
-		c.report(std, d, "released for delivery")
+		c.report(std, d, released)
 	}
 	return err
 }
