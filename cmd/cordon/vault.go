@@ -189,6 +189,9 @@ func printVaultDetail(w io.Writer, v console.VaultDetail) {
 		if kind, ok := finding.Lookup(f.ID); ok && !explained[f.ID] {
 			explained[f.ID] = true
 			fmt.Fprint(w, wrap("  ", kind.Meaning), wrap("  What to do: ", kind.Action))
+			if finding.Exceptable(f) && v.State == custody.Held {
+				fmt.Fprint(w, wrap("  ", "When its vendor says that the device always writes it: vault release --except, or see cordon exception list."))
+			}
 		}
 	}
 }
