@@ -191,7 +191,7 @@ const (
 type visitor Inspection
 
 func (in *visitor) Begin(e *dicom.Element) {
-	in.wanted = e.Kind == dicom.KindElement && (e.Length <= shortValue || e.VR.IsString())
+	in.wanted = e.Kind == dicom.KindElement && (e.Length <= shortValue || isText(e))
 	in.text = in.text[:0]
 	for _, i := range in.inspectors {
 		i.begin(e)

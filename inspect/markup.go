@@ -17,7 +17,7 @@ type markup struct {
 func (m *markup) raises() []string { return []string{"active-markup"} }
 
 func (m *markup) whole(e *dicom.Element, v []byte) {
-	if !e.VR.IsString() || m.report.full("active-markup") || document(e, v) {
+	if !isText(e) || m.report.full("active-markup") || document(e, v) {
 		return
 	}
 	if at := container.ActiveMarkup(v); at >= 0 {

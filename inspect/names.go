@@ -21,7 +21,7 @@ func (n *names) whole(e *dicom.Element, v []byte) {
 	switch {
 	case e.Tag == dicom.TagReferencedFileID:
 		n.fileID(e, v)
-	case e.VR == dicom.AE:
+	case e.VR == dicom.AE || bytes.IndexByte(v, '/') >= 0 && readAs(e, dicom.AE):
 		n.aeTitle(e, v)
 	}
 }

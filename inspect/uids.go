@@ -16,11 +16,11 @@ type uids struct {
 func (u *uids) raises() []string { return []string{"uid-irregular", "path-traversal"} }
 
 func (u *uids) whole(e *dicom.Element, v []byte) {
-	if e.VR != dicom.UI || len(v) == 0 {
+	if why := path(v); why != "" && readAs(e, dicom.UI) {
+		u.report.add("path-traversal", e, e.ValueOffset, "UID with "+why)
 		return
 	}
-	if why := path(v); why != "" {
-		u.report.add("path-traversal", e, e.ValueOffset, "UID with "+why)
+	if e.VR != dicom.UI {
 		return
 	}
 	for n, one := range bytes.Split(v, []byte{'\\'}) {
