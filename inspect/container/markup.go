@@ -94,7 +94,8 @@ func handler(p []byte) bool {
 var events = []string{
 	"load", "error", "click", "dblclick", "mouse", "key", "focus", "blur", "submit", "change", "input", "toggle", "pointer", "touch",
 	"animation", "transition", "scroll", "wheel", "resize", "begin", "canplay", "play", "paste", "copy", "cut", "drag", "drop",
-	"message", "pageshow", "hashchange", "popstate", "before", "unload",
+	"message", "pageshow", "hashchange", "popstate", "before", "unload", "start", "finish", "bounce", "end", "repeat",
+	"progress", "suspend", "durationchange", "timeupdate", "seek", "contextmenu", "select", "auxclick", "fullscreen",
 }
 
 // scriptAddress reports whether the attribute value that begins p is a script.

@@ -15,6 +15,8 @@ func TestActiveMarkup(t *testing.T) {
 		`<svg/onload=alert(1)>`:                   true,
 		`<b class="x"onclick='f()'>`:              true,
 		`<body/onload=f()`:                        true,
+		`<marquee onstart=f()>`:                   true,
+		`<video onprogress = "f()">`:              true,
 		`<script`:                                 false,
 		`<scripture>`:                             false,
 		`<b>bold</b> <i>see</i> <br/>`:            false,

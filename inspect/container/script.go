@@ -15,8 +15,8 @@ type language struct {
 	need  int // words that must be there, each counted once
 }
 
-// A script has enoughLines lines, and one in lineShare of all, that begin as its
-// language's do. Comments do not count.
+// A script has enoughLines lines, or the only one, and one in lineShare of all, that begin
+// as its language's do. Comments do not count.
 const (
 	enoughLines = 2
 	lineShare   = 5
@@ -90,7 +90,7 @@ var languages = [languageCount]language{
 func (l *level) script(text []byte) (string, bool) {
 	counts, all := countLines(text)
 	for i := range languages {
-		if n := counts[i]; n < enoughLines || n*lineShare < all {
+		if n := counts[i]; n == 0 || n < min(enoughLines, all) || n*lineShare < all {
 			continue
 		}
 		if l.weighed += len(text); l.weighed > weighTexts {

