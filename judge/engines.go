@@ -49,6 +49,7 @@ type scans struct {
 	ctx    context.Context // ends with the deadline
 	cancel context.CancelFunc
 	seats  chan struct{} // bounds the pieces under way
+	wait   time.Duration // for which the object may still wait for seats
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex
@@ -59,7 +60,10 @@ type scans struct {
 
 func newScans(j *Judge) *scans {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &scans{judge: j, ctx: ctx, cancel: cancel, seats: make(chan struct{}, maxPieces), worst: map[string]finding.EngineResult{}}
+	return &scans{
+		judge: j, ctx: ctx, cancel: cancel, seats: make(chan struct{}, maxPieces), wait: j.config.Deadline,
+		worst: map[string]finding.EngineResult{},
+	}
 }
 
 // piece takes a copy of a piece, or nil where none is wanted: pixel data that
@@ -105,12 +109,17 @@ func (c *pieceCopy) Write(p []byte) (int, error) {
 }
 
 // Close has the piece scanned, by every engine in turn. The goroutine ends when
-// they have answered, at the latest with the deadline.
+// they have answered, at the latest with the deadline. An object of many pieces that
+// engines are slow about waits for seats no longer than the deadline altogether.
 func (c *pieceCopy) Close() error {
 	s := c.scans
-	s.seats <- struct{}{} // freed within the engines' timeouts
+	if !s.seat() {
+		c.lost = errEngineSlow
+	}
 	s.wg.Go(func() {
-		defer func() { <-s.seats }()
+		if c.lost != errEngineSlow {
+			defer func() { <-s.seats }()
+		}
 		defer c.discard()
 		for _, e := range s.judge.config.Engines {
 			s.note(c.piece, c.scan(s.ctx, e))
@@ -120,6 +129,25 @@ func (c *pieceCopy) Close() error {
 	s.pieces++
 	s.mu.Unlock()
 	return nil
+}
+
+// seat waits for a seat, and reports whether one is free in time.
+func (s *scans) seat() bool {
+	select {
+	case s.seats <- struct{}{}:
+		return true
+	default:
+	}
+	late, began := time.NewTimer(s.wait), time.Now()
+	defer late.Stop()
+	select {
+	case s.seats <- struct{}{}:
+		s.wait -= time.Since(began)
+		return true
+	case <-late.C:
+		s.wait = 0
+		return false
+	}
 }
 
 func (c *pieceCopy) discard() {
@@ -158,7 +186,10 @@ func (c *pieceCopy) open() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(c.memory)), nil
 }
 
-var errEngineRests = errors.New("it did not answer in time a moment ago")
+var (
+	errEngineRests = errors.New("it did not answer in time a moment ago")
+	errEngineSlow  = errors.New("it was too slow for all pieces of the object")
+)
 
 // ask has one engine scan one piece. An engine that does not answer in time, nor
 // says that it is well, rests, so that not every object waits for it. One that

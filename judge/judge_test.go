@@ -315,3 +315,23 @@ func TestBypassDeliversAndAsksNobody(t *testing.T) {
 		t.Errorf("nothing against it: %+v", d)
 	}
 }
+
+// However many pieces an object has, and however slow an engine is that says it
+// is well, the object does not wait longer than twice the deadline.
+func TestManySlowPiecesDoNotBlock(t *testing.T) {
+	const deadline = 300 * time.Millisecond
+	e := &fakeEngine{name: "fake", scan: func(ctx context.Context, _ []byte) finding.EngineResult {
+		<-ctx.Done()
+		return finding.EngineResult{}
+	}}
+	var pieces [][]byte
+	for i := range 200 {
+		pieces = append(pieces, bytes.Repeat([]byte{byte(i)}, 64))
+	}
+	j := judge.New(judge.Config{Engines: []judge.Engine{e}, Deadline: deadline})
+	began := time.Now()
+	r, _ := run(t, j, source(class, instance), object(t, class, instance, pieces...))
+	if took := time.Since(began); took > 5*deadline || r.Engines[0].Result != finding.Unscanned {
+		t.Errorf("took %v, %+v", took, r.Engines)
+	}
+}
