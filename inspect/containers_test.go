@@ -75,6 +75,23 @@ func TestContainersInTheMiddleAreOpened(t *testing.T) {
 	}
 }
 
+// A preamble holds whole documents and scripts of its size.
+func TestPreamblesAreOpened(t *testing.T) {
+	opened := 0
+	for _, c := range compose.Containers() {
+		if len(c.Body) > 128 {
+			continue
+		}
+		opened++
+		if out := judgedFile(put(compose.Preamble, c.Body)); !has(out, c.ID, "preamble"+c.Path) {
+			t.Errorf("%s: found only %v", c.Name, out.Findings)
+		}
+	}
+	if opened < 10 {
+		t.Errorf("only %d fit", opened)
+	}
+}
+
 // A container that begins in one fragment behind an image goes on in the next ones.
 func TestContainersAreJoinedOverFragments(t *testing.T) {
 	for _, image := range [][]byte{compose.JPEG(64, 64), nil} {

@@ -97,10 +97,9 @@ func (p *piece) begun() []byte {
 	return p.head[:p.n]
 }
 
-// keep decides by the first bytes whether the piece is to be opened. Pixels and
-// the preamble are not.
+// keep decides by the first bytes whether the piece is to be opened. Pixels are not.
 func (p *piece) keep() {
-	if p.kind == ordinary {
+	if p.kind != native {
 		p.kept.begin(p.head[:p.n], p.orders)
 	}
 }
