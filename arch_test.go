@@ -125,6 +125,7 @@ var house = map[string]room{
 		"inspect/compose": "clean and hostile objects",
 	}},
 	"console": {4, map[string]string{
+		"bypass":    "starts, ends and shows the override",
 		"custody":   "what is held; releases",
 		"dicom":     "file meta information of an export",
 		"exception": "what is excepted; decisions",

@@ -21,6 +21,7 @@ import (
 	"context"
 	"net/http"
 
+	"cordon/bypass"
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/ledger"
@@ -38,6 +39,8 @@ type Config struct {
 type Parts struct {
 	Custody *custody.Custody
 	Ledger  *ledger.Ledger
+	Recalls *Recalls         // nil if nothing is judged again
+	Bypass  *bypass.Bypasses // nil if there is no override
 
 	Exceptions *exception.Exceptions
 }
@@ -82,6 +85,15 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
 	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
+	if c.parts.Recalls != nil {
+		mux.HandleFunc("GET /api/v1/recall", c.recallList)
+		mux.HandleFunc("POST /api/v1/recall/{id}/done", c.recallDone)
+	}
+	if c.parts.Bypass != nil {
+		mux.HandleFunc("GET /api/v1/bypass", c.bypassList)
+		mux.HandleFunc("POST /api/v1/bypass", c.bypassStart)
+		mux.HandleFunc("POST /api/v1/bypass/off", c.bypassStop)
+	}
 	return mux
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"cordon/bypass"
 	"cordon/custody"
 	"cordon/exception"
 )
@@ -31,10 +32,10 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, custody.ErrNotFound), errors.Is(err, exception.ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency),
+	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState),
 		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable):
 		code = http.StatusConflict
-	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest):
+	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest):
 		code = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/json")

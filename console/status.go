@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+
+	"cordon/bypass"
 )
 
 // Level sums up whether imaging flows.
@@ -30,6 +34,9 @@ type Status struct {
 	ReviewsDue  int `json:"reviews_due"`  // emergency releases that nobody has reviewed
 	ReviewsLate int `json:"reviews_late"` // of these, older than they may be
 	Unclaimed   int `json:"unclaimed"`    // files here that belong to no object
+
+	Rescan RescanCounts    `json:"rescan"`           // what was delivered unscanned
+	Bypass []bypass.Bypass `json:"bypass,omitempty"` // on now
 
 	DiskError   string `json:"disk_error,omitempty"`   // why nothing more can be kept here
 	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
@@ -57,6 +64,12 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	if err := c.parts.Ledger.Err(); err != nil {
 		s.LedgerError = err.Error()
 	}
+	s.Bypass = c.bypasses()
+	if c.parts.Recalls != nil {
+		if s.Rescan, err = c.parts.Recalls.Counts(ctx); err != nil {
+			return s, err
+		}
+	}
 	s.judge(time.Now())
 	return s, nil
 }
@@ -83,6 +96,9 @@ func (s *Status) judge(now time.Time) {
 		is   bool
 		says string
 	}{
+		{s.Rescan.Recalls == 1, "1 object was delivered before it was found harmful: recall it (cordon recall list)."},
+		{s.Rescan.Recalls > 1, fmt.Sprintf("%d objects were delivered before they were found harmful: recall them (cordon recall list).", s.Rescan.Recalls)},
+		{s.Rescan.NotRescannable > 0, delivered(s.Rescan.NotRescannable) + " unscanned and cannot be scanned again (cordon recall list)."},
 		{s.LedgerError != "", "The ledger cannot be written: " + s.LedgerError + "."},
 		{s.LedgerCut, "The ledger was changed while Cordon was not running: keep this data directory as evidence."},
 		{s.Attention > 0, objects(s.Attention) + " refused by the archive: a person must decide (cordon vault list --attention)."},
@@ -99,16 +115,40 @@ func (s *Status) judge(now time.Time) {
 			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))
 		}
 	}
+	if s.Rescan.Waiting > 0 {
+		s.Says = append(s.Says, delivered(s.Rescan.Waiting)+" unscanned, to be judged again once every engine answers and no bypass is on.")
+	}
 	if s.Held > 0 {
 		s.Says = append(s.Says, fmt.Sprintf("%s held in the vault.", objects(s.Held)))
 	}
 	if due := s.ReviewsDue - s.ReviewsLate; due > 0 {
 		s.Says = append(s.Says, objects(due)+" released in an emergency, for another person to review (cordon vault list --all).")
 	}
-	s.Says[0] = s.answer(away)
+	s.bypassed(away)
 	if !s.Accepting || s.stuck(away) {
 		s.Level = Down
 	}
+}
+
+// bypassed gives the answer its place: the first, or the second if inspection is
+// bypassed, since that must not be read over.
+func (s *Status) bypassed(away int) {
+	if len(s.Bypass) == 0 {
+		s.Says[0] = s.answer(away)
+		return
+	}
+	s.Level = Degraded
+	s.Says[0] = "Inspection is bypassed for " + strings.Join(scopes(s.Bypass), ", ") + "."
+	s.Says = slices.Insert(s.Says, 1, s.answer(away), "What arrives is delivered whatever is found in it, and judged again when the bypass has ended (cordon bypass off).")
+}
+
+// scopes says what each bypass covers, and until when.
+func scopes(on []bypass.Bypass) []string {
+	var out []string
+	for _, b := range on {
+		out = append(out, fmt.Sprintf("%s until %s", bypass.Scope(b.Device), b.Until.Local().Format("15:04")))
+	}
+	return out
 }
 
 // stuck reports that no image can go anywhere.
@@ -173,6 +213,13 @@ func (a Archive) away(now time.Time, room bool) string {
 		says += ", the oldest for " + age(now.Sub(*a.OldestQueued))
 	}
 	return says + "."
+}
+
+func delivered(n int) string {
+	if n == 1 {
+		return "1 object was delivered"
+	}
+	return fmt.Sprintf("%d objects were delivered", n)
 }
 
 func objects(n int) string {

@@ -104,13 +104,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Parts are what a Gateway works with. All are required.
+// Parts are what a Gateway works with. All but the functions are required.
 type Parts struct {
 	DB      *store.DB
 	Custody *custody.Custody
 	Ledger  *ledger.Ledger
 	Judge   *judge.Judge
 	Log     *slog.Logger
+
+	Bypassed func(device, callingAE string) bool                      // inspection's verdict is set aside; nil: never
+	Passed   func(b *custody.Buffer, o custody.Object, bypassed bool) // passed unscanned or bypassed; b is valid during the call; may be nil
 
 	Exceptions *exception.Exceptions
 }

@@ -119,6 +119,7 @@ type object struct {
 	buffer   *custody.Buffer
 	report   finding.Report
 	decision policy.Decision
+	bypassed bool  // its verdict is set aside
 	unkept   error // why the buffer could not take it
 }
 
@@ -127,11 +128,13 @@ type object struct {
 // answered. The error is the modality's connection's.
 func (o *object) receive(ctx context.Context) error {
 	s := o.session
+	o.bypassed = s.bypassed()
 	jm := s.g.parts.Judge.Begin(s.excepting(judge.Source{
 		TransferSyntax: o.message.Context.TransferSyntax,
 		SOPClassUID:    o.message.Command.AffectedSOPClassUID,
 		SOPInstanceUID: o.message.Command.AffectedSOPInstanceUID,
 		Monitor:        s.admission.Monitor,
+		Bypass:         o.bypassed,
 	}))
 	n, err := io.Copy(&intake{o: o, jm: jm, room: s.g.config.MaxObject}, o.message.Data)
 	if err != nil { // it will not be kept: nobody waits for engines
@@ -197,6 +200,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 	} else {
 		s.tally.spooled++
 		s.g.counts.spooled.Add(1)
+		o.leaveCopy()
 		s.archive.wakeUp()
 	}
 	return s.down.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
@@ -272,6 +276,7 @@ func (o *object) record(status dimse.Status) {
 		s.tally.delivered++
 		s.g.counts.delivered.Add(1)
 		s.archive.delivered()
+		o.leaveCopy()
 	}
 	body := map[string]any{
 		"association":      s.id,

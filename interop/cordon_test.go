@@ -128,6 +128,7 @@ type status struct {
 	Spooled int
 	Alarms  int
 	Objects struct{ Received, Delivered, Held, Spooled, Refused, Panics int }
+	Rescan  struct{ Waiting, Recalls int }
 
 	Associations int
 	Archives     []struct {

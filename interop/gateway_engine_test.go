@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,23 +67,58 @@ func TestEngineHitIsHeldAndNamed(t *testing.T) {
 	}
 }
 
+// What was delivered while clamd was away is scanned when it is back: the clean object is forgotten, the other one is to be
+// recalled, with a copy in the vault as evidence.
 func TestEngineThatIsDownDoesNotStopImaging(t *testing.T) {
 	c := startClamd(t)
 	guard := withClamd(t, c, "deliver")
 	c.kill()
-	guard.sendObject(t, onlyClamdKnows())
-	if s := guard.status(t); s.Objects.Delivered != 1 || s.Level != "degraded" {
-		t.Errorf("level %s, %+v", s.Level, s.Objects)
+	clean, hostile := compose.CT(64, 64), onlyClamdKnows()
+	compose.PrivateOB.Put(clean, noise(10000))
+	guard.sendObject(t, clean)
+	guard.sendObject(t, hostile)
+	if s := guard.status(t); s.Objects.Delivered != 2 || s.Level != "degraded" || s.Rescan.Waiting != 2 {
+		t.Errorf("level %s, %+v, %+v", s.Level, s.Objects, s.Rescan)
 	}
-	await(t, "the ledger to say that it was not scanned", func() bool {
-		return strings.Contains(guard.cli(t, "ledger", "tail", "--json").out, "unscanned: clamd")
+	await(t, "the ledger to say that they were not scanned", func() bool {
+		return strings.Count(guard.cli(t, "ledger", "tail", "--json").out, "unscanned: clamd") == 2
 	})
+	guard.process.kill() // the copies are there after a crash, too
+	guard.start(t)
 
 	c.start(t)
-	await(t, "the engine's return", func() bool { return guard.status(t).Level == "well" })
+	await(t, "the late hit", func() bool { return guard.status(t).Rescan.Recalls == 1 })
+	await(t, "the other copy's end", func() bool { return guard.status(t).Rescan.Waiting == 0 })
+	recall := guard.cli(t, "recall", "list", "--json").out
+	var hit struct {
+		Instance string `json:"sop_instance_uid"`
+		Study    string `json:"study_instance_uid"`
+		ID       string
+		VaultID  string `json:"vault_id"`
+		Engines  []struct{ Detail string }
+	}
+	if err := json.Unmarshal([]byte(recall), &hit); err != nil || hit.Instance != string(hostile.Instance) || hit.Study != string(hostile.Study) ||
+		len(hit.Engines) != 1 || hit.Engines[0].Detail != "YARA.polyglot.UNOFFICIAL" {
+		t.Errorf("%v: %s", err, recall)
+	}
+	if held := guard.held(t); len(held) != 1 || held[hit.Instance].ID != hit.VaultID {
+		t.Errorf("the evidence: %+v", held)
+	}
+	if said := guard.cli(t, "status"); said.code != 1 || !strings.Contains(said.out, "1 object was delivered before it was found harmful: recall it") {
+		t.Errorf("status: %d, %s", said.code, said.out)
+	}
+	if said := guard.cli(t, "recall", "done", hit.ID, "--as", "Ada Ashe", "--reason", "deleted in the archive"); said.code != 0 {
+		t.Errorf("%+v", said)
+	}
+	if s := guard.status(t); s.Level != "well" {
+		t.Errorf("%+v", s)
+	}
 	guard.sendObject(t, onlyClamdKnows())
-	if n := len(guard.held(t)); n != 1 {
-		t.Errorf("%d held after the engine is back, want 1", n)
+	if n := len(guard.held(t)); n != 2 {
+		t.Errorf("%d held after the engine is back, want 2", n)
+	}
+	if n := strings.Count(guard.cli(t, "ledger", "tail", "-n", "1000", "--json").out, `"kind":"object.late_hit"`); n != 1 {
+		t.Errorf("%d late hits on the ledger, want 1", n)
 	}
 }
 

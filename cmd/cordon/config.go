@@ -54,6 +54,7 @@ type EnginesConfig struct {
 	Clamd     *engine.ClamdConfig
 	ICAP      *engine.ICAPConfig
 	PixelData bool   // engines see uncompressed pixel data as well
+	Rescan    int64  // bytes of copies of what was delivered unscanned; 0: the default
 	Hashes    string // file of SHA-256 digests of known harmful content
 }
 

@@ -106,7 +106,7 @@ func (d *document) engines(n ast.Node, e *EnginesConfig) {
 			d.mapping(n, keys{
 				"address":        d.valid(&e.Clamd.Address, func() error { return e.Clamd.Validate() }),
 				"timeout":        d.duration(&e.Clamd.Timeout, time.Second, 5*time.Minute),
-				"max_stream_mib": d.mebibytes(&e.Clamd.MaxStream),
+				"max_stream_mib": d.mebibytes(&e.Clamd.MaxStream, 2000),
 				"connections":    d.number(&e.Clamd.Connections, 1, 100),
 			})
 			d.need(n, "address")
@@ -116,13 +116,14 @@ func (d *document) engines(n ast.Node, e *EnginesConfig) {
 			d.mapping(n, keys{
 				"url":          d.valid(&e.ICAP.URL, func() error { return e.ICAP.Validate() }),
 				"timeout":      d.duration(&e.ICAP.Timeout, time.Second, 5*time.Minute),
-				"max_body_mib": d.mebibytes(&e.ICAP.MaxBody),
+				"max_body_mib": d.mebibytes(&e.ICAP.MaxBody, 2000),
 				"connections":  d.number(&e.ICAP.Connections, 1, 100),
 			})
 			d.need(n, "url")
 		},
-		"pixel_data": d.yes(&e.PixelData),
-		"hashes":     d.path(&e.Hashes),
+		"pixel_data":       d.yes(&e.PixelData),
+		"rescan_quota_mib": d.mebibytes(&e.Rescan, 1<<20),
+		"hashes":           d.path(&e.Hashes),
 	})
 }
 
@@ -401,11 +402,11 @@ func (d *document) duration(to *time.Duration, low, high time.Duration) func(ast
 	}
 }
 
-// mebibytes reads a size.
-func (d *document) mebibytes(to *int64) func(ast.Node) {
+// mebibytes reads a size of at most so many.
+func (d *document) mebibytes(to *int64, most int) func(ast.Node) {
 	return func(n ast.Node) {
 		var mib int
-		d.number(&mib, 1, 2000)(n)
+		d.number(&mib, 1, most)(n)
 		*to = int64(mib) << 20
 	}
 }

@@ -63,7 +63,7 @@ func openControl(ctx context.Context, config Config) (*control, error) {
 	if _, err := os.Stat(filepath.Join(config.Data, "cordon.db")); err != nil {
 		return nil, failure{2, fmt.Errorf("no Cordon's data in %s (name the folder with --data, or the configuration with --config)", config.Data)}
 	}
-	parts, err := openParts(ctx, config)
+	parts, err := openParts(ctx, config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, failure{2, err}
 	}

@@ -39,6 +39,8 @@ type commands struct {
 	Status    statusCommand    `cmd:"" help:"Is imaging flowing? What is held?"`
 	Vault     vaultCommand     `cmd:"" help:"See and decide what is held."`
 	Exception exceptionCommand `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
+	Recall    recallCommand    `cmd:"" help:"What was delivered before it was found harmful."`
+	Bypass    bypassCommand    `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
 	Ledger    ledgerCommand    `cmd:"" help:"See and prove what happened."`
 	Config    configCommand    `cmd:"" name:"config" help:"Check a configuration file."`
 	Version   versionCommand   `cmd:"" help:"Print version, commit and dictionary edition."`

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
+	"cordon/bypass"
 	"cordon/console"
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/gateway"
 	"cordon/ledger"
+	"cordon/rescan"
 	"cordon/store"
 )
 
@@ -22,6 +25,8 @@ func migrations() []store.Migrations {
 		custody.Migrations(),
 		exception.Migrations(),
 		gateway.Migrations(),
+		bypass.Migrations(),
+		rescan.Migrations(),
 	}
 }
 
@@ -32,6 +37,8 @@ type parts struct {
 	db      *store.DB
 	ledger  *ledger.Ledger
 	custody *custody.Custody
+	bypass  *bypass.Bypasses
+	rescan  *rescan.Rescan
 	except  *exception.Exceptions
 
 	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
@@ -39,19 +46,19 @@ type parts struct {
 
 // openParts takes the data directory for this process and opens what is in it,
 // making what is missing.
-func openParts(ctx context.Context, c Config) (*parts, error) {
+func openParts(ctx context.Context, c Config, log *slog.Logger) (*parts, error) {
 	lock, err := store.Lock(c.Data)
 	if err != nil {
 		return nil, err
 	}
 	p := &parts{dir: c.Data, lock: lock}
-	if err := p.open(ctx, c); err != nil {
+	if err := p.open(ctx, c, log); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *parts) open(ctx context.Context, c Config) error {
+func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	var err error
 	if p.db, err = store.OpenDB(ctx, filepath.Join(p.dir, "cordon.db"), migrations()); err != nil {
 		return err
@@ -66,6 +73,14 @@ func (p *parts) open(ctx context.Context, c Config) error {
 	p.runLedger()
 	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{}); err != nil {
 		return fmt.Errorf("custody: %w", err)
+	}
+	if p.bypass, err = bypass.Open(ctx, p.db, p.ledger); err != nil {
+		return err
+	}
+	p.rescan, err = rescan.Open(ctx, rescan.Config{Dir: filepath.Join(p.dir, "rescan"), MaxBytes: c.Engines.Rescan, Rules: c.Rules},
+		rescan.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger, Log: log})
+	if err != nil {
+		return err
 	}
 	if p.except, err = exception.Open(ctx, p.db, p.ledger); err != nil {
 		return err
@@ -98,5 +113,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass}
 }

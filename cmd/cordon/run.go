@@ -27,6 +27,9 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("console", func() error { return console.Serve(rest, d.page, d.console.Handler(), d.log) })
 	inner.run("control socket", func() error { return console.Serve(rest, d.control, d.console.API(), d.log) })
 
+	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
+	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
+
 	outer := group{failed: cancel}
 	outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicom) })
 	if d.dicomTLS != nil {

@@ -58,6 +58,7 @@ type daemon struct {
 	gateway   *gateway.Gateway
 	folder    *folder.Archive // nil if archives are configured
 	console   *console.Console
+	judge     *judge.Judge
 	scanners  []judge.Engine
 	accepting atomic.Bool
 
@@ -67,7 +68,7 @@ type daemon struct {
 // start opens the data directory and every listener, so that whatever is wrong
 // with the configuration is known before the first association.
 func start(ctx context.Context, config Config, log *slog.Logger) (*daemon, error) {
-	parts, err := openParts(ctx, config)
+	parts, err := openParts(ctx, config, log)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +95,16 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.judge = j
 	d.gateway, err = gateway.New(ctx, d.config.gateway(), gateway.Parts{
 		DB:      d.parts.db,
 		Custody: d.parts.custody,
 		Ledger:  d.parts.ledger,
 		Judge:   j,
 		Log:     d.log,
+
+		Bypassed: d.parts.bypass.Covers,
+		Passed:   d.parts.rescan.Keep,
 
 		Exceptions: d.parts.except,
 	})
