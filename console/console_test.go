@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"cordon/bypass"
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/finding"
@@ -221,6 +222,7 @@ func TestPageAnswersForTheAdministrator(t *testing.T) {
 }
 
 func TestStatusTable(t *testing.T) {
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
 	up, away := Archive{Name: "a", Up: true}, Archive{Name: "b"}
 	for _, row := range []struct {
 		name  string
@@ -241,6 +243,11 @@ func TestStatusTable(t *testing.T) {
 		{"nothing can be kept", Status{Flow: Flow{Accepting: true, Archives: []Archive{up}}, DiskError: "full"}, Degraded, "Imaging is flowing, and somebody must look."},
 		{"nothing can be kept for one", Status{Flow: Flow{Accepting: true, Archives: []Archive{up, away}}, DiskError: "full"}, Degraded, "Imaging goes on only where an archive answers."},
 		{"neither delivered nor kept", Status{Flow: Flow{Accepting: true, Archives: []Archive{away}}, DiskError: "full"}, Down, "Images are not taken: they can be neither delivered nor kept here."},
+		{"to be recalled", Status{Flow: Flow{Accepting: true}, Rescan: RescanCounts{Recalls: 1}}, Degraded, "Imaging is flowing, and somebody must look."},
+		{"not rescannable", Status{Flow: Flow{Accepting: true}, Rescan: RescanCounts{NotRescannable: 1}}, Degraded, "Imaging is flowing, and somebody must look."},
+		{"rescans waiting", Status{Flow: Flow{Accepting: true}, Rescan: RescanCounts{Waiting: 1}}, Well, "Imaging is flowing."},
+		{"bypassed", Status{Flow: Flow{Accepting: true}, Bypass: []bypass.Bypass{{Device: "ct-1", Until: noon}, {Until: noon}}}, Degraded,
+			"Inspection is bypassed for ct-1 until 12:00, every device until 12:00."},
 		{"down", Status{Flow: Flow{Archives: []Archive{away}}}, Down, "Associations are not accepted."},
 	} {
 		row.s.judge(time.Now())

@@ -211,7 +211,7 @@ type Status struct {
 // Status costs the same however many there have been.
 func (r *Rescan) Status(ctx context.Context) (s Status, err error) {
 	r.mu.Lock()
-	s.Waiting, s.WaitingBytes, s.NotRescannable = r.objects, r.bytes, len(r.lost)
+	s.Waiting, s.WaitingBytes, s.NotRescannable = r.objects, r.bytes, len(r.lost)+r.more
 	r.mu.Unlock()
 	err = r.parts.DB.View(ctx, func(tx *store.Tx) error {
 		var lost int

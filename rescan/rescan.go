@@ -82,7 +82,8 @@ type Rescan struct {
 	mu      sync.Mutex
 	objects int // copies here
 	bytes   int64
-	lost    []loss // not yet on the ledger
+	lost    []loss // not yet on the ledger, of which maxLost are named
+	more    int    // and more
 
 	flushing sync.Mutex // each loss is recorded once
 }
@@ -127,6 +128,9 @@ func Open(ctx context.Context, c Config, p Parts) (*Rescan, error) {
 
 func (r *Rescan) path(id string) string { return filepath.Join(r.config.Dir, id) }
 
+// idLen is the length of custody's ids, which name the files.
+const idLen = 26
+
 // sweep makes rows and files agree. Only files with a name that a row could have
 // are ours to delete.
 func (r *Rescan) sweep(ctx context.Context) error {
@@ -158,6 +162,9 @@ func (r *Rescan) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, f := range files {
+		if len(f.Name()) != idLen || !f.Type().IsRegular() {
+			continue // not ours
+		}
 		o, ok := rows[f.Name()]
 		if !ok {
 			if err := os.Remove(r.path(f.Name())); err != nil {
@@ -249,11 +256,17 @@ func (r *Rescan) lose(o custody.Object, why string) {
 	r.parts.Log.Warn("object was delivered unscanned and is not rescannable", "id", o.ID, "archive", o.Archive, "error", why)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.lost) >= maxLost {
+		r.more++
+		return
+	}
 	r.lost = append(r.lost, loss{o, why})
 }
 
-// maxFlush bounds the losses recorded in one transaction.
-const maxFlush = 500
+const (
+	maxLost  = 10_000 // losses kept by name while nothing can be recorded
+	maxFlush = 500    // losses recorded in one transaction
+)
 
 // flush records losses. Those that cannot be recorded stay for the next time.
 func (r *Rescan) flush(ctx context.Context) error {
@@ -261,8 +274,11 @@ func (r *Rescan) flush(ctx context.Context) error {
 	defer r.flushing.Unlock()
 	for {
 		r.mu.Lock()
-		some := r.lost[:min(len(r.lost), maxFlush)]
+		some, more := r.lost[:min(len(r.lost), maxFlush)], r.more
 		r.mu.Unlock()
+		if len(some) == 0 && more > 0 {
+			return r.recordMore(ctx, more)
+		}
 		if len(some) == 0 {
 			return nil
 		}
@@ -287,6 +303,23 @@ func (r *Rescan) recordLosses(ctx context.Context, some []loss) error {
 		_, err := tx.Exec(`UPDATE rescan_lost SET objects = objects + ?`, len(some))
 		return err
 	})
+}
+
+// recordMore counts losses that were too many to be named.
+func (r *Rescan) recordMore(ctx context.Context, n int) error {
+	err := r.parts.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := r.parts.Ledger.Append(tx, "object.not_rescannable", map[string]any{"objects": n, "reason": "too many at a time to be named"}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE rescan_lost SET objects = objects + ?`, n)
+		return err
+	})
+	if err == nil {
+		r.mu.Lock()
+		r.more -= n
+		r.mu.Unlock()
+	}
+	return err
 }
 
 // record is what the ledger holds of an object.

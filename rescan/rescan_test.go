@@ -306,11 +306,14 @@ func TestCopiesThatACrashTookAreNotRescannable(t *testing.T) {
 	s := open(t, t.TempDir())
 	gone := s.deliver("harmless value of some length")
 	s.db.Close()
-	if err := os.Rename(filepath.Join(s.dir, "rescan", gone.ID), filepath.Join(s.dir, "rescan", "without-a-row")); err != nil {
+	if err := os.Rename(filepath.Join(s.dir, "rescan", gone.ID), filepath.Join(s.dir, "rescan", "00000000000000000000000000")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "rescan", "notes.txt"), nil, 0o600); err != nil { // somebody's own
 		t.Fatal(err)
 	}
 	s = open(t, s.dir)
-	if st := s.status(); st.Waiting != 0 || st.NotRescannable != 2 || s.files() != 0 {
+	if st := s.status(); st.Waiting != 0 || st.NotRescannable != 2 || s.files() != 1 {
 		t.Errorf("%+v, %d files", st, s.files())
 	}
 	if n := len(s.recorded("object.not_rescannable")); n != 2 {
@@ -403,6 +406,19 @@ func TestHitInTheSpoolIsHeldInstead(t *testing.T) {
 	}
 }
 
+// Taking the engine out of the configuration scans nothing.
+func TestEngineThatIsGoneHasFoundNothingClean(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.deliver("infected value of some length")
+	s.judge = judge.New(judge.Config{Rules: policy.DefaultRules()})
+	s.engine.set(func(e *fakeEngine) { e.up = true })
+	s.run()
+	s.eventually("the loss on the ledger", func() bool { return len(s.recorded("object.not_rescannable")) == 1 })
+	if n := len(s.recorded("object.rescanned")); n != 0 {
+		t.Error("called clean without a scan")
+	}
+}
+
 func TestDamagedCopyIsSaid(t *testing.T) {
 	s := open(t, t.TempDir())
 	o := s.deliver("harmless value of some length")
@@ -431,5 +447,28 @@ func TestBypassedObjectIsJudgedInFull(t *testing.T) {
 	hits, err := s.rescan.Hits(t.Context(), false)
 	if err != nil || len(hits) != 1 || hits[0].ID != bypassed.ID || len(s.recorded("object.rescanned")) != 1 {
 		t.Errorf("%+v, %v", hits, err)
+	}
+}
+
+// However many are lost before any can be recorded, memory is bounded and none
+// is forgotten.
+func TestLossesAreCountedWhenTheyCannotBeNamed(t *testing.T) {
+	s := open(t, t.TempDir(), func(c *rescan.Config) { c.MaxBytes = 1 })
+	b := s.custody.NewBuffer()
+	defer b.Discard()
+	const n = 10_003
+	for range n {
+		s.rescan.Keep(b, custody.Object{Bytes: 100}, false)
+	}
+	if st := s.status(); st.NotRescannable != n {
+		t.Errorf("%+v", st)
+	}
+	s.run()
+	s.eventually("all on the ledger", func() bool {
+		r := s.recorded("object.not_rescannable")
+		return len(r) > 0 && r[len(r)-1]["objects"] != nil
+	})
+	if st := s.status(); st.NotRescannable != n {
+		t.Errorf("%+v", st)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"cordon/custody"
@@ -120,6 +121,9 @@ func (r *Rescan) again(ctx context.Context, w Work, c *waitingCopy, signatures s
 	if d := r.config.Rules.Decide(c.news(report)); d.Verdict != finding.Admit {
 		return r.hit(ctx, o, d.Reason)
 	}
+	if name := c.unasked(report.Engines); name != "" {
+		return r.giveUp(ctx, o, "engine "+name+" is not configured any more")
+	}
 	if name := unscanned(report.Engines); name != "" {
 		return r.later(ctx, w, c, name, signatures)
 	}
@@ -192,6 +196,18 @@ func (i *interruptible) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return i.r.Read(p)
+}
+
+// unasked names an engine that had not scanned the object and is not asked now:
+// that the others find nothing does not make up for it.
+func (c *waitingCopy) unasked(es []finding.EngineResult) string {
+	for _, was := range c.object.Engines {
+		asked := slices.ContainsFunc(es, func(e finding.EngineResult) bool { return e.Name == was.Name })
+		if was.Result == finding.Unscanned && !asked {
+			return was.Name
+		}
+	}
+	return ""
 }
 
 // unscanned names the first engine that has not scanned everything, or is "".
