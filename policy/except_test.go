@@ -84,6 +84,9 @@ func TestWhatMayNotBeExceptedNeverIs(t *testing.T) {
 		f := finding.New(k.ID, "(0009,1001)", 0, "")
 		for _, mark := range []bool{false, true} {
 			fs := Except([]finding.Finding{f}, usA, []Exception{{ID: "e", Subject: Origin{Device: "us-a"}, Finding: k.ID}})
+			if marked := fs[0].Excepted != ""; marked != k.Exceptable {
+				t.Errorf("%s: marked %v", k.ID, marked)
+			}
 			if mark {
 				fs[0].Excepted = "e" // as if Except had been wrong
 			}
