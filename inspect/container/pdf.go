@@ -20,8 +20,10 @@ type pdfScan struct {
 
 	numbers             [2]int // the last two integers
 	object              pdfObject
-	opaque              int // no string begins before this byte
-	comments            int // the comment under way ends here
+	opaque              int    // no string begins before this byte
+	comments            int    // the comment under way ends here
+	rest                []byte // what follows the stream under way; nil where that is encrypted
+	onward              int    // bytes that may be read of it yet
 	beside              *pdfContext
 	nextEnd, nextObject finder
 }
@@ -55,6 +57,7 @@ func (l *level) pdf() {
 func (s *pdfScan) run() {
 	p := s.data
 	s.object.number = -1
+	s.onward = len(p)
 	s.nextEnd.find, s.nextObject.find = nextWord(endStream), objectHead
 	for i := 0; i < len(p); {
 		if s.beside != nil && i >= s.comments {

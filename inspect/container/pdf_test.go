@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
+	"slices"
 	"testing"
 
 	"cordon/inspect/compose"
@@ -26,6 +27,7 @@ func pdfOf(entries string, raw []byte) []byte {
 func TestPDFReadAsReadersReadIt(t *testing.T) {
 	script := deflated([]byte("5 0 <</S/JavaScript/JS(app.alert(1))>>"))
 	digits := []byte(fmt.Sprintf("%x%s%x>", script[:10], bytes.Repeat([]byte(" "), 100_000), script[10:]))
+	split := slices.Concat([]byte("\x78\x01\x00\x0A\x00\xF5\xFFendstream "), script[2:])
 	hidden := []byte("\n7 0\nobj\n<</S/Launch>>\nendobj\n")
 	for name, c := range map[string]struct {
 		p  []byte
@@ -41,6 +43,7 @@ func TestPDFReadAsReadersReadIt(t *testing.T) {
 		"null among the filters":         {pdfOf("/Type/ObjStm/Filter[null/FlateDecode]", script), "pdf-javascript"},
 		"blank behind stream":            {bytes.Replace(pdfOf("/Type/ObjStm/Filter/FlateDecode", script), []byte("stream\n"), []byte("stream \n"), 1), "pdf-javascript"},
 		"blanks among digits":            {pdfOf("/Type/ObjStm/Filter[/AHx/Fl]", digits), "pdf-javascript"},
+		"endstream in the data":          {compose.PDF("<</Type/ObjStm/Filter/FlateDecode/Length 9 0 R>>\nstream\n" + string(split) + "\nendstream"), "pdf-javascript"},
 		"object in a string":             {compose.PDF("(" + string(hidden) + ")"), "pdf-launch"},
 		"object in a stream":             {pdfOf("", hidden), "pdf-launch"},
 		"object in a filtered stream":    {pdfOf("/Filter/DCTDecode", hidden), "container-mismatch"},

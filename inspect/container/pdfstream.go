@@ -30,7 +30,9 @@ func (s *pdfScan) stream(i int) int {
 	if s.spent || o.image && !o.embedded {
 		return end
 	}
+	s.rest = s.data[end:]
 	if s.key != nil {
+		s.rest = nil
 		if plain := s.key.decrypt(raw, o.number, o.generation); zlibHeader(plain) || !zlibHeader(raw) {
 			raw = plain // else a stream that is exempt from encryption
 		}
@@ -80,6 +82,9 @@ func (s *pdfScan) decode(raw []byte, o pdfObject) (io.Reader, bool) {
 		}
 		switch f {
 		case "FlateDecode", "Fl":
+			if i == 0 {
+				r = &onward{p: raw, rest: s.rest, budget: &s.onward}
+			}
 			r = s.zlib(r, inflated)
 			inflated = true
 		case "ASCIIHexDecode", "AHx":
@@ -98,6 +103,42 @@ func (s *pdfScan) decode(raw []byte, o pdfObject) (io.Reader, bool) {
 		r = &predicted{r: r, row: make([]byte, 1+o.columns), above: make([]byte, 1+o.columns)}
 	}
 	return r, true
+}
+
+// onward reads on behind what seems to be the end of a stream: "endstream" may stand
+// in deflated data, which ends by itself. All streams of a document together read as
+// many bytes more as it has.
+type onward struct {
+	p, rest []byte
+	budget  *int
+}
+
+func (r *onward) Read(p []byte) (int, error) {
+	if !r.more() {
+		return 0, io.EOF
+	}
+	n := copy(p, r.p)
+	r.p = r.p[n:]
+	return n, nil
+}
+
+func (r *onward) more() bool {
+	if len(r.p) == 0 {
+		n := min(len(r.rest), *r.budget, chunk)
+		r.p, r.rest = r.rest[:n], r.rest[n:]
+		*r.budget -= n
+	}
+	return len(r.p) > 0
+}
+
+// ReadByte lets package flate read no further than it must.
+func (r *onward) ReadByte() (byte, error) {
+	if !r.more() {
+		return 0, io.EOF
+	}
+	c := r.p[0]
+	r.p = r.p[1:]
+	return c, nil
 }
 
 // metered counts what one filter gives to the next: that may be nothing that
