@@ -14,6 +14,7 @@ type carver struct {
 	report *report
 	cut    cutter
 	sweep  sweep
+	syntax func() dicom.TransferSyntax
 
 	value, joined *piece         // a value or fragment; all fragments of one Pixel Data
 	element       *dicom.Element // the one under way, for what the sweep finds
@@ -92,7 +93,11 @@ func (c *carver) beginFragment(e *dicom.Element) {
 		c.joined.start(e, ordinary, e.ValueOffset, -1, asIs)
 		c.sweep.start(allWords)
 	}
-	c.value.start(e, ordinary, e.ValueOffset, int64(e.Length), allWords)
+	kind := ordinary
+	if c.syntax().UID == dicom.DeflatedImageFrameCompression {
+		kind = deflatedFrame
+	}
+	c.value.start(e, kind, e.ValueOffset, int64(e.Length), allWords)
 	c.segments[c.segment%len(c.segments)] = segment{c.joinedLength, e.ValueOffset}
 	c.segment++
 }

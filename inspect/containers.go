@@ -17,13 +17,18 @@ type containers struct {
 	turns  Turns
 	kept   int // bytes of all pieces that are kept now
 
-	opener  *container.Opener // nil before the first piece is opened, and so are member and sweep
+	opener  *container.Opener // nil before the first piece is opened, and so are frames, member and sweep
+	frames  *container.Opener // of deflated frames
 	member  *piece            // the member under way
 	sweep   *sweep
 	opened  map[opening]bool
 	element *dicom.Element // in which the piece lies
 	piece   *piece
 }
+
+// frameLimits are those of deflated frames (PS3.5 §A.4), which are no attempt to hide: masks
+// deflate a thousandfold, and there may be many.
+var frameLimits = container.Limits{Members: 1 << 20, Bytes: 1 << 30, Ratio: 1 << 40}
 
 // keptBytes bounds what all pieces of one object keep at a time.
 const keptBytes = 16 << 20
@@ -60,13 +65,19 @@ func (c *containers) open(e *dicom.Element, p *piece, f container.Format, data [
 		c.member = cut.piece()
 		c.sweep = &sweep{found: c.found}
 		c.opener = container.New(container.Limits{}, (*members)(c))
+		c.frames = container.New(frameLimits, (*members)(c))
 	}
 	if f != container.Text {
 		c.turns.take()
 		defer c.turns.give()
 	}
-	c.opener.Open(container.Piece{
+	opener, format := c.opener, container.None
+	if f == container.Deflate {
+		opener, format = c.frames, f
+	}
+	opener.Open(container.Piece{
 		Data:     data,
+		Format:   format,
 		Whole:    whole,
 		Document: document,
 		File:     c.report.plain,
@@ -141,10 +152,17 @@ func (k *keeping) begin(head []byte, orders []int) {
 	if k.containers == nil {
 		return
 	}
-	k.format, k.mask = recognise(head[:min(len(head), container.Window)], orders)
-	if k.format == container.None {
+	if f, mask := recognise(head[:min(len(head), container.Window)], orders); f != container.None {
+		k.take(f, mask, head)
+	}
+}
+
+// take keeps the piece as one of the format.
+func (k *keeping) take(f container.Format, mask int, head []byte) {
+	if k.containers == nil {
 		return
 	}
+	k.format, k.mask = f, mask
 	k.limit = min(k.format.Keep(), keptBytes-k.containers.kept)
 	k.containers.kept += k.limit
 	k.write(head)

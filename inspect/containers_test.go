@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"runtime"
@@ -112,6 +113,47 @@ func TestContainersAreJoinedOverFragments(t *testing.T) {
 				t.Errorf("byte %d is not where the member begins", f.Offset)
 			}
 		}
+	}
+}
+
+// Frames of Deflated Image Frame Compression are deflated one by one: what is in them is judged, and frames that unfold a
+// thousandfold, as masks do, are no bomb.
+func TestDeflatedFramesAreOpened(t *testing.T) {
+	deflated := func(p []byte) []byte {
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b.Len()%2 == 1 {
+			b.WriteByte(0)
+		}
+		return b.Bytes()
+	}
+	object := func(frames ...[]byte) *compose.Object {
+		o := compose.CT(64, 64)
+		o.TransferSyntax = dicom.DeflatedImageFrameCompression
+		o.SetFragments(nil, frames...)
+		return o
+	}
+	mask := deflated(make([]byte, 4<<20))
+	for name, payload := range map[string][]byte{"eicar": compose.EICAR(), "executable": compose.WindowsProgram()} {
+		out := judgedFile(object(mask, deflated(append(make([]byte, 1000), payload...))).File())
+		if !has(out, name, "(7FE0,0010)[2]!member[0]") {
+			t.Errorf("%s: %+v", name, out.Findings)
+		}
+	}
+	if out := judgedFile(object(mask, mask, mask).File()); finding.Worst(out.Findings) > finding.Info || out.Fatal {
+		t.Errorf("masks: %+v", out.Findings)
+	}
+	if out := judgedFile(object(mask, []byte("no deflate stream, but what a faulty device might write")).File()); finding.Worst(out.Findings) > finding.Info {
+		t.Errorf("a frame that cannot be inflated: %+v", out.Findings)
 	}
 }
 

@@ -100,7 +100,7 @@ func New(o Options) *Inspection {
 func (in *Inspection) lines(o Options) []inspector {
 	r := &in.report
 	opened := &containers{report: r, hashes: o.Hashes, turns: o.Turns}
-	c := &carver{report: r, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r, containers: opened}}
+	c := &carver{report: r, syntax: in.syntax, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r, containers: opened}}
 	c.sweep.found = c.found
 	in.carver = c
 	g := &geometry{report: r, excess: c.cut.piece()}

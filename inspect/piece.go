@@ -49,6 +49,7 @@ const (
 	ordinary pieceKind = iota
 	native
 	inPreamble
+	deflatedFrame
 )
 
 func (c *cutter) piece() *piece { return &piece{cutter: c, kept: keeping{containers: c.containers}} }
@@ -99,7 +100,11 @@ func (p *piece) begun() []byte {
 
 // keep decides by the first bytes whether the piece is to be opened. Pixels are not.
 func (p *piece) keep() {
-	if p.kind != native {
+	switch p.kind {
+	case native:
+	case deflatedFrame:
+		p.kept.take(container.Deflate, 0, p.head[:p.n])
+	default:
 		p.kept.begin(p.head[:p.n], p.orders)
 	}
 }

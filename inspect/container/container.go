@@ -22,6 +22,8 @@
 package container
 
 import (
+	"bytes"
+	"compress/flate"
 	"fmt"
 	"io"
 )
@@ -103,15 +105,16 @@ func New(l Limits, v Visitor) *Opener {
 // Piece is what may be a container, or a text.
 type Piece struct {
 	Data     []byte
-	Whole    bool // Data is all of it, not only its beginning
-	Document bool // a document for people, which has no reason to be encrypted
-	File     bool // a plain file, not a part of an object
+	Format   Format // what it is, where that is known; None: by its content
+	Whole    bool   // Data is all of it, not only its beginning
+	Document bool   // a document for people, which has no reason to be encrypted
+	File     bool   // a plain file, not a part of an object
 }
 
 // Open opens p, if its first bytes are a container's or a text's.
 func (o *Opener) Open(p Piece) {
 	o.in += int64(len(p.Data))
-	l := level{Opener: o, data: p.Data, whole: p.Whole, document: p.Document, file: p.File}
+	l := level{Opener: o, data: p.Data, format: p.Format, whole: p.Whole, document: p.Document, file: p.File}
 	l.open()
 }
 
@@ -123,6 +126,7 @@ type level struct {
 	depth    int    // containers around it
 	offset   int64  // of the outermost member, when depth > 0
 	data     []byte
+	format   Format // None: by its content
 	whole    bool
 	document bool
 	file     bool
@@ -132,7 +136,10 @@ type level struct {
 
 // open opens the level by its format.
 func (l *level) open() {
-	format := Recognise(l.data[:min(len(l.data), Window)])
+	format := l.format
+	if format == None {
+		format = Recognise(l.data[:min(len(l.data), Window)])
+	}
 	if format.IsContainer() && l.depth >= l.limits.Depth {
 		l.found("container-depth", 0, fmt.Sprintf("%v in %d containers", format, l.depth))
 		return
@@ -149,6 +156,8 @@ func (l *level) open() {
 		l.bzip2()
 	case Tar:
 		l.tar()
+	case Deflate:
+		l.member(item{}, flate.NewReader(bytes.NewReader(l.data)))
 	case PDF:
 		l.pdf()
 	case OLE2:

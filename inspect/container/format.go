@@ -11,6 +11,7 @@ const (
 	Gzip
 	Bzip2
 	Tar
+	Deflate // a bare deflate stream; it has no mark, so it must be said: see Piece
 	PDF
 	OLE2
 	RTF
@@ -20,7 +21,7 @@ const (
 )
 
 var formatNames = [...]string{
-	None: "none", ZIP: "ZIP", Gzip: "gzip", Bzip2: "bzip2", Tar: "tar", PDF: "PDF", OLE2: "OLE2", RTF: "RTF", Packed: "archive",
+	None: "none", ZIP: "ZIP", Gzip: "gzip", Bzip2: "bzip2", Tar: "tar", Deflate: "deflate", PDF: "PDF", OLE2: "OLE2", RTF: "RTF", Packed: "archive",
 	Markup: "markup", Text: "text",
 }
 
