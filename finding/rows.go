@@ -26,7 +26,7 @@ var catalogue = []Kind{
 	},
 	{
 		ID: "hash-listed", Severity: Malicious, Title: "Content on the hash list",
-		Meaning: "The SHA-256 digest of the object, or of a piece carved from it, is on the list of known harmful content.",
+		Meaning: "The SHA-256 or MD5 digest of the object, or of a piece carved from it, is on the list of known harmful content.",
 		Default: held, Action: contain,
 	},
 	{

@@ -1,85 +1,69 @@
 package inspect
 
-import (
-	"crypto/sha256"
-	"fmt"
-	"hash"
-)
-
 // wholeHash looks the object as a whole up in the hash list.
 type wholeHash struct {
-	hashes HashList
-	digest hash.Hash // nil when the list is empty
-	report *report
+	hashes  HashList
+	digests digests
+	report  *report
 }
 
 func newWholeHash(l HashList, r *report) wholeHash {
-	w := wholeHash{hashes: l, report: r}
-	if l.Len() > 0 {
-		w.digest = sha256.New()
-	}
-	return w
+	return wholeHash{hashes: l, digests: l.newDigests(), report: r}
 }
 
 func (w *wholeHash) write(p []byte) {
-	if w.digest != nil {
-		w.digest.Write(p)
+	if !w.digests.off() {
+		w.digests.write(p)
 	}
 }
 
 func (w *wholeHash) finish() {
-	if w.digest == nil {
+	if w.digests.off() {
 		return
 	}
-	if name, listed := w.hashes.Lookup([32]byte(w.digest.Sum(nil))); listed {
-		w.report.add("hash-listed", nil, 0, listedAs(name))
+	if detail, listed := w.hashes.lookup(w.digests); listed {
+		w.report.add("hash-listed", nil, 0, detail)
 	}
 }
 
 // pieceDigest is the digest of one piece, with and without its last byte, which
 // may be there only to make the length even. The zero value digests nothing.
 type pieceDigest struct {
-	hash  hash.Hash
-	last  [1]byte
-	bytes int64
+	digests digests
+	last    [1]byte
+	bytes   int64
 }
 
-func (d *pieceDigest) start() {
-	if d.hash == nil {
-		d.hash = sha256.New()
+// start begins a piece that is to be looked up in l, which holds something.
+func (d *pieceDigest) start(l HashList) {
+	if d.digests.off() {
+		d.digests = l.newDigests()
 	}
-	d.hash.Reset()
+	d.digests.reset()
 	d.bytes = 0
 }
 
 func (d *pieceDigest) write(p []byte) {
-	if d.hash == nil || len(p) == 0 {
+	if d.digests.off() || len(p) == 0 {
 		return
 	}
 	if d.bytes > 0 {
-		d.hash.Write(d.last[:])
+		d.digests.write(d.last[:])
 	}
 	d.bytes += int64(len(p))
-	d.hash.Write(p[:len(p)-1])
+	d.digests.write(p[:len(p)-1])
 	d.last[0] = p[len(p)-1]
 }
 
-func (d *pieceDigest) lookup(l HashList) (name string, listed bool) {
-	if d.hash == nil || d.bytes == 0 {
+func (d *pieceDigest) lookup(l HashList) (detail string, listed bool) {
+	if d.digests.off() || d.bytes == 0 {
 		return "", false
 	}
 	if d.last[0] == 0 || d.last[0] == ' ' {
-		if name, listed = l.Lookup([32]byte(d.hash.Sum(nil))); listed {
-			return name, true
+		if detail, listed = l.lookup(d.digests); listed {
+			return detail, true
 		}
 	}
-	d.hash.Write(d.last[:])
-	return l.Lookup([32]byte(d.hash.Sum(nil)))
-}
-
-func listedAs(name string) string {
-	if name == "" {
-		return "SHA-256 digest is on the list"
-	}
-	return fmt.Sprintf("SHA-256 digest is on the list as %s", name)
+	d.digests.write(d.last[:])
+	return l.lookup(d.digests)
 }

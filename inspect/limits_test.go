@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/sha256"
 	"fmt"
 	"runtime"
@@ -62,12 +63,9 @@ func TestHashList(t *testing.T) {
 	if err != nil || l.Len() != 2 {
 		t.Fatalf("%d digests, %v", l.Len(), err)
 	}
-	if name, ok := l.Lookup(sum); !ok || name != "Tab.Name" {
-		t.Errorf("found %q, %v", name, ok)
-	}
 	for text, want := range map[string]string{
 		"abc":                    "line 1: 3 characters",
-		strings.Repeat("z", 64):  "line 1: SHA-256 digest",
+		strings.Repeat("z", 64):  "line 1: digest",
 		"# ok\n" + "12 name":     "line 2: 2 characters",
 		strings.Repeat("a", 1e6): "reading hash list",
 	} {
@@ -80,11 +78,17 @@ func TestHashList(t *testing.T) {
 // A digest is looked up for the whole object and for each piece.
 func TestListedContentIsFound(t *testing.T) {
 	payload := bytes.Repeat([]byte("listed "), 100)
-	sum := sha256.Sum256(payload)
-	list, err := inspect.ReadHashList(strings.NewReader(fmt.Sprintf("%x Sample", sum)))
-	if err != nil {
-		t.Fatal(err)
+	for _, line := range []string{fmt.Sprintf("%x Sample", sha256.Sum256(payload)), fmt.Sprintf("%X\tSample", md5.Sum(payload))} {
+		list, err := inspect.ReadHashList(strings.NewReader(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		listedContentIsFound(t, list, payload)
 	}
+}
+
+func listedContentIsFound(t *testing.T, list inspect.HashList, payload []byte) {
+	t.Helper()
 	for _, place := range []compose.Place{
 		compose.PrivateOB, compose.PrivateNested, compose.EncapsulatedPDF, compose.Fragment, compose.AfterEndOfImage,
 		compose.AfterLastFrame, compose.TrailingPadding, compose.Appended, compose.Deflated, compose.OffsetTable,

@@ -60,7 +60,7 @@ func (p *piece) start(e *dicom.Element, kind pieceKind, offset, length int64, or
 	p.n, p.known, p.copy, p.path = 0, false, nil, ""
 	p.kept.forget()
 	if p.cutter.hashes.Len() > 0 {
-		p.digest.start()
+		p.digest.start(p.cutter.hashes)
 	}
 	if p.cutter.pieces != nil {
 		p.copy = p.cutter.pieces(Piece{Where: p.cutter.report.where(e), Offset: offset, Length: length, Native: kind == native})
@@ -123,8 +123,8 @@ func (p *piece) end(e *dicom.Element) {
 	}
 	p.open = false
 	p.finishCopy()
-	if name, listed := p.digest.lookup(p.cutter.hashes); listed {
-		p.raise("hash-listed", e, listedAs(name))
+	if detail, listed := p.digest.lookup(p.cutter.hashes); listed {
+		p.raise("hash-listed", e, detail)
 	}
 	for _, mask := range p.orders {
 		if p.judgeStart(e, mask) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"cordon/console"
@@ -40,16 +41,45 @@ func (e EnginesConfig) hashes() (inspect.HashList, error) {
 	if e.Hashes == "" {
 		return inspect.HashList{}, nil
 	}
-	f, err := os.Open(e.Hashes)
+	var list inspect.HashList
+	paths, err := hashFiles(e.Hashes)
 	if err != nil {
-		return inspect.HashList{}, fmt.Errorf("engines.hashes: %w", err)
+		return list, fmt.Errorf("engines.hashes: %w", err)
 	}
-	defer f.Close()
-	list, err := inspect.ReadHashList(f)
-	if err != nil {
-		return inspect.HashList{}, fmt.Errorf("engines.hashes: %s: %w (one SHA-256 digest a line, then a name if there is one)", e.Hashes, err)
+	for _, path := range paths {
+		if err := addHashes(&list, path); err != nil {
+			return list, fmt.Errorf("engines.hashes: %w", err)
+		}
 	}
 	return list, nil
+}
+
+// hashFiles are the lists: the file itself, or every file of a folder.
+func hashFiles(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return []string{path}, err
+	}
+	entries, err := os.ReadDir(path)
+	var paths []string
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			paths = append(paths, filepath.Join(path, e.Name()))
+		}
+	}
+	return paths, err
+}
+
+func addHashes(list *inspect.HashList, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := list.Add(f); err != nil {
+		return fmt.Errorf("%s: %w (one SHA-256 or MD5 digest a line, then a name if there is one)", path, err)
+	}
+	return nil
 }
 
 // engineInterval is how often the engines are asked how they are.
