@@ -244,6 +244,8 @@ func (o *object) deliver(ctx context.Context) error {
 	case errors.Is(err, errBuffer):
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
 		return s.refuse(ctx, o.message, statusCannotBeKept, "out of resources")
+	case errors.Is(err, errResting): // said when it failed, and when the association began
+		return o.keep(ctx, custody.Spooled)
 	case err != nil:
 		s.log.Warn("archive failed: object is to be kept here", "error", err)
 		return o.keep(ctx, custody.Spooled)
