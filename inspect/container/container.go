@@ -169,6 +169,9 @@ func (l *level) open() {
 	case Markup, Text:
 		l.text(format)
 	}
+	if format.IsContainer() && format != ZIP {
+		l.appendedZIP()
+	}
 }
 
 // at returns where byte i of the level lies in the piece.

@@ -53,3 +53,23 @@ func TestScriptsOfOneLine(t *testing.T) {
 		}
 	}
 }
+
+// A ZIP that is appended to something else is one to unpackers.
+func TestZIPBehindAnotherFormat(t *testing.T) {
+	archive := compose.ZIP("report.dat", []byte("content of a member"))
+	blank := make([]byte, 2000)
+	for name, first := range map[string][]byte{
+		"PDF": compose.PDF("1"), "gzip": compose.Gzip(nil), "OLE2": compose.Compound(nil), "RTF": []byte(`{\rtf1 text}`),
+	} {
+		for _, between := range [][]byte{nil, blank} {
+			n := opened(container.Limits{}, slices.Concat(first, between, archive))
+			if !bytes.Contains(n.text, []byte("content of a member")) {
+				t.Errorf("%s, %d bytes, ZIP: members %v", name, len(between), n.members)
+			}
+		}
+	}
+	n := opened(container.Limits{}, slices.Concat(compose.PDF("1"), archive[:30], blank, archive, blank, archive))
+	if n.has("container-mismatch") || n.has("container-bomb") {
+		t.Errorf("three in a PDF: found %v", n.found)
+	}
+}

@@ -57,6 +57,31 @@ func (l *level) zip() {
 	}
 }
 
+// appendedZIP opens the ZIP at the end of a file of another format: unpackers look for
+// one from the end, whatever it begins with. A ZIP inside the other format, which need not
+// stand there in one piece, is no reason to complain that files of it are missing.
+func (l *level) appendedZIP() {
+	entries, _, _ := l.zipDirectory()
+	l.openPackage(entries)
+	read := 0
+	for i := range entries {
+		e := &entries[i]
+		local, ok := readLocal(l.data, e.at)
+		if !ok {
+			continue
+		}
+		if why := differs(e, &local); why != "" {
+			l.found("container-mismatch", e.at, why)
+		}
+		e.data = local.data
+		e.end = e.data + int(min(max(e.packed, 0), int64(len(l.data)-e.data)))
+		if read += e.end - e.data; l.spent || read > 2*len(l.data) {
+			return
+		}
+		l.zipMember(i, e)
+	}
+}
+
 // zipDirectory reads the central directory. It returns where the directory begins and
 // where what belongs to the ZIP ends; 0 when there is none.
 func (l *level) zipDirectory() (entries []zipEntry, directory, end int) {
