@@ -1,11 +1,13 @@
 // Command bench measures Cordon beside the programs that it stands between and
 // the tools that it is compared with, on this machine, in one run, as ratios.
 //
-//	go run ./bench                       # everything: about ten minutes
+//	go run ./bench                       # everything: about twenty minutes
 //	go run ./bench -images 100 transfer  # images/s, direct and through
 //	go run ./bench memory                # peak memory: 32 associations, one object of 2 GiB
 //	go run ./bench tree                  # cordon inspect beside sha256sum and clamdscan
 //	go run ./bench code                  # the Go benchmarks beside SHA-256
+//	go run ./bench detection             # what is held: real files, hostile files, beside clamdscan
+//	go run ./bench inspect               # one core beside openssl; 4 GiB; the gateway with clamd
 //
 // Peers run on free loopback ports in a temporary directory and are stopped by
 // their process id. A peer that is missing is an error: nothing is left out in
@@ -46,14 +48,19 @@ type measurement struct {
 var measurements = [...]measurement{
 	{"transfer", []string{"storescu", "storescp", "echoscu", "Orthanc"}, transfers},
 	{"memory", []string{"storescu", "echoscu"}, memory},
-	{"tree", []string{"sha256sum", "clamd", "clamdscan", "/usr/lib/python3/dist-packages/pydicom/data/test_files"}, tree},
+	{"tree", []string{"sha256sum", "clamd", "clamdscan", pydicomFiles}, tree},
 	{"code", []string{"go"}, code},
+	{"detection", []string{
+		"go", "dcmconv", "dcmcjpeg", "dcmcjpls", "dcmcrle", "dcmdjpeg", "dcmdjpls", "dcmdrle", "clamd", "clamdscan",
+		pydicomFiles, pydicomCharset, clamFiles,
+	}, detection},
+	{"inspect", []string{"openssl", "taskset", "dcmcjpeg", "dcmcjpls", "dcmcrle", "storescu", "echoscu", "clamd", "clamdscan"}, inspection},
 }
 
 func main() {
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|detection|inspect]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -102,7 +109,7 @@ func choose(names []string) ([]measurement, error) {
 		}
 	}
 	if len(names) > 0 && len(chosen) != len(names) {
-		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree and code", strings.Join(names, " "))
+		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, detection and inspect", strings.Join(names, " "))
 	}
 	var missing []error
 	for _, m := range chosen {

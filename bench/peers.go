@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -208,8 +209,8 @@ type gateway struct {
 	port string
 }
 
-// startCordon runs `cordon up` in front of one archive.
-func (b *bench) startCordon(ctx context.Context, dir, title, port string) (*gateway, error) {
+// startCordon runs `cordon up` in front of one archive; more is for its configuration.
+func (b *bench) startCordon(ctx context.Context, dir, title, port string, more ...string) (*gateway, error) {
 	listen, err := freePort()
 	if err != nil {
 		return nil, err
@@ -233,7 +234,7 @@ archives:
     address: 127.0.0.1:%s
 console:
   listen: 127.0.0.1:%s
-`, filepath.Join(dir, "data"), listen, title, port, console)
+`, filepath.Join(dir, "data"), listen, title, port, console) + strings.Join(more, "\n")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}

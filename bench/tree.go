@@ -31,7 +31,10 @@ func tree(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	config, clamd, err := startClamd(ctx, filepath.Join(b.dir, "clamd"))
+	config, clamd, err := startClamd(ctx, filepath.Join(b.dir, "clamd"), map[string]string{
+		"bench.hdb": "44d88612fea8a8f36de82e1278abb02f:68:Bench.Eicar\n",
+		"bench.ndb": "Bench.Marker:0:*:62656e63682d6d61726b65722d746861742d69732d6e6f7768657265\n",
+	})
 	if err != nil {
 		return err
 	}
@@ -96,23 +99,24 @@ func timed(ctx context.Context, argv []string) (time.Duration, error) {
 	return took, nil
 }
 
-// startClamd runs clamd on a socket and a signature directory of its own.
-func startClamd(ctx context.Context, dir string) (config string, p *peer, err error) {
-	socket := filepath.Join(dir, "clamd.sock")
+// startClamd runs clamd on a socket, dir/clamd.sock, and with signatures of its
+// own, given by file name.
+func startClamd(ctx context.Context, dir string, signatures map[string]string) (config string, p *peer, err error) {
+	database := filepath.Join(dir, "db")
+	if err := os.MkdirAll(database, 0o755); err != nil {
+		return "", nil, err
+	}
+	for name, text := range signatures {
+		if err := os.WriteFile(filepath.Join(database, name), []byte(text), 0o644); err != nil {
+			return "", nil, err
+		}
+	}
 	config = filepath.Join(dir, "clamd.conf")
-	for path, text := range map[string]string{
-		filepath.Join(dir, "db", "bench.hdb"): "44d88612fea8a8f36de82e1278abb02f:68:Bench.Eicar\n",
-		filepath.Join(dir, "db", "bench.ndb"): "Bench.Marker:0:*:62656e63682d6d61726b65722d746861742d69732d6e6f7768657265\n",
-		// Without its cache of clean files, which would answer every second run.
-		config: fmt.Sprintf("DatabaseDirectory %s\nLocalSocket %s\nTemporaryDirectory %s\nForeground yes\nDisableCache yes\n",
-			filepath.Join(dir, "db"), socket, dir),
-	} {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return "", nil, err
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return "", nil, err
-		}
+	// Without its cache of clean files, which would answer every second run.
+	text := fmt.Sprintf("DatabaseDirectory %s\nLocalSocket %s\nTemporaryDirectory %s\nForeground yes\nDisableCache yes\n",
+		database, filepath.Join(dir, "clamd.sock"), dir)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return "", nil, err
 	}
 	p, err = start(dir, nil, "clamd", "--config-file="+config)
 	if err != nil {
