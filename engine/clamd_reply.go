@@ -15,11 +15,11 @@ const longestReply = 4096 // bytes; clamd's are a signature's name and a word
 
 // readReply reads one answer, which ends with NUL and with which the connection has nothing more to say.
 func readReply(r io.Reader) (string, error) {
-	p := make([]byte, longestReply)
+	p := make([]byte, longestReply+1) // one more, to see that there is none
 	for n := 0; n < len(p); {
 		m, err := r.Read(p[n:])
 		n += m
-		if end := bytes.IndexByte(p[:n], 0); end >= 0 {
+		if end := bytes.IndexByte(p[:n], 0); end >= 0 && end < longestReply {
 			if end+1 < n {
 				return "", errors.New("bytes after the answer")
 			}

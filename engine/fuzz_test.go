@@ -24,7 +24,8 @@ func readable(t *testing.T, result finding.Result, detail string) {
 
 func FuzzClamdReply(f *testing.F) {
 	for _, s := range []string{"stream: OK\x00", "stream: A FOUND\x00", "stream: Heuristics.Limits.Exceeded.MaxFiles FOUND\x00",
-		"INSTREAM size limit exceeded. ERROR\x00", "x ERROR\x00", "ClamAV 1.4.6/27500/Mon Jan  5 09:10:11 2026\x00", "ClamAV 1.4.6\x00", "", "\x00\x00"} {
+		"INSTREAM size limit exceeded. ERROR\x00", "x ERROR\x00", "ClamAV 1.4.6/27500/Mon Jan  5 09:10:11 2026\x00", "ClamAV 1.4.6\x00", "", "\x00\x00",
+		strings.Repeat("x", 4095) + "\x00y", strings.Repeat("x", 4096) + "\x00y"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
