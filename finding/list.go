@@ -7,6 +7,10 @@ import "slices"
 // which object it is.
 const AnnouncedMismatch = "announced-mismatch"
 
+// ContainerLimit is the id of the finding that a container was not opened to its
+// end. What was not looked at is never clean: policy counts it as unscanned.
+const ContainerLimit = "container-limit"
+
 // EngineDetection is the id of the finding that an outside engine recognised a
 // piece.
 const EngineDetection = "engine-detection"

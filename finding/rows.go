@@ -307,7 +307,7 @@ var catalogue = []Kind{
 	{
 		ID: "container-limit", Severity: Info, Title: "Container judged in part",
 		Meaning: "A container is longer, or holds more, than is opened: 8 MiB of one container, 10,000 members and 128 MiB of content for one object. What was read holds nothing else than is listed here.",
-		Default: admitted, Action: "Nothing. When you doubt the object, have an engine scan it.",
+		Default: "Counts as unscanned: delivered and marked on the ledger, or held where policy says so.", Action: "When you doubt the object, have an engine scan it.",
 	},
 	{
 		ID: "container-unread", Severity: Info, Title: "Container not opened",

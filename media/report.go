@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"cordon/finding"
 )
@@ -75,12 +77,23 @@ var reportHTML string
 // own policy forbids scripts, images and connections.
 func (p Page) Write(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"count": count, "size": size, "title": title,
+		"count": count, "size": size, "title": title, "name": printable,
 	}).Parse(reportHTML)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return t.Execute(w, p)
+}
+
+// printable is a name of the medium without characters that would show it as
+// another, such as those that turn the direction of writing.
+func printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, name)
 }
 
 // Sections are the items in groups, the most urgent first, empty ones left out.

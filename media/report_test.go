@@ -42,6 +42,10 @@ func judged(path string, outcome Outcome, v finding.Verdict, ids ...string) Item
 // Whatever a medium calls its files, the page shows it and runs nothing.
 func TestPageEscapesTheMedium(t *testing.T) {
 	hostile := `<script>alert(1)</script>"'--><img src=x onerror=alert(1)>`
+	turned := "photo\u202Egpj.exe"
+	if html := page(t, judged(turned, Held, finding.Hold, "executable")); strings.Contains(html, "\u202E") {
+		t.Error("a name can show itself as another")
+	}
 	it := judged(hostile, Held, finding.Hold, "executable")
 	it.Report.Identity.StudyInstanceUID = hostile
 	it.Detail = hostile

@@ -86,6 +86,8 @@ func (rules Rules) strongest(r finding.Report) Decision {
 		return rules.Unparseable.decision("unparseable: " + r.Fatal.ID)
 	case worst == finding.Suspicious:
 		return rules.Suspicious.decision("suspicious: " + id)
+	case finding.Has(r.Findings, finding.ContainerLimit): // what lies beyond was not looked at
+		return rules.Unscanned.decision("unscanned: " + finding.ContainerLimit)
 	case engineSays(r.Engines, finding.Unscanned) != "":
 		return rules.Unscanned.decision("unscanned: " + engineSays(r.Engines, finding.Unscanned))
 	}

@@ -36,6 +36,8 @@ func TestDecide(t *testing.T) {
 		{"lost structure", finding.Report{Fatal: lost}, Rules{}, finding.Hold, "unparseable: unparseable", true},
 		{"lost structure refused by rule", finding.Report{Fatal: lost}, Rules{Unparseable: Refuse}, finding.Refuse, "unparseable: unparseable", true},
 		{"clean by an engine", finding.Report{Engines: engine(finding.Clean)}, Rules{}, finding.Admit, "", false},
+		{"what a limit left unopened is not clean", finding.Report{Findings: fs(info, finding.Finding{ID: finding.ContainerLimit})}, Rules{}, finding.Hold, "unscanned: container-limit", true},
+		{"what a limit left unopened by default", finding.Report{Findings: fs(finding.Finding{ID: finding.ContainerLimit})}, DefaultRules(), finding.Admit, "unscanned: container-limit", true},
 		{"unscanned is not clean", finding.Report{Engines: engine(finding.Unscanned)}, Rules{}, finding.Hold, "unscanned: clamd", true},
 		{"unscanned by default", finding.Report{Engines: engine(finding.Unscanned)}, DefaultRules(), finding.Admit, "unscanned: clamd", true},
 		{"wrong instance", finding.Report{Findings: fs(mismatch, malicious)}, Rules{}, finding.Refuse, "command and data set", true},

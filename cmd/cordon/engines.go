@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,8 +27,28 @@ func (e EnginesConfig) scanners() []judge.Engine {
 	return out
 }
 
-// newJudge is the judge that the configuration describes. Pieces too large for
-// memory wait for the engines in scratch, or are unscanned if it is nil.
+// inMemory is a scratch for commands that have no custody.
+type inMemory struct{ bytes.Buffer }
+
+// maxInMemory bounds one piece: what engines take by default.
+const maxInMemory = 25 << 20
+
+func (m *inMemory) Write(p []byte) (int, error) {
+	if m.Len()+len(p) > maxInMemory {
+		return 0, fmt.Errorf("piece of more than %d MiB", maxInMemory>>20)
+	}
+	return m.Buffer.Write(p)
+}
+
+func (m *inMemory) Open() (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(m.Bytes())), nil
+}
+func (m *inMemory) Discard() {}
+
+func newInMemory() judge.Scratch { return &inMemory{} }
+
+// newJudge is the judge that the configuration describes. Larger pieces wait for
+// the engines in scratch.
 func (c Config) newJudge(scanners []judge.Engine, scratch func() judge.Scratch) (*judge.Judge, error) {
 	hashes, err := c.Engines.hashes()
 	if err != nil {
