@@ -21,6 +21,7 @@ type carver struct {
 	joining       bool           // the sweep runs over all fragments
 	segments      [32]segment    // where the last fragments lie in the object
 	segment       int            // number of fragments begun
+	sized         bool           // Rows have been met: Pixel Data are pixels
 	joinedLength  int64
 	tail          *piece // the fragments from the first one on that begins a container behind an image
 	tailSegment   int    // its number
@@ -63,8 +64,9 @@ func (c *carver) begin(e *dicom.Element) {
 	case dicom.KindPreamble:
 		c.start(e, inPreamble, 128, asIs)
 	case dicom.KindElement:
+		c.sized = c.sized || e.Tag == dicom.TagRows
 		if carved(e) {
-			c.start(e, kindOf(e), int64(e.Length), ordersOf(e.VR))
+			c.start(e, c.kindOf(e), int64(e.Length), ordersOf(e.VR))
 		}
 	case dicom.KindEncapsulated:
 		c.segment, c.joinedLength, c.joining, c.tailSegment = 0, 0, false, 0
@@ -105,7 +107,7 @@ func (c *carver) beginFragment(e *dicom.Element) {
 // doubtful begins the piece again with its header: what looks like an element may
 // be the first bytes of something appended.
 func (c *carver) doubtful(e *dicom.Element) {
-	c.start(e, kindOf(e), int64(e.Length)+int64(len(e.Header)), ordersOf(e.VR))
+	c.start(e, c.kindOf(e), int64(e.Length)+int64(len(e.Header)), ordersOf(e.VR))
 	c.value.offset = e.Offset
 	c.value.write(e.Header)
 	c.sweep.write(e.Header)
@@ -226,7 +228,12 @@ func carved(e *dicom.Element) bool {
 	return e.Length >= shortestPiece && (e.Tag.IsPrivate() || e.VR.IsBulk() || e.Length > shortValue)
 }
 
-func kindOf(e *dicom.Element) pieceKind {
+// kindOf tells pixels from the rest. Pixel Data of an image that has no size are
+// anything.
+func (c *carver) kindOf(e *dicom.Element) pieceKind {
+	if !c.sized {
+		return ordinary
+	}
 	if e.Tag == dicom.TagPixelData || e.Tag == dicom.TagFloatPixelData || e.Tag == dicom.TagDoubleFloatPixelData {
 		return native
 	}

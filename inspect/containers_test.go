@@ -116,6 +116,16 @@ func TestContainersAreJoinedOverFragments(t *testing.T) {
 	}
 }
 
+// Pixel Data without an image's size may be anything, and are judged as such.
+func TestPixelDataWithoutASizeAreOpened(t *testing.T) {
+	o := compose.CT(64, 64)
+	o.Remove(dicom.TagRows)
+	o.Set(dicom.TagPixelData, dicom.OW, compose.ZIP("x.exe", compose.WindowsProgram()))
+	if out := judgedFile(o.File()); !has(out, "executable", "(7FE0,0010)!member[0]") {
+		t.Errorf("%+v", out.Findings)
+	}
+}
+
 // Frames of Deflated Image Frame Compression are deflated one by one: what is in them is judged, and frames that unfold a
 // thousandfold, as masks do, are no bomb.
 func TestDeflatedFramesAreOpened(t *testing.T) {
