@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 GO       ?= go
 BIN      := bin/cordon
-FUZZTIME ?= 8s
+FUZZTIME ?= 40000x
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The real programs that the tests talk to. They are installed when one is missing.
@@ -34,7 +34,7 @@ unit:
 interop: build
 	$(GO) test -count=1 -timeout 15m ./interop/...
 
-fuzz: ## a short fuzz of every parser; FUZZTIME=10m for a long one
+fuzz: ## a short fuzz of every parser, counted in inputs; FUZZTIME=10m for a long one
 	@set -e; for f in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
 	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do \
 	    echo "fuzz $$name in $$(dirname $$f)"; \
