@@ -542,6 +542,26 @@ func TestStoppingFinishesTheObjectUnderWay(t *testing.T) {
 	}
 }
 
+// A listener that dies must not leave a gateway that seems to serve.
+func TestServeEndsWhenItsListenerDies(t *testing.T) {
+	h := start(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.gateway.Serve(context.Background(), l) }() // ends with l
+	l.Close()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("no error")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on")
+	}
+}
+
 func TestRubbishOnThePort(t *testing.T) {
 	h := start(t)
 	for name, bytes := range map[string]string{

@@ -8,19 +8,21 @@ import (
 
 // quota bounds how many records one peer's refusals may put on the ledger,
 // which is never pruned: burst at once, then one each interval. What is left
-// out is counted, and the next record of that peer says how many.
+// out is counted: the next record of that peer says how many, or the gateway's
+// own within a minute.
 type quota struct {
 	burst    int
 	interval time.Duration
 
-	mu    sync.Mutex
-	peers map[netip.Addr]*allowance
+	mu        sync.Mutex
+	peers     map[netip.Addr]*allowance
+	strangers int // refusals of peers for which there was no room
 }
 
 type allowance struct {
 	left    int       // records that may be made now
 	filled  time.Time // when left was last reckoned
-	omitted int       // since the last record
+	omitted int       // since they were last told
 }
 
 // maxQuotaPeers bounds the peers remembered. When there are more, those whose
@@ -38,6 +40,7 @@ func (q *quota) take(peer netip.Addr, now time.Time) (omitted int, ok bool) {
 	defer q.mu.Unlock()
 	a := q.of(seatHolder(peer), now)
 	if a == nil {
+		q.strangers++
 		return 0, false
 	}
 	if a.left == 0 {
@@ -47,6 +50,37 @@ func (q *quota) take(peer netip.Addr, now time.Time) (omitted int, ok bool) {
 	a.left--
 	omitted, a.omitted = a.omitted, 0
 	return omitted, true
+}
+
+// omissions are the refusals of all peers that have no record of their own.
+type omissions struct {
+	total int
+	peers int
+	named []string // some of the peers
+}
+
+// maxNamed bounds the peers named in one record.
+const maxNamed = 16
+
+// drain returns what was left out and not told yet, and counts anew.
+func (q *quota) drain() omissions {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var o omissions
+	for peer, a := range q.peers {
+		if a.omitted == 0 {
+			continue
+		}
+		o.total += a.omitted
+		o.peers++
+		if len(o.named) < maxNamed {
+			o.named = append(o.named, peer.String())
+		}
+		a.omitted = 0
+	}
+	o.total += q.strangers
+	q.strangers = 0
+	return o
 }
 
 // of finds a peer's allowance and fills it up; nil if there is no room for it.

@@ -55,6 +55,14 @@ func TestRejectionsDoNotFloodTheLedger(t *testing.T) {
 	if n := len(h.recorded("association.rejected")); n != maxRefusals {
 		t.Errorf("%d records of %d rejections, want %d", n, 5*maxRefusals, maxRefusals)
 	}
+	h.gateway.recordOmission(context.Background())
+	if told := h.recorded("refusals.omitted"); len(told) != 1 || told[0]["omitted"] != float64(4*maxRefusals) || told[0]["peers"] != float64(1) {
+		t.Errorf("what was left out: %v", told)
+	}
+	h.gateway.recordOmission(context.Background())
+	if n := len(h.recorded("refusals.omitted")); n != 1 {
+		t.Errorf("told %d times", n)
+	}
 	if st, err := h.gateway.Status(context.Background()); err != nil || st.Objects.Rejected != 5*maxRefusals {
 		t.Errorf("counted %d, %v", st.Objects.Rejected, err)
 	}

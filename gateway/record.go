@@ -39,6 +39,39 @@ func (g *Gateway) recordRefusal(ctx context.Context, peer netip.Addr, kind strin
 	return g.parts.Ledger.Record(ctx, kind, body)
 }
 
+// omissionInterval is how often the refusals without a record of their own are
+// put on the ledger.
+const omissionInterval = time.Minute
+
+// recordOmissions puts them there until ctx ends.
+func (g *Gateway) recordOmissions(ctx context.Context) {
+	ticker := time.NewTicker(omissionInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			g.recordOmission(ctx)
+		}
+	}
+}
+
+// recordOmission makes the count of refusals without a record of their own
+// durable, in one record for all peers.
+func (g *Gateway) recordOmission(ctx context.Context) {
+	o := g.refusals.drain()
+	if o.total == 0 {
+		return
+	}
+	err := g.parts.Ledger.Record(ctx, "refusals.omitted", map[string]any{
+		"omitted": o.total, "peers": o.peers, "addresses": o.named,
+	})
+	if err != nil {
+		g.parts.Log.Error("refusals not recorded", "count", o.total, "error", err)
+	}
+}
+
 // recordFailure is recordRefusal for a connection that never was an
 // association, or was ended by us.
 func (g *Gateway) recordFailure(ctx context.Context, peer netip.Addr, why error) {

@@ -24,12 +24,16 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var running sync.WaitGroup
+	accepting, ended := context.WithCancel(ctx)
+	running.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is accepted any more
 	err := g.accept(ctx, l, func(nc net.Conn) {
 		running.Go(func() { g.serve(ctx, work, nc) }) // ends with its connection, or with work
 	})
+	ended()
 	grace := time.AfterFunc(g.config.Grace, cancel)
 	running.Wait()
 	grace.Stop()
+	g.recordOmission(context.WithoutCancel(ctx))
 	return err
 }
 
