@@ -13,9 +13,11 @@ type UIDName struct {
 
 // LookupUID finds a UID that the standard defines.
 func LookupUID(u UID) (UIDName, bool) {
-	i := sort.Search(len(uidNames), func(i int) bool { return uidNames[i].UID >= u })
-	if i < len(uidNames) && uidNames[i].UID == u {
-		return uidNames[i], true
+	for _, names := range [...][]UIDName{uidNames[:], laterUIDs[:]} {
+		i := sort.Search(len(names), func(i int) bool { return names[i].UID >= u })
+		if i < len(names) && names[i].UID == u {
+			return names[i], true
+		}
 	}
 	return UIDName{}, false
 }

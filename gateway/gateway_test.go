@@ -173,7 +173,7 @@ func TestContextsAreTheArchivesOwn(t *testing.T) {
 		ul.ProposedContext{ID: 1, AbstractSyntax: dicom.MRImageStorage, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
 		ul.ProposedContext{ID: 3, AbstractSyntax: dicom.CTImageStorage, TransferSyntaxes: []dicom.UID{dicom.ExplicitVRLittleEndian, dicom.JPEGLosslessSV1}},
 		ul.ProposedContext{ID: 5, AbstractSyntax: dicom.CTImageStorage, TransferSyntaxes: []dicom.UID{"1.2.3.4.99"}}, // cannot be read here
-		ul.ProposedContext{ID: 7, AbstractSyntax: dicom.StudyRootQueryRetrieveInformationFind, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
+		ul.ProposedContext{ID: 7, AbstractSyntax: dicom.StudyRootQueryRetrieveInformationModelFind, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
 		ul.ProposedContext{ID: 9, AbstractSyntax: dicom.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
 	)
 	want := []ul.AcceptedContext{

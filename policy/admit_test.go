@@ -56,10 +56,10 @@ func TestGrants(t *testing.T) {
 		{1, dicom.Verification},
 		{3, dicom.CTImageStorage},
 		{5, "1.2.3.4.5.6"}, // a vendor's private storage class, perhaps
-		{7, dicom.StudyRootQueryRetrieveInformationFind},
+		{7, dicom.StudyRootQueryRetrieveInformationModelFind},
 		{9, dicom.StorageCommitmentPushModel},
 		{11, dicom.MediaStorageDirectoryStorage},
-		{13, dicom.ModalityWorklistInformationFind},
+		{13, dicom.ModalityWorklistInformationModelFind},
 	}
 	for _, c := range []struct {
 		name string

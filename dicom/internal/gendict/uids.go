@@ -42,6 +42,30 @@ func writeUIDs(uids []uid) ([]byte, error) {
 	for _, u := range uids {
 		fmt.Fprintf(&b, "{%q, %q, %q, %q, %t},\n", u.uid, u.name, u.kind, u.keyword, u.retired)
 	}
-	b.WriteString("}\n")
+	b.WriteString("}\n\n")
+	writeConstants(&b, uids)
 	return format.Source(b.Bytes())
+}
+
+// named are the kinds of UID that have constants, and what their group is called.
+var named = [...]struct{ kind, heading string }{
+	{"Transfer Syntax", "Transfer syntaxes (PS3.6 table A-1), by keyword. [LookupTransferSyntax] tells their encoding."},
+	{"SOP Class", "SOP classes (PS3.6 table A-1), by keyword."},
+	{"Meta SOP Class", "Meta SOP classes (PS3.6 table A-1), by keyword."},
+	{"Well-known SOP Instance", "Well-known SOP instances (PS3.6 table A-1), by keyword."},
+	{"Well-known Printer SOP Instance", "Well-known printer SOP instances (PS3.6 table A-1), by keyword."},
+	{"Well-known Print Queue SOP Instance", "The well-known print queue SOP instance (PS3.6 table A-1), by keyword."},
+}
+
+// writeConstants writes a constant, named by its keyword, for each UID that an application meets by name.
+func writeConstants(b *bytes.Buffer, uids []uid) {
+	for _, n := range named {
+		fmt.Fprintf(b, "// %s\nconst (\n", n.heading)
+		for _, u := range uids {
+			if u.kind == n.kind && u.keyword != "" {
+				fmt.Fprintf(b, "%s UID = %q\n", u.keyword, u.uid)
+			}
+		}
+		b.WriteString(")\n\n")
+	}
 }
