@@ -51,6 +51,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -67,7 +68,9 @@ type Ledger struct {
 	db    *store.DB
 	key   *key
 	print string // the key's fingerprint
+	seal  *sealKey
 	start Start
+	bell  bell // rings for followers
 
 	mu   sync.Mutex
 	lost int64 // notes that could not be written, since the last that said so
@@ -116,7 +119,11 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 	if last.vkey != "" && last.vkey != k.vkey {
 		return nil, fmt.Errorf("ledger key %s (%s) is not the one that signed the ledger (%s): restore that one from a backup", keyPath, k.vkey, last.vkey)
 	}
-	l := &Ledger{db: db, key: k, print: v.fingerprint}
+	seal, err := openSealKey(ctx, db, filepath.Join(filepath.Dir(keyPath), "ledger.seal"))
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{db: db, key: k, print: v.fingerprint, seal: seal}
 	if err := db.Update(ctx, func(tx *store.Tx) error { return l.begin(tx, v, first) }); err != nil {
 		return nil, fmt.Errorf("opening ledger: %w", err)
 	}
@@ -203,6 +210,7 @@ func (l *Ledger) Append(tx *store.Tx, kind string, body any) error {
 	if err := grow(tx, n, line); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
+	tx.OnCommit(l.bell.ring)
 	return nil
 }
 

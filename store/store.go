@@ -66,7 +66,7 @@ func OpenDB(ctx context.Context, path string, migrations []Migrations) (*DB, err
 	}
 	db := &DB{path: path}
 	db.write = pool(dsn(path, "rw", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
-		"foreign_keys(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)"), 1)
+		"foreign_keys(1)", "secure_delete(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)"), 1)
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
 		db.write.Close()

@@ -60,7 +60,7 @@ func count(t testing.TB, db *store.DB) (n int) {
 
 func TestDurabilitySettingsHold(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "odd ?name#%41.db"), tables(things))
-	pragmas := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"}
+	pragmas := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000", "secure_delete": "1"}
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		for name, want := range pragmas {
 			var got string
@@ -487,5 +487,19 @@ func BenchmarkUpdate(b *testing.B) {
 			all.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
 		})
+	}
+}
+
+func TestOnCommitIsAfterTheCommitOrNever(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "cordon.db"), tables(things))
+	called := 0
+	for _, want := range []error{nil, errors.New("changed my mind")} {
+		err := db.Update(t.Context(), func(tx *store.Tx) error { tx.OnCommit(func() { called++ }); return want })
+		if !errors.Is(err, want) {
+			t.Error(err)
+		}
+	}
+	if called != 1 {
+		t.Errorf("called %d times", called)
 	}
 }

@@ -8,8 +8,9 @@ import (
 // Tx is one transaction, valid until the function that it was given to returns.
 // It belongs to the goroutine that runs that function.
 type Tx struct {
-	q   querier
-	ctx context.Context
+	q     querier
+	ctx   context.Context
+	after []func() // see OnCommit
 }
 
 type querier interface {
@@ -33,6 +34,11 @@ func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	return tx.q.QueryRowContext(tx.ctx, query, args...)
 }
+
+// OnCommit has fn called once what this transaction wrote is on disk; if it
+// comes to nothing, or only reads, never. The writer calls it: it must be quick
+// and must not use the database.
+func (tx *Tx) OnCommit(fn func()) { tx.after = append(tx.after, fn) }
 
 // prepared is the writer's connection. It keeps the statements it has seen,
 // since most are run for every object. Query is not kept: a caller may run the

@@ -39,6 +39,7 @@ type job struct {
 
 	state atomic.Uint32 // waiting, then taken by the writer or given up by the caller
 	err   error         // what fn returned
+	after []func()      // what fn wants called after the commit
 }
 
 const (
@@ -190,9 +191,14 @@ func (w *writer) commit(group []*job) {
 	for _, j := range jobs {
 		if err != nil {
 			j.done(Explain(err))
-		} else {
-			j.done(Explain(j.err))
+			continue
 		}
+		if j.err == nil {
+			for _, fn := range j.after {
+				fn()
+			}
+		}
+		j.done(Explain(j.err))
 	}
 }
 
@@ -224,7 +230,9 @@ func (w *writer) savepoint(ctx context.Context, j *job) error {
 	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT job"); err != nil {
 		return fmt.Errorf("beginning savepoint: %w", err)
 	}
-	j.err = call(j.fn, &Tx{q: w.conn, ctx: ctx})
+	tx := &Tx{q: w.conn, ctx: ctx}
+	j.err = call(j.fn, tx)
+	j.after = tx.after
 	if j.err != nil {
 		if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
 			return fmt.Errorf("transaction was rolled back: %w", j.err)
