@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"cordon/dicom"
 	"cordon/dicom/ul"
@@ -14,6 +15,7 @@ var (
 	rejectCalling     = ul.Rejection{Result: ul.RejectedPermanent, Source: ul.RejectSourceUser, Reason: ul.RejectCallingAETitle}
 	rejectCalled      = ul.Rejection{Result: ul.RejectedPermanent, Source: ul.RejectSourceUser, Reason: ul.RejectCalledAETitle}
 	rejectApplication = ul.Rejection{Result: ul.RejectedPermanent, Source: ul.RejectSourceUser, Reason: ul.RejectApplicationContext}
+	rejectNow         = ul.Rejection{Result: ul.RejectedTransient, Source: ul.RejectSourceUser, Reason: ul.RejectUserNoReason}
 	rejectCongested   = ul.Rejection{Result: ul.RejectedTransient, Source: ul.RejectSourcePresentation, Reason: ul.RejectTemporaryCongestion}
 	rejectFull        = ul.Rejection{Result: ul.RejectedTransient, Source: ul.RejectSourcePresentation, Reason: ul.RejectLocalLimitExceeded}
 )
@@ -28,21 +30,25 @@ func (s *session) admit() *ul.Rejection {
 		contexts = append(contexts, policy.Context{ID: c.ID, AbstractSyntax: c.AbstractSyntax})
 	}
 	s.admission = s.g.config.Site.Admit(policy.Association{
-		Address:  s.peer,
-		Calling:  s.rq.Calling,
-		Called:   s.rq.Called,
-		Contexts: contexts,
+		Address:        s.peer,
+		Calling:        s.rq.Calling,
+		Called:         s.rq.Called,
+		Implementation: s.rq.ImplementationClassUID,
+		At:             time.Now(),
+		Contexts:       contexts,
 	})
 	switch s.admission.Refusal {
 	case policy.NotRefused:
 		s.archive = s.g.archives[s.admission.Archive]
 		return nil
-	case policy.UnknownCalled:
+	case policy.UnknownCalled, policy.ForeignArchive:
 		return &rejectCalled
-	case policy.UnknownDevice, policy.WrongAddress:
-		return &rejectCalling
+	case policy.OutsideHours:
+		return &rejectNow
+	case policy.NoArchive:
+		return &rejectCongested
 	}
-	return &rejectCongested
+	return &rejectCalling
 }
 
 // reject records the refusal, then sends it. It says why to those who read the
@@ -153,9 +159,9 @@ func (s *session) remember() {
 func (s *session) answerContext(c ul.ProposedContext, grant policy.Grant) ul.AcceptedContext {
 	answer := ul.AcceptedContext{ID: c.ID, Result: ul.TransferSyntaxesNotSupported}
 	switch {
-	case grant.Reason == policy.NotPermitted:
+	case grant.Reason == policy.NotPermitted, grant.Reason == policy.ClassNotPermitted:
 		answer.Result = ul.UserRejection
-	case grant.Reason == policy.NotImplemented:
+	case grant.Service != policy.ServiceStore && grant.Service != policy.ServiceEcho:
 		answer.Result = ul.AbstractSyntaxNotSupported
 	case grant.Service == policy.ServiceEcho:
 		for _, ts := range c.TransferSyntaxes {

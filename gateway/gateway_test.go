@@ -141,7 +141,7 @@ func TestRejections(t *testing.T) {
 }
 
 func TestUnknownDevicesAreRefusedWhenConfigured(t *testing.T) {
-	h := start(t, func(c *Config) { c.Site.RefuseUnknown = true })
+	h := start(t, func(c *Config) { c.Site.Unknown = policy.RefuseUnknown })
 	if _, err := h.associate("NEW", "CORDON"); asRejection(t, err) != rejectCalling {
 		t.Error(err)
 	}

@@ -99,7 +99,7 @@ func start(t *testing.T, change ...func(*Config)) *house {
 
 func config(archive string, change ...func(*Config)) Config {
 	c := Config{
-		Site:            policy.Site{AETitle: "CORDON", Archives: []policy.Archive{{Name: "pacs", AETitle: "PACS"}}},
+		Site:            policy.Site{AETitle: "CORDON", Unknown: policy.LearnUnknown, Archives: []policy.Archive{{Name: "pacs", AETitle: "PACS"}}},
 		Upstreams:       []Upstream{{Name: "pacs", AETitle: "PACS", Address: archive}},
 		ConnectTimeout:  2 * time.Second,
 		ResponseTimeout: 2 * time.Second,

@@ -1,205 +1,187 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
+	"time"
 
 	"cordon/dicom"
 )
-
-// Service is a thing that a device may do, as a configuration file names it.
-type Service string
-
-const (
-	ServiceEcho  Service = "echo"  // Verification (PS3.4 annex A)
-	ServiceStore Service = "store" // Storage (PS3.4 annex B)
-)
-
-// Services lists the services that can be granted, in the order of the
-// documentation.
-func Services() []Service { return []Service{ServiceEcho, ServiceStore} }
-
-// Device is one declared peer.
-type Device struct {
-	Name      string
-	AETitle   dicom.AETitle
-	Addresses []netip.Prefix // empty means any address
-	Archive   string         // the archive it stores to when it calls the gateway's own title; "" means the first
-	May       []Service      // empty means every service
-	Monitor   bool           // judge and record, deliver everything
-}
-
-// Archive is one upstream, as admission sees it.
-type Archive struct {
-	Name    string
-	AETitle dicom.AETitle
-}
-
-// Site is everything that admission needs to know. Archives[0] is the default
-// archive. The zero Site admits nobody: it has no archive to send to.
-type Site struct {
-	AETitle       dicom.AETitle // the gateway's own
-	Archives      []Archive
-	Devices       []Device
-	RefuseUnknown bool // reject devices that are not declared; otherwise they are learned
-}
 
 // Association is what a requestor says of itself and what is known of its
 // connection.
 type Association struct {
 	Address         netip.Addr
+	TLS             bool
+	Certificate     *Peer // verified; nil: none was shown
 	Calling, Called dicom.AETitle
+	Implementation  dicom.UID // implementation class UID
+	HasUserIdentity bool
+	At              time.Time // in the zone that hours are meant in
 	Contexts        []Context
+}
+
+// Peer is the holder of a certificate.
+type Peer struct {
+	Fingerprint Fingerprint
+	Subject     string
 }
 
 // Context is a proposed presentation context.
 type Context struct {
 	ID             uint8
 	AbstractSyntax dicom.UID
+	Roles          Roles
 }
 
-// Refusal says why an association is not admitted. The zero Refusal is not
-// one.
-type Refusal uint8
+// Roles are what a requestor proposes to be for a context (PS3.7 §D.3.3.4).
+// The zero Roles are the default, the requestor being SCU.
+type Roles struct {
+	SCU, SCP bool
+}
+
+func (r Roles) orDefault() Roles {
+	if r == (Roles{}) {
+		return Roles{SCU: true}
+	}
+	return r
+}
+
+// Direction says which way an association goes.
+type Direction uint8
 
 const (
-	NotRefused    Refusal = iota
-	UnknownCalled         // no archive answers to the called AE title
-	UnknownDevice         // not declared, and unknown devices are refused
-	WrongAddress          // a declared AE title from an address that is not its own
-	NoArchive             // nothing to send to
+	Inbound     Direction = iota // a device calls, to use archives
+	FromArchive                  // an archive calls: with reports for Cordon, or objects for a device
 )
 
-// String names the refusal for a log or a record.
-func (r Refusal) String() string {
-	return [...]string{"", "unknown called AE title", "unknown device", "declared AE title from a foreign address", "no archive"}[r]
-}
-
-// Admission is the answer to an Association.
+// Admission is the answer to an Association. The zero Admission grants no
+// context.
 type Admission struct {
-	Refusal  Refusal
-	Device   string  // the declared device's name, or "" for a learned one
-	Learned  bool    // admitted because unknown devices are learned
-	Archive  string  // where its objects go
-	Monitor  bool    // deliver everything, record what would have been held
-	Contexts []Grant // one for each proposed context, in order
+	Refusal      Refusal
+	Direction    Direction
+	Device       string // the declared device's name, or "" for a learned one and for an archive
+	Learned      bool   // admitted because unknown devices are learned
+	Archive      string // where its objects go; FromArchive: the one that calls
+	Also         []string
+	Destination  string // FromArchive: the device that objects are for; "": the gateway itself
+	Monitor      bool   // deliver everything, record what would have been held
+	UserIdentity IdentityRule
+	WouldRefuse  []Objection // what shadow let pass
+	Contexts     []Grant     // one for each proposed context, in order
+
+	destinations []dicom.AETitle // of C-MOVE
+	shadow       bool
 }
 
 // Grant is the answer to one proposed context. The zero Grant gives nothing.
 type Grant struct {
 	ID      uint8
 	Service Service // "" when the context is not granted
+	Archive string  // which serves it; "": the gateway itself, or, FromArchive, the device
+	Roles   Roles   // of those proposed, the granted ones; the default counts as SCU
 	Reason  GrantReason
 }
 
-// GrantReason says why a context was not granted.
-type GrantReason uint8
+// Objection is one thing that shadow let pass: the whole association (Refusal),
+// one of its contexts (Context and Reason), or a move destination.
+type Objection struct {
+	Refusal     Refusal
+	Context     uint8
+	Reason      GrantReason
+	Service     Service
+	SOPClass    dicom.UID
+	Destination dicom.AETitle
+}
 
-const (
-	Granted        GrantReason = iota
-	NotPermitted               // the device may not use this service
-	NotImplemented             // the gateway has no such service
-)
+// String names the objection for a record.
+func (o Objection) String() string {
+	switch {
+	case o.Refusal != NotRefused:
+		return o.Refusal.String()
+	case o.Destination != "":
+		return fmt.Sprintf("move to %s", o.Destination)
+	}
+	return fmt.Sprintf("%s %s: %s", o.Service, o.SOPClass, o.Reason)
+}
 
 // Admit says whether the association may be, where its objects go, and which
-// of its contexts it may use.
+// of its contexts it may use, served by which archive.
 //
-// The called AE title chooses the archive: the gateway's own means the
-// device's archive (or the first), an archive's title means that archive. A
-// declared AE title from a foreign address is refused even where unknown
-// devices are learned: it claims to be somebody it is not.
+// Who somebody is comes first, and is never learned: a declared AE title from
+// a foreign address or without its certificate, or a declared certificate
+// under another AE title, claims to be somebody it is not, and is refused
+// whatever Unknown says. What somebody may do follows, and is refused, or,
+// under ShadowUnknown, let pass and named.
 func (s Site) Admit(a Association) Admission {
-	device, refusal := s.device(a)
+	if archive, to, ok := s.fromArchive(a); ok {
+		return s.admitArchive(a, archive, to)
+	}
+	device, refusal := s.identify(a)
 	if refusal != NotRefused {
 		return Admission{Refusal: refusal}
 	}
-	archive, refusal := s.archive(a.Called, device)
-	if refusal != NotRefused {
-		return Admission{Refusal: refusal}
+	ad := Admission{
+		Device:       device.Name,
+		Learned:      device.Name == "",
+		Also:         device.Also,
+		Monitor:      device.Monitor,
+		UserIdentity: device.UserIdentity,
+		destinations: device.MoveTo,
+		shadow:       s.Unknown == ShadowUnknown,
 	}
-	return Admission{
-		Device:   device.Name,
-		Learned:  device.Name == "",
-		Archive:  archive,
-		Monitor:  device.Monitor,
-		Contexts: grants(a.Contexts, device.May),
+	if len(ad.destinations) == 0 {
+		ad.destinations = []dicom.AETitle{a.Calling}
 	}
+	for _, r := range s.limits(a, device) {
+		if !ad.shadow || !r.shadowed() {
+			return Admission{Refusal: r, Device: device.Name}
+		}
+		ad.WouldRefuse = append(ad.WouldRefuse, Objection{Refusal: r})
+	}
+	ad.Archive = s.storesTo(a, device, ad.shadow)
+	s.grant(a, device, &ad)
+	return ad
 }
 
-// device finds the declared device. Several may share an AE title, as fleets
-// of identical scanners do, if their addresses tell them apart.
-func (s Site) device(a Association) (Device, Refusal) {
-	known := false
-	for _, d := range s.Devices {
-		if d.AETitle != a.Calling {
-			continue
+// limits lists what speaks against the association as a whole.
+func (s Site) limits(a Association, d Device) []Refusal {
+	var out []Refusal
+	for _, l := range []struct {
+		refused bool
+		why     Refusal
+	}{
+		{len(s.Archives) == 0, NoArchive},
+		{!s.answersTo(a.Called), UnknownCalled},
+		{d.Denied, Denied},
+		{d.Name == "" && s.Unknown != LearnUnknown, UnknownDevice},
+		{d.TLSRequired && !a.TLS, NeedsTLS},
+		{d.Implementation != "" && d.Implementation != a.Implementation, WrongImplementation},
+		{d.UserIdentity == IdentityRequire && !a.HasUserIdentity, NoUserIdentity},
+		{!s.mayCall(a.Called, d), ForeignArchive},
+		{!d.Hours.Contain(a.At), OutsideHours},
+	} {
+		if l.refused {
+			out = append(out, l.why)
 		}
-		known = true
-		if d.at(a.Address) {
-			return d, NotRefused
-		}
-	}
-	switch {
-	case known:
-		return Device{}, WrongAddress
-	case s.RefuseUnknown:
-		return Device{}, UnknownDevice
-	}
-	return Device{}, NotRefused
-}
-
-func (d Device) at(addr netip.Addr) bool {
-	if len(d.Addresses) == 0 {
-		return true
-	}
-	for _, p := range d.Addresses {
-		if p.Contains(addr.Unmap()) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s Site) archive(called dicom.AETitle, d Device) (string, Refusal) {
-	if len(s.Archives) == 0 {
-		return "", NoArchive
-	}
-	if called == s.AETitle {
-		if d.Archive != "" {
-			return d.Archive, NotRefused
-		}
-		return s.Archives[0].Name, NotRefused
-	}
-	for _, a := range s.Archives {
-		if a.AETitle == called {
-			return a.Name, NotRefused
-		}
-	}
-	return "", UnknownCalled
-}
-
-func grants(proposed []Context, may []Service) []Grant {
-	out := make([]Grant, 0, len(proposed))
-	for _, c := range proposed {
-		g := Grant{ID: c.ID, Service: serviceOf(c.AbstractSyntax)}
-		switch {
-		case g.Service == "":
-			g.Reason = NotImplemented
-		case !permitted(may, g.Service):
-			g.Service, g.Reason = "", NotPermitted
-		}
-		out = append(out, g)
 	}
 	return out
 }
 
-func permitted(may []Service, s Service) bool {
-	if len(may) == 0 {
-		return true
+// MayMove says whether objects may be moved to an application entity on this
+// association. Under shadow every destination may be; why then says what would
+// have been refused, and is nil if nothing would.
+func (ad Admission) MayMove(destination dicom.AETitle) (may bool, why *Objection) {
+	if ad.Refusal != NotRefused {
+		return false, nil
 	}
-	for _, m := range may {
-		if m == s {
-			return true
+	for _, d := range ad.destinations {
+		if d == destination {
+			return true, nil
 		}
 	}
-	return false
+	if ad.shadow || ad.Learned {
+		return true, &Objection{Service: ServiceRetrieve, Destination: destination}
+	}
+	return false, nil
 }

@@ -9,7 +9,8 @@ import (
 
 var site = Site{
 	AETitle:  "CORDON",
-	Archives: []Archive{{"pacs", "PACS"}, {"vna", "VNA"}},
+	Unknown:  LearnUnknown,
+	Archives: []Archive{{Name: "pacs", AETitle: "PACS"}, {Name: "vna", AETitle: "VNA"}},
 	Devices: []Device{
 		{Name: "ct-1", AETitle: "CT1", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.21/32")}},
 		{Name: "us-a", AETitle: "US", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24")}, Archive: "vna", Monitor: true},
@@ -20,7 +21,7 @@ var site = Site{
 
 func TestAdmit(t *testing.T) {
 	strict := site
-	strict.RefuseUnknown = true
+	strict.Unknown = RefuseUnknown
 	for _, c := range []struct {
 		name            string
 		site            Site
@@ -40,7 +41,7 @@ func TestAdmit(t *testing.T) {
 		{"unknown device is learned", site, "10.9.9.9", "NEW", "CORDON", NotRefused, "", "pacs", true},
 		{"unknown device is refused", strict, "10.9.9.9", "NEW", "CORDON", UnknownDevice, "", "", false},
 		{"declared title from a foreign address", site, "10.9.9.9", "CT1", "CORDON", WrongAddress, "", "", false},
-		{"unknown called title", site, "10.0.0.21", "CT1", "NOBODY", UnknownCalled, "", "", false},
+		{"unknown called title", site, "10.0.0.21", "CT1", "NOBODY", UnknownCalled, "ct-1", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := c.site.Admit(Association{Address: netip.MustParseAddr(c.addr), Calling: c.calling, Called: c.called})
@@ -53,30 +54,37 @@ func TestAdmit(t *testing.T) {
 
 func TestGrants(t *testing.T) {
 	proposed := []Context{
-		{1, dicom.Verification},
-		{3, dicom.CTImageStorage},
-		{5, "1.2.3.4.5.6"}, // a vendor's private storage class, perhaps
-		{7, dicom.StudyRootQueryRetrieveInformationModelFind},
-		{9, dicom.StorageCommitmentPushModel},
-		{11, dicom.MediaStorageDirectoryStorage},
-		{13, dicom.ModalityWorklistInformationModelFind},
+		{ID: 1, AbstractSyntax: dicom.Verification},
+		{ID: 3, AbstractSyntax: dicom.CTImageStorage},
+		{ID: 5, AbstractSyntax: "1.2.3.4.5.6"}, // a vendor's private storage class, perhaps
+		{ID: 7, AbstractSyntax: dicom.StudyRootQueryRetrieveInformationModelFind},
+		{ID: 9, AbstractSyntax: dicom.StorageCommitmentPushModel},
+		{ID: 11, AbstractSyntax: dicom.MediaStorageDirectoryStorage},
+		{ID: 13, AbstractSyntax: dicom.ModalityWorklistInformationModelFind},
 	}
+	scu := Roles{SCU: true}
 	for _, c := range []struct {
 		name string
 		may  []Service
 		want []Grant
 	}{
 		{"everything there is", nil, []Grant{
-			{1, ServiceEcho, Granted}, {3, ServiceStore, Granted}, {5, ServiceStore, Granted},
-			{7, "", NotImplemented}, {9, "", NotImplemented}, {11, "", NotImplemented}, {13, "", NotImplemented},
+			{1, ServiceEcho, "", scu, Granted}, {3, ServiceStore, "pacs", scu, Granted}, {5, ServiceStore, "pacs", scu, Granted},
+			{7, ServiceQuery, "pacs", scu, Granted}, {9, ServiceCommit, "pacs", scu, Granted}, {ID: 11, Reason: NotImplemented},
+			{13, ServiceWorklist, "pacs", scu, Granted},
 		}},
 		{"echo alone", []Service{ServiceEcho}, []Grant{
-			{1, ServiceEcho, Granted}, {3, "", NotPermitted}, {5, "", NotPermitted},
-			{7, "", NotImplemented}, {9, "", NotImplemented}, {11, "", NotImplemented}, {13, "", NotImplemented},
+			{1, ServiceEcho, "", scu, Granted}, {ID: 3, Reason: NotPermitted}, {ID: 5, Reason: NotPermitted},
+			{ID: 7, Reason: NotPermitted}, {ID: 9, Reason: NotPermitted}, {ID: 11, Reason: NotImplemented}, {ID: 13, Reason: NotPermitted},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := grants(proposed, c.may)
+			s := site
+			s.Devices = []Device{{Name: "ct", AETitle: "CT", May: c.may}}
+			got := s.Admit(Association{Calling: "CT", Called: "CORDON", Contexts: proposed}).Contexts
+			if len(got) != len(c.want) {
+				t.Fatalf("got %+v", got)
+			}
 			for i := range c.want {
 				if got[i] != c.want[i] {
 					t.Errorf("context %d: got %+v, want %+v", c.want[i].ID, got[i], c.want[i])

@@ -24,7 +24,7 @@ type Config struct {
 type GatewayConfig struct {
 	Listen          string // host:port
 	AETitle         dicom.AETitle
-	RefuseUnknown   bool // reject devices that are not declared
+	Unknown         policy.Unknown // what becomes of devices that are not declared
 	MaxAssociations int
 	MaxPerAddress   int        // of these, from one address
 	TLS             *TLSConfig // a second listener
@@ -73,6 +73,7 @@ func defaults() Config {
 		Gateway: GatewayConfig{
 			Listen:          "127.0.0.1:11112",
 			AETitle:         "CORDON",
+			Unknown:         policy.LearnUnknown,
 			MaxAssociations: 256,
 			MaxPerAddress:   64,
 		},

@@ -40,7 +40,7 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 	d.mapping(n, keys{
 		"listen":           d.listen(&g.Listen),
 		"ae_title":         d.aeTitle(&g.AETitle),
-		"unknown_devices":  d.unknownDevices(&g.RefuseUnknown),
+		"unknown_devices":  d.unknownDevices(&g.Unknown),
 		"max_associations": d.number(&g.MaxAssociations, 1, 10000),
 		"max_per_address":  d.number(&g.MaxPerAddress, 1, 10000),
 		"tls": func(n ast.Node) {
@@ -318,10 +318,10 @@ func laterService(s string) bool {
 	return false
 }
 
-func (d *document) unknownDevices(refuse *bool) func(ast.Node) {
+func (d *document) unknownDevices(to *policy.Unknown) func(ast.Node) {
 	return func(n ast.Node) {
-		if s, ok := d.scalar(n); ok && d.word(n, s, "learn", "refuse") {
-			*refuse = s == "refuse"
+		if s, ok := d.scalar(n); ok && d.word(n, s, "learn", "shadow", "refuse") {
+			*to = map[string]policy.Unknown{"learn": policy.LearnUnknown, "shadow": policy.ShadowUnknown, "refuse": policy.RefuseUnknown}[s]
 		}
 	}
 }

@@ -126,9 +126,9 @@ func (c Config) gateway() gateway.Config {
 		MaxAssociations: c.Gateway.MaxAssociations,
 		MaxPerAddress:   c.Gateway.MaxPerAddress,
 		Site: policy.Site{
-			AETitle:       c.Gateway.AETitle,
-			Devices:       c.Devices,
-			RefuseUnknown: c.Gateway.RefuseUnknown,
+			AETitle: c.Gateway.AETitle,
+			Devices: c.Devices,
+			Unknown: c.Gateway.Unknown,
 		},
 	}
 	for _, a := range c.Archives {

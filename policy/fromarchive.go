@@ -1,0 +1,71 @@
+package policy
+
+import (
+	"slices"
+
+	"cordon/dicom"
+)
+
+// fromArchive tells the associations that an archive opens: under its own AE
+// title and from its own addresses, with objects for a device, which is called
+// by its title, or with reports of commitment for the gateway. An archive that
+// is declared as a device as well is one in everything else.
+func (s Site) fromArchive(a Association) (from Archive, to Device, ok bool) {
+	i := slices.IndexFunc(s.Archives, func(v Archive) bool {
+		return v.AETitle == a.Calling && within(v.Addresses, a.Address)
+	})
+	if i < 0 {
+		return from, to, false
+	}
+	from = s.Archives[i]
+	if to, ok := s.outlet(a.Called); ok {
+		return from, to, true
+	}
+	declared := slices.ContainsFunc(s.Devices, func(d Device) bool { return d.AETitle == a.Calling })
+	return from, to, !declared || slices.ContainsFunc(a.Contexts, isReport)
+}
+
+// outlet finds the device that objects sent to an AE title are for. A title of
+// several devices is nobody's: which of them is meant cannot be told.
+func (s Site) outlet(called dicom.AETitle) (to Device, ok bool) {
+	for _, d := range s.Devices {
+		if _, reachable := d.Outlet(); d.AETitle != called || !reachable || d.Denied {
+			continue
+		}
+		if ok {
+			return Device{}, false
+		}
+		to, ok = d, true
+	}
+	return to, ok
+}
+
+// isReport tells a context for reports of commitment: the archive, as SCP,
+// opens it to send N-EVENT-REPORT (PS3.4 §J.3.3).
+func isReport(c Context) bool {
+	return ServiceOf(c.AbstractSyntax) == ServiceCommit && c.Roles.SCP
+}
+
+// admitArchive answers an association that an archive opened. Objects may go
+// to a device; the gateway itself takes reports of commitment alone.
+func (s Site) admitArchive(a Association, from Archive, to Device) Admission {
+	ad := Admission{Direction: FromArchive, Archive: from.Name, Destination: to.Name, Monitor: to.Monitor}
+	if to.Name == "" && !s.answersTo(a.Called) {
+		return Admission{Refusal: UnknownCalled, Direction: FromArchive, Archive: from.Name}
+	}
+	for _, c := range a.Contexts {
+		service := ServiceOf(c.AbstractSyntax)
+		roles := c.Roles.orDefault()
+		g := Grant{ID: c.ID, Reason: NotPermitted}
+		switch {
+		case service == "":
+			g.Reason = NotImplemented
+		case service == ServiceEcho,
+			service == ServiceStore && to.Name != "" && roles.SCU,
+			service == ServiceCommit && to.Name == "" && roles.SCP:
+			g = Grant{ID: c.ID, Service: service, Roles: roles}
+		}
+		ad.Contexts = append(ad.Contexts, g)
+	}
+	return ad
+}
