@@ -34,6 +34,10 @@ var house = map[string]room{
 		"dicom/ul": "messages travel in presentation data values",
 	}},
 	"dicom/internal/gendict": {1, nil},
+	"metric":                 {1, nil},
+	"metric/internal/gendocs": {1, map[string]string{
+		"metric": "writes the catalogue as a page",
+	}},
 
 	"finding/internal/gendocs": {1, map[string]string{
 		"finding": "writes the catalogue as a page",
