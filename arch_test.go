@@ -33,6 +33,9 @@ var house = map[string]room{
 		"dicom":    "command sets are data sets",
 		"dicom/ul": "messages travel in presentation data values",
 	}},
+	"dicom/commit": {1, map[string]string{
+		"dicom": "the data sets of storage commitment",
+	}},
 	"dicom/internal/gendict": {1, nil},
 	"metric":                 {1, nil},
 	"metric/internal/gendocs": {1, map[string]string{
