@@ -139,6 +139,7 @@ var house = map[string]room{
 		"finding":   "shows findings",
 		"ledger":    "what happened",
 		"media":     "the sum of an import",
+		"metric":    "writes what is counted",
 		"policy":    "the device that an exception is about",
 		"store":     "a release and its exception in one transaction",
 	}},

@@ -25,6 +25,7 @@ import (
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/ledger"
+	"cordon/metric"
 )
 
 // Config is what a Console is told of the house around it.
@@ -41,6 +42,8 @@ type Parts struct {
 	Ledger  *ledger.Ledger
 	Recalls *Recalls         // nil if nothing is judged again
 	Bypass  *bypass.Bypasses // nil if there is no override
+
+	Metrics *metric.Metrics // what is counted elsewhere; may be nil
 
 	Exceptions *exception.Exceptions
 }

@@ -13,6 +13,7 @@ import (
 	"cordon/exception"
 	"cordon/gateway"
 	"cordon/ledger"
+	"cordon/metric"
 	"cordon/rescan"
 	"cordon/store"
 )
@@ -40,6 +41,7 @@ type parts struct {
 	bypass  *bypass.Bypasses
 	rescan  *rescan.Rescan
 	except  *exception.Exceptions
+	metrics *metric.Metrics
 
 	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
 }
@@ -51,7 +53,7 @@ func openParts(ctx context.Context, c Config, log *slog.Logger) (*parts, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{dir: c.Data, lock: lock}
+	p := &parts{dir: c.Data, lock: lock, metrics: metric.New()}
 	if err := p.open(ctx, c, log); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -113,5 +115,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass, Metrics: p.metrics}
 }
