@@ -44,6 +44,11 @@ func noLeaks(t *testing.T) {
 // provide accepts one association and hands it to f, in a goroutine that the test waits for.
 func provide(t *testing.T, f func(c *Conn)) (address string) {
 	t.Helper()
+	return provideWith(t, limits, nil, f)
+}
+
+func provideWith(t *testing.T, limits ul.Limits, window *ul.AsyncWindow, f func(c *Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -60,9 +65,11 @@ func provide(t *testing.T, f func(c *Conn)) (address string) {
 			t.Error(err)
 			return
 		}
-		a, err := i.Accept(i.Request.Respond(func(p ul.ProposedContext) ul.AcceptedContext {
+		rs := i.Request.Respond(func(p ul.ProposedContext) ul.AcceptedContext {
 			return ul.AcceptedContext{TransferSyntax: p.TransferSyntaxes[0]}
-		}))
+		})
+		rs.Async = window
+		a, err := i.Accept(rs)
 		if err != nil {
 			t.Error(err)
 			return

@@ -1,5 +1,5 @@
 // Package dimse implements the DICOM message exchange (PS3.7) on an association of package ul: command sets, messages
-// with their data sets as streams, and C-ECHO and C-STORE as service class user.
+// with their data sets as streams, C-ECHO and C-STORE as service class user, and several operations at a time.
 //
 // A user:
 //
@@ -9,23 +9,26 @@
 //	if err == nil && rsp.Status.Class() == dimse.ClassSuccess { ... }
 //	err = c.Release(ctx)
 //
-// A provider calls Receive until io.EOF and answers each message with Send.
+// A provider calls Receive until io.EOF and answers each message with Send. Where operations overlap, because they are
+// cancelled, have operations within them or were negotiated to be asynchronous, an Exchange does the receiving.
 //
 // Memory is bounded whatever the peer sends: a command set is at most 64 KiB, and a data set is read from the
 // association as its reader asks, never kept.
 //
 // A peer that breaks the rules of message exchange (a data set without its command, fragments of two messages mixed, a
 // command set that is too long or cannot be read) is aborted, as the service user, and Receive or the data set's reader
-// says why. It starts no goroutine. One goroutine may receive, another send.
+// says why. One goroutine may receive, others send.
 //
-// What it will not do: look into data sets, decide on statuses, or run several operations at a time.
+// What it will not do: look into data sets, decide on statuses, or start a goroutine.
 package dimse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"cordon/dicom"
@@ -36,8 +39,10 @@ import (
 type Conn struct {
 	a      *ul.Association
 	in     data          // the data set of the message last received
-	stop   func() bool   // ends the watch over the context of the message last received
 	lastID atomic.Uint32 // the last message id given out
+
+	mu   sync.Mutex  // guards what follows
+	stop func() bool // ends the watch over the context of the message last received
 }
 
 // NewConn returns a Conn that owns the association.
@@ -75,10 +80,10 @@ func (c *Conn) Respond(ctx context.Context, rq *Message, rsp Command, data io.Re
 	rsp.Field = rq.Command.Field.Response()
 	rsp.MessageIDBeingRespondedTo = rq.Command.MessageID
 	if rsp.AffectedSOPClassUID == "" {
-		rsp.AffectedSOPClassUID = rq.Command.AffectedSOPClassUID
+		rsp.AffectedSOPClassUID = cmp.Or(rq.Command.AffectedSOPClassUID, rq.Command.RequestedSOPClassUID)
 	}
 	if rsp.AffectedSOPInstanceUID == "" {
-		rsp.AffectedSOPInstanceUID = rq.Command.AffectedSOPInstanceUID
+		rsp.AffectedSOPInstanceUID = cmp.Or(rq.Command.AffectedSOPInstanceUID, rq.Command.RequestedSOPInstanceUID)
 	}
 	return c.Send(ctx, rq.ContextID, rsp, data)
 }
@@ -97,14 +102,18 @@ func (c *Conn) Store(ctx context.Context, contextID uint8, rq StoreRequest, data
 	if data == nil {
 		return Command{}, errors.New("C-STORE-RQ without a data set")
 	}
-	return c.perform(ctx, contextID, Command{
+	return c.perform(ctx, contextID, rq.command(), data)
+}
+
+func (rq StoreRequest) command() Command {
+	return Command{
 		Field:                   CStoreRQ,
 		AffectedSOPClassUID:     rq.SOPClassUID,
 		AffectedSOPInstanceUID:  rq.SOPInstanceUID,
 		Priority:                rq.Priority,
 		MoveOriginatorAETitle:   rq.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: rq.MoveOriginatorMessageID,
-	}, data)
+	}
 }
 
 // Echo sends a C-ECHO request on the first context for Verification and returns the response's status.
@@ -152,6 +161,20 @@ func (c *Conn) Abort() error { return c.a.Abort(ul.Abort{Source: ul.AbortSourceU
 
 // Close ends the association, aborting it if it was not released; see ul.Association.Close.
 func (c *Conn) Close() error {
-	c.stop()
+	c.watch(func() bool { return true })
 	return c.a.Close()
+}
+
+// watch ends the watch over the context of the message last received, and makes stop what ends the next.
+func (c *Conn) watch(stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop()
+	c.stop = stop
+}
+
+func (c *Conn) endWatch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop()
 }

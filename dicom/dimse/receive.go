@@ -29,8 +29,7 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	if err := c.skipData(); err != nil {
 		return nil, err
 	}
-	c.stop()
-	c.stop = c.a.AbortWhenDone(ctx)
+	c.watch(c.a.AbortWhenDone(ctx))
 	id, set, err := c.command()
 	if err != nil {
 		return nil, err
@@ -44,7 +43,7 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 		c.in = data{c: c, id: id, field: m.Command.Field}
 		m.Data = &c.in
 	} else {
-		c.stop()
+		c.endWatch()
 	}
 	return m, nil
 }
@@ -153,7 +152,7 @@ func (d *data) fragment() error {
 // next reads the next fragment.
 func (d *data) next() error {
 	if d.last {
-		d.c.stop()
+		d.c.endWatch()
 		return io.EOF
 	}
 	pdv, err := d.c.a.ReadPDV()

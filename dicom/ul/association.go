@@ -30,6 +30,8 @@ type Association struct {
 	cause    error     // why the association ended
 	draining bool      // Close waits for the peer to close
 	hurry    bool      // the context is done: do not wait long
+	busy     int       // reasons why the peer may be silent: see Busy
+	lastBusy time.Time // when the last of them ended
 
 	rmu sync.Mutex // held by whoever reads; guards what follows
 	in  inbox
@@ -86,6 +88,37 @@ func (a *Association) PeerMaxPDU() uint32 {
 		return a.rs.MaxPDULength
 	}
 	return a.rq.MaxPDULength
+}
+
+// Window is the asynchronous operations window as we see it (PS3.7 §D.3.3.3): how many operations we may invoke at a
+// time, and how many the peer may; 0 is unlimited. Without a negotiated one it is one each.
+func (a *Association) Window() AsyncWindow {
+	if a.rq.Async == nil || a.rs.Async == nil {
+		return AsyncWindow{Invoked: 1, Performed: 1}
+	}
+	w := *a.rs.Async
+	if !a.machine.requestor {
+		w.Invoked, w.Performed = w.Performed, w.Invoked
+	}
+	return w
+}
+
+// Busy adds n to the reasons why the peer may be silent: it waits for us, or we for it, with a limit of our own. While
+// there is one, the association is not idle. It may be called from any goroutine.
+func (a *Association) Busy(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.busy += n; a.busy == 0 {
+		a.lastBusy = time.Now()
+	}
+}
+
+// mayBeSilent reports whether the peer's silence at the time given is no idleness. While a timer of the protocol runs it
+// may not.
+func (a *Association) mayBeSilent(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.artim.IsZero() && a.cause == nil && (a.busy > 0 || now.Sub(a.lastBusy) < a.limits.Idle)
 }
 
 // AbortWhenDone aborts the association when ctx is done, until stop is called. stop reports whether it came in time.

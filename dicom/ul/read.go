@@ -291,9 +291,9 @@ func (a *Association) read() error {
 			return nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		case !now.Before(deadline):
+		case !now.Before(deadline) && !(idle && a.in.writeErr == nil && a.mayBeSilent(now)):
 			return a.tooLate(idle)
-		} // interrupted: look again
+		} // interrupted, or it may be silent: look again
 	}
 }
 
