@@ -29,6 +29,7 @@ var house = map[string]room{
 	"dicom/ul": {1, map[string]string{
 		"dicom": "UIDs, AE titles",
 	}},
+	"dicom/secure": {1, nil},
 	"dicom/dimse": {1, map[string]string{
 		"dicom":    "command sets are data sets",
 		"dicom/ul": "messages travel in presentation data values",
@@ -74,6 +75,9 @@ var house = map[string]room{
 	}},
 	"ledger": {2, map[string]string{
 		"store": "rows, key files",
+	}},
+	"ledger/atna": {2, map[string]string{
+		"ledger": "renders its records",
 	}},
 
 	"bypass": {2, map[string]string{

@@ -1,0 +1,86 @@
+package atna
+
+// An alert says which security alert (110113) a kind of record causes.
+type alert struct {
+	kind    string
+	when    func(body) bool // nil: always
+	typ     Code            // of PS3.15 §A.5.3.11
+	what    Code            // our own second type: the standard's say little of malware
+	outcome Outcome
+	about   func(*scene) Object
+	says    []string // keys whose values follow in the Alert Description
+}
+
+// alerts are in the order of the standard's types.
+var alerts = [...]alert{
+	// Node authentication: who is not let in.
+	{"association.rejected", nil, nodeAuthentication, cordon("ASSOCIATION-REJECTED", "Association rejected"), Minor, aboutPeer, []string{"refusal", "omitted"}},
+	{"association.failed", nil, nodeAuthentication, cordon("ASSOCIATION-FAILED", "Connection that became no association, or was cut"), Minor, aboutPeer, []string{"error", "omitted"}},
+	{"refusals.omitted", nil, nodeAuthentication, cordon("REFUSALS-OMITTED", "Refusals beyond those recorded one by one"), Minor, aboutPeer, []string{"omitted", "peers", "addresses"}},
+	{"admission.would_refuse", nil, nodeAuthentication, cordon("WOULD-REFUSE", "Association admitted that would be refused"), Success, aboutPeer, []string{"reason", "reasons", "refusal"}},
+	{"tls.failed", nil, nodeAuthentication, cordon("TLS-FAILED", "TLS handshake failed"), Minor, aboutPeer, []string{"error", "reason", "omitted"}},
+
+	// Emergency override, started and stopped.
+	{"bypass.started", nil, emergencyStarted, cordon("BYPASS-STARTED", "Inspection bypassed"), Serious, aboutConfiguration, []string{"device", "reason", "until"}},
+	{"bypass.ended", nil, emergencyStopped, cordon("BYPASS-ENDED", "Inspection no longer bypassed"), Success, aboutConfiguration, []string{"device", "ended_by"}},
+	{"object.released", emergency, emergencyStarted, cordon("EMERGENCY-RELEASE", "Held instance released by one person in an emergency"), Serious, aboutInstance, []string{"reason", "review_due"}},
+	{"object.reviewed", nil, emergencyStopped, cordon("EMERGENCY-REVIEWED", "Emergency release reviewed"), Success, aboutInstance, []string{"reason"}},
+
+	// Network configuration: who is there.
+	{"source.silent", nil, networkConfiguration, cordon("SOURCE-SILENT", "A device that always talks has fallen silent"), Minor, aboutPeer, []string{"rule", "last_heard"}},
+	{"source.heard", nil, networkConfiguration, cordon("SOURCE-HEARD", "A device that had fallen silent talks again"), Success, aboutPeer, nil},
+
+	// Security configuration: who and what may pass.
+	{"config.applied", nil, securityConfiguration, cordon("CONFIGURATION-APPLIED", "Configuration applied"), Success, aboutConfiguration, []string{"version"}},
+	{"exception.proposed", nil, securityConfiguration, cordon("EXCEPTION-PROPOSED", "Exception proposed"), Success, aboutConfiguration, []string{"finding", "reason"}},
+	{"exception.approved", nil, securityConfiguration, cordon("EXCEPTION-APPROVED", "Exception approved"), Success, aboutConfiguration, []string{"finding", "reason"}},
+	{"exception.revoked", nil, securityConfiguration, cordon("EXCEPTION-REVOKED", "Exception revoked"), Success, aboutConfiguration, []string{"finding", "reason"}},
+	{"device.proposed", nil, securityConfiguration, cordon("DEVICE-PROPOSED", "Device proposed for approval"), Success, aboutPeer, []string{"reason"}},
+	{"device.approved", nil, securityConfiguration, cordon("DEVICE-APPROVED", "Device approved"), Success, aboutPeer, []string{"reason"}},
+	{"device.denied", nil, securityConfiguration, cordon("DEVICE-DENIED", "Device denied"), Success, aboutPeer, []string{"reason"}},
+	{"tls.rotated", nil, securityConfiguration, cordon("CERTIFICATE-ROTATED", "Certificate, authorities or revocation list replaced"), Success, aboutConfiguration, []string{"name", "file", "files"}},
+
+	// Software configuration: what Cordon and its engines are, and whether they are whole.
+	{"engine.state", yes("up"), softwareConfiguration, cordon("ENGINE-UP", "Scanning engine answers"), Success, aboutPart("engine"), []string{"signatures"}},
+	{"engine.state", no("up"), softwareConfiguration, cordon("ENGINE-DOWN", "Scanning engine does not answer"), Serious, aboutPart("engine"), []string{"signatures"}},
+	{"custody.found", nil, softwareConfiguration, cordon("CUSTODY-REPAIRED", "What a crash left in custody was put right"), Minor, aboutPart("part"), []string{"missing", "unclaimed", "orphans", "leftovers", "in_flight"}},
+	{"object.alarm", nil, softwareConfiguration, cordon("COPY-DAMAGED", "The copy of an instance here is missing or damaged"), Serious, aboutInstance, []string{"alarm"}},
+	{"object.back", nil, softwareConfiguration, cordon("COPY-BACK", "The copy of an instance here is whole again"), Success, aboutInstance, nil},
+	{"ledger.start", no("intact"), softwareConfiguration, cordon("LEDGER-CHANGED", "The ledger was changed while Cordon was not running"), Major, aboutLedger, []string{"records"}},
+
+	// Use of a restricted function: what a peer asked for and may not have.
+	{"object.refused", fromPeer, restrictedFunction, cordon("INSTANCE-REFUSED", "Instance refused"), Minor, aboutInstance, []string{"reason", "omitted"}},
+	{"query.refused", nil, restrictedFunction, cordon("QUERY-REFUSED", "Query refused"), Minor, aboutPeer, []string{"reason", "service"}},
+	{"message.refused", nil, restrictedFunction, cordon("MESSAGE-REFUSED", "Message refused"), Minor, aboutPeer, []string{"reason", "service"}},
+
+	// Audit recording, stopped and started.
+	{"ledger.start", no("clean"), auditRecordingStopped, cordon("ENDED-IN-DISORDER", "The run before ended in disorder"), Serious, aboutLedger, []string{"records"}},
+	{"ledger.start", nil, auditRecordingStarted, cordon("RECORDING-STARTED", "The ledger is written"), Success, aboutLedger, nil},
+	{"ledger.stop", nil, auditRecordingStopped, cordon("RECORDING-STOPPED", "The ledger is closed in order"), Success, aboutLedger, nil},
+	{"ledger.lost", nil, auditRecordingStopped, cordon("RECORDS-LOST", "Records could not be written"), Serious, aboutLedger, []string{"records"}},
+	{"association.unfinished", nil, auditRecordingStopped, cordon("ASSOCIATION-CUT", "An association was cut by a crash; records of its last second may be missing"), Serious, aboutPeer, []string{"began"}},
+	{"audit.repository", no("up"), auditRecordingStopped, cordon("REPOSITORY-AWAY", "An audit repository does not take messages; they are kept"), Minor, aboutPart("repository"), []string{"error"}},
+	{"audit.repository", yes("up"), auditRecordingStarted, cordon("REPOSITORY-BACK", "An audit repository takes messages again"), Success, aboutPart("repository"), nil},
+	{"audit.skipped", nil, auditRecordingStopped, cordon("MESSAGES-SKIPPED", "Records were pruned before an audit repository had them"), Serious, aboutPart("repository"), []string{"records"}},
+
+	// Object security attributes: what is held, released, found harmful.
+	{"object.held", nil, objectSecurityChanged, cordon("INSTANCE-HELD", "Instance held"), Minor, aboutInstance, []string{"findings", "exceptions"}},
+	{"object.held_again", nil, objectSecurityChanged, cordon("INSTANCE-HELD-AGAIN", "Instance that is held was sent again"), Minor, aboutInstance, []string{"repeats"}},
+	{"object.asked", nil, objectSecurityChanged, cordon("DECISION-ASKED", "One of two people asks for a decision"), Success, aboutInstance, []string{"action", "reason"}},
+	{"object.released", no("emergency"), objectSecurityChanged, cordon("INSTANCE-RELEASED", "Held instance released by two people"), Success, aboutInstance, []string{"reason"}},
+	{"object.retried", nil, objectSecurityChanged, cordon("DELIVERY-RETRIED", "An instance that its archive refused is due again"), Success, aboutInstance, []string{"reason"}},
+	{"object.late_hit", nil, objectSecurityChanged, cordon("MALWARE-DELIVERED", "An instance was delivered before it was found harmful"), Major, aboutInstance, []string{"reason", "findings", "archive"}},
+	{"object.not_rescannable", nil, objectSecurityChanged, cordon("UNSCANNED", "An instance was delivered unscanned and cannot be scanned again"), Serious, aboutInstance, []string{"reason", "objects"}},
+	{"recall.done", nil, objectSecurityChanged, cordon("RECALLED", "A recall was acknowledged"), Success, aboutInstance, []string{"reason"}},
+}
+
+// Conditions on a body.
+
+func yes(key string) func(body) bool { return func(b body) bool { return b.yes(key) } }
+func no(key string) func(body) bool  { return func(b body) bool { return !b.yes(key) } }
+
+func emergency(b body) bool { return b.yes("emergency") }
+
+// fromPeer tells the gateway's refusal from an archive's, which is a transfer
+// that failed.
+func fromPeer(b body) bool { return b.has("association") }
