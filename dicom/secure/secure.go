@@ -1,0 +1,248 @@
+// Package secure is our end of TLS connections: the BCP 195 RFC 8996 TLS Secure
+// Transport Connection Profile (PS3.15 §B.12), with certificates, authorities and
+// revocation lists in files that are read again when they change.
+//
+// Ordinary use:
+//
+//	e, err := secure.Open(secure.Config{Name: "gateway.tls", Certificate: "gw.pem", Key: "gw.key", Authorities: "ca.pem", CRL: "crl.pem"})
+//	nc := tls.Server(accepted, e.Server())            // reads the files anew for each handshake, if they have changed
+//	a, err := ul.Dial(ctx, address, e.Client(), rq, l) // as they are now: ask for each connection
+//	go e.Run(ctx)                                      // notices changes and ends without a handshake
+//	why := secure.Why(err)                             // one short reason for a handshake that failed
+//
+// TLS 1.3 is used with whoever can, 1.2 with the others, nothing older; with TLS
+// 1.2 the four ECDHE suites with AES in GCM alone; keys of RSA of 2048 bits or of
+// elliptic curves of 256 bits at the least, signed with SHA-256 or better. A
+// server with authorities asks every peer for a certificate of theirs.
+//
+// # Life of the files
+//
+// Certificate and key are one set, authorities and revocation lists another. At
+// each handshake, and every few seconds between them, the files of a set are
+// looked at. If they have changed, they are read and tried together: only a set
+// that holds together (the key is the certificate's, each list is signed by one of
+// the authorities) takes the place of the one in use; otherwise that stays, and
+// the reason is a problem in Status until the files are right. Connections that
+// are open are not touched.
+//
+// No session is ever resumed, so that each connection meets the authorities and
+// lists of its own time.
+//
+// It will not fetch lists or ask OCSP responders, change files, or admit anybody:
+// which peer may do what is for policy to say.
+package secure
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Config says where an Endpoint's files are. All are PEM; a revocation list may
+// be DER.
+type Config struct {
+	Name        string       // how errors, records and people call this end, such as "gateway.tls"
+	Certificate string       // our own, and what leads to its authority; a client may have none
+	Key         string       // of Certificate
+	Authorities string       // that peers' certificates must come from. A server without asks for none; a client without trusts the system's
+	CRL         string       // lists of those authorities; "": revocation is not checked
+	RefuseStale bool         // refuse peers of an authority whose list is overdue or missing; otherwise only Status says so
+	ServerName  string       // of a client: what the server's certificate must be for; "": the host that is dialled
+	Pins        []string     // of a client: fingerprints of the only server certificates to accept, whatever name they are for
+	Notify      func(Change) // told when files have been replaced or cannot be used; must not block; may be nil
+}
+
+// Change is new content of files.
+type Change struct {
+	Endpoint    string
+	What        string    // "certificate and key" or "authorities and revocation lists"
+	Err         error     // why it is not used; nil: it is, from now on
+	Fingerprint string    // of the new certificate
+	NotAfter    time.Time // of the new certificate
+}
+
+// Endpoint is one end. It is safe for concurrent use.
+type Endpoint struct {
+	config Config
+	mu     sync.Mutex // guards what the files hold
+	own    *files[tls.Certificate]
+	trust  *files[trust]
+}
+
+const (
+	ownName   = "certificate and key"
+	trustName = "authorities and revocation lists"
+)
+
+// Open reads the files for the first time. An error says what to do.
+func Open(c Config) (*Endpoint, error) {
+	switch {
+	case (c.Certificate == "") != (c.Key == ""):
+		return nil, errors.New("certificate and key belong together; name both files")
+	case c.CRL != "" && c.Authorities == "":
+		return nil, errors.New("a revocation list needs the authorities that it is of; name their file")
+	}
+	e := &Endpoint{config: c}
+	if c.Certificate != "" {
+		e.own = &files[tls.Certificate]{what: ownName, paths: []string{c.Certificate, c.Key}, parse: parsePair}
+		if err := e.own.look(time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if c.Authorities != "" {
+		e.trust = &files[trust]{what: trustName, paths: []string{c.Authorities}, parse: parseTrust}
+		if c.CRL != "" {
+			e.trust.paths = append(e.trust.paths, c.CRL)
+		}
+		if err := e.trust.look(time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// parsePair reads a certificate and its key.
+func parsePair(texts [][]byte) (tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(texts[0], texts[1])
+	if err != nil {
+		return pair, fmt.Errorf("certificate and key: %w; both are PEM files, and the key is the certificate's", err)
+	}
+	if why := weakness(pair.Leaf); why != "" {
+		return pair, fmt.Errorf("certificate of %s: %s; the profile of PS3.15 §B.12 needs RSA of 2048 bits or an elliptic curve of 256 bits, and SHA-256", pair.Leaf.Subject, why)
+	}
+	return pair, nil
+}
+
+// current looks at the files and returns what is in use.
+func (e *Endpoint) current() (own *tls.Certificate, t *trust) {
+	var changes []Change
+	e.mu.Lock()
+	now := time.Now()
+	if e.own != nil {
+		if e.own.look(now); e.own.news() {
+			changes = append(changes, e.change(ownName, e.own.problem))
+		}
+		pair := e.own.value // the files' own may be replaced
+		own = &pair
+	}
+	if e.trust != nil {
+		if e.trust.look(now); e.trust.news() {
+			changes = append(changes, e.change(trustName, e.trust.problem))
+		}
+		trusted := e.trust.value
+		t = &trusted
+	}
+	e.mu.Unlock()
+	if e.config.Notify != nil {
+		for _, c := range changes {
+			e.config.Notify(c)
+		}
+	}
+	return own, t
+}
+
+func (e *Endpoint) change(what string, err error) Change {
+	c := Change{Endpoint: e.config.Name, What: what, Err: err}
+	if what == ownName && err == nil {
+		c.Fingerprint, c.NotAfter = Fingerprint(e.own.value.Leaf), e.own.value.Leaf.NotAfter
+	}
+	return c
+}
+
+// Server is the configuration of a server. Each handshake sees the files as they
+// are when it begins.
+func (e *Endpoint) Server() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return e.server() },
+	}
+}
+
+func (e *Endpoint) server() (*tls.Config, error) {
+	own, t := e.current()
+	if own == nil {
+		return nil, errors.New(e.config.Name + " has no certificate")
+	}
+	config := profile()
+	config.Certificates = []tls.Certificate{*own}
+	if t != nil {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		config.ClientCAs = t.pool
+	}
+	config.VerifyConnection = func(cs tls.ConnectionState) error { return e.judge(cs, t) }
+	return config, nil
+}
+
+// Client is the configuration of a client for one connection, from the files as
+// they are now.
+func (e *Endpoint) Client() *tls.Config {
+	own, t := e.current()
+	config := profile()
+	config.ServerName = e.config.ServerName
+	if own != nil { // also to a server that names other authorities: its refusal says more than our silence
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
+	}
+	if t != nil {
+		config.RootCAs = t.pool
+	}
+	if len(e.config.Pins) > 0 { // known by its certificate, not by its name
+		roots := config.RootCAs
+		config.InsecureSkipVerify = true // the chain is verified below
+		config.VerifyConnection = func(cs tls.ConnectionState) error {
+			chains, err := e.pinned(cs, roots)
+			if err != nil {
+				return err
+			}
+			cs.VerifiedChains = chains
+			return e.judge(cs, t)
+		}
+		return config
+	}
+	config.VerifyConnection = func(cs tls.ConnectionState) error { return e.judge(cs, t) }
+	return config
+}
+
+// pinned verifies a server whose certificate is known beforehand.
+func (e *Endpoint) pinned(cs tls.ConnectionState, roots *x509.CertPool) ([][]*x509.Certificate, error) {
+	leaf := cs.PeerCertificates[0]
+	between := x509.NewCertPool()
+	for _, c := range cs.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return nil, &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
+	}
+	for _, pin := range e.config.Pins {
+		if pin == Fingerprint(leaf) {
+			return chains, nil
+		}
+	}
+	return nil, &Refusal{Reason: OtherCertificate, Certificate: leaf}
+}
+
+// Fingerprint is the SHA-256 digest of a certificate in 64 lower-case hexadecimal
+// digits.
+func Fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// same reports whether two files hold the same.
+func same(a, b [][]byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !bytes.Equal(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}

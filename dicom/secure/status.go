@@ -1,0 +1,91 @@
+package secure
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+)
+
+// How long before its end a certificate or a list is worth a word, and when it is
+// an alarm.
+const (
+	WarnBefore  = 30 * 24 * time.Hour
+	AlarmBefore = 7 * 24 * time.Hour
+)
+
+// Item is something of an endpoint's that has an end.
+type Item struct {
+	Endpoint    string    `json:"endpoint"`
+	What        string    `json:"what"` // "certificate", "authority" or "revocation list"
+	Subject     string    `json:"subject"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	NotAfter    time.Time `json:"not_after"`
+	Revoked     int       `json:"revoked,omitempty"` // certificates on the list
+}
+
+// Status is the state of an endpoint's files.
+type Status struct {
+	Items    []Item
+	Problems []string // files that are there and not in use, and why; lists that are missing
+}
+
+// Status looks at the files.
+func (e *Endpoint) Status() Status {
+	e.current()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var s Status
+	if e.own != nil {
+		s.Items = append(s.Items, e.item("certificate", e.own.value.Leaf))
+		s.problem(e.config.Name, e.own.problem)
+	}
+	if e.trust == nil {
+		return s
+	}
+	s.problem(e.config.Name, e.trust.problem)
+	t := e.trust.value
+	for _, c := range t.authorities {
+		s.Items = append(s.Items, e.item("authority", c))
+	}
+	if missing := t.unlisted(); missing != nil {
+		s.Problems = append(s.Problems, fmt.Sprintf("%s: no revocation list of %s; add it to the file", e.config.Name, missing.Subject))
+	}
+	for _, l := range t.lists {
+		if l.crl.NextUpdate.IsZero() {
+			continue
+		}
+		s.Items = append(s.Items, Item{
+			Endpoint: e.config.Name, What: "revocation list", Subject: l.crl.Issuer.String(), NotAfter: l.crl.NextUpdate, Revoked: len(l.revoked),
+		})
+	}
+	return s
+}
+
+func (s *Status) problem(name string, err error) {
+	if err != nil {
+		s.Problems = append(s.Problems, fmt.Sprintf("%s: what was there before stays in use: %v", name, err))
+	}
+}
+
+func (e *Endpoint) item(what string, c *x509.Certificate) Item {
+	return Item{Endpoint: e.config.Name, What: what, Subject: c.Subject.String(), Fingerprint: Fingerprint(c), NotAfter: c.NotAfter}
+}
+
+// lookEvery is how long a change may go unnoticed where nobody connects.
+const lookEvery = 5 * time.Second
+
+// Run looks at the files every few seconds, so that Notify hears of changes
+// without a handshake, until ctx ends.
+func (e *Endpoint) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			e.current()
+		}
+	}
+}
