@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"cordon/dicom"
@@ -84,7 +85,8 @@ type Grant struct {
 }
 
 // Objection is one thing that shadow let pass: the whole association (Refusal),
-// one of its contexts (Context and Reason), or a move destination.
+// one of its contexts (Context and Reason), or a move destination. The contexts
+// of an association that would be refused are not objected to one by one.
 type Objection struct {
 	Refusal     Refusal
 	Context     uint8
@@ -138,10 +140,16 @@ func (s Site) Admit(a Association) Admission {
 			return Admission{Refusal: r, Device: device.Name}
 		}
 		ad.WouldRefuse = append(ad.WouldRefuse, Objection{Refusal: r})
+		device = device.in(r)
 	}
-	ad.Archive = s.storesTo(a, device, ad.shadow)
+	ad.Archive, _ = s.route(a.Called, device, ServiceStore)
 	s.grant(a, device, &ad)
 	return ad
+}
+
+// objected reports whether the association as a whole would be refused.
+func (ad Admission) objected() bool {
+	return len(ad.WouldRefuse) > 0 && ad.WouldRefuse[0].Refusal != NotRefused
 }
 
 // limits lists what speaks against the association as a whole.
@@ -169,18 +177,17 @@ func (s Site) limits(a Association, d Device) []Refusal {
 }
 
 // MayMove says whether objects may be moved to an application entity on this
-// association. Under shadow every destination may be; why then says what would
-// have been refused, and is nil if nothing would.
+// association. A device that is being learned may move to any. So may every
+// device under shadow; why then says what would have been refused, and is nil
+// if nothing would.
 func (ad Admission) MayMove(destination dicom.AETitle) (may bool, why *Objection) {
 	if ad.Refusal != NotRefused {
 		return false, nil
 	}
-	for _, d := range ad.destinations {
-		if d == destination {
-			return true, nil
-		}
-	}
-	if ad.shadow || ad.Learned {
+	switch {
+	case ad.Learned, ad.objected(), slices.Contains(ad.destinations, destination):
+		return true, nil
+	case ad.shadow:
 		return true, &Objection{Service: ServiceRetrieve, Destination: destination}
 	}
 	return false, nil

@@ -2,26 +2,50 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"cordon/dicom"
 )
 
+var (
+	certificateA = Fingerprint{0xA}
+	certificateB = Fingerprint{0xB}
+	monday       = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+)
+
+func prefixes(texts ...string) (out []netip.Prefix) {
+	for _, t := range texts {
+		out = append(out, netip.MustParsePrefix(t))
+	}
+	return out
+}
+
+func hours(t testing.TB, texts ...string) Hours {
+	t.Helper()
+	h, err := ParseHours(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 var site = Site{
 	AETitle:  "CORDON",
 	Unknown:  LearnUnknown,
-	Archives: []Archive{{Name: "pacs", AETitle: "PACS"}, {Name: "vna", AETitle: "VNA"}},
+	Archives: []Archive{{Name: "pacs", AETitle: "PACS", Addresses: prefixes("10.0.9.1/32")}, {Name: "vna", AETitle: "VNA"}},
 	Devices: []Device{
-		{Name: "ct-1", AETitle: "CT1", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.21/32")}},
-		{Name: "us-a", AETitle: "US", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24")}, Archive: "vna", Monitor: true},
-		{Name: "us-b", AETitle: "US", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.2.0/24")}, May: []Service{ServiceEcho}},
+		{Name: "ct-1", AETitle: "CT1", Addresses: prefixes("10.0.0.21/32")},
+		{Name: "us-a", AETitle: "US", Addresses: prefixes("10.0.1.0/24"), Archive: "vna", Monitor: true},
+		{Name: "us-b", AETitle: "US", Addresses: prefixes("10.0.2.0/24"), May: []Service{ServiceEcho}},
 		{Name: "anywhere", AETitle: "ROAM"},
 	},
 }
 
 func TestAdmit(t *testing.T) {
-	strict := site
-	strict.Unknown = RefuseUnknown
+	strict, shadow := site, site
+	strict.Unknown, shadow.Unknown = RefuseUnknown, ShadowUnknown
 	for _, c := range []struct {
 		name            string
 		site            Site
@@ -39,9 +63,14 @@ func TestAdmit(t *testing.T) {
 		{"same title told apart by address", site, "10.0.2.9", "US", "CORDON", NotRefused, "us-b", "pacs", false},
 		{"no addresses means any", site, "192.0.2.1", "ROAM", "CORDON", NotRefused, "anywhere", "pacs", false},
 		{"unknown device is learned", site, "10.9.9.9", "NEW", "CORDON", NotRefused, "", "pacs", true},
+		{"unknown device is learned under shadow too", shadow, "10.9.9.9", "NEW", "CORDON", NotRefused, "", "pacs", true},
 		{"unknown device is refused", strict, "10.9.9.9", "NEW", "CORDON", UnknownDevice, "", "", false},
-		{"declared title from a foreign address", site, "10.9.9.9", "CT1", "CORDON", WrongAddress, "", "", false},
+		{"borrowed title", site, "10.9.9.9", "CT1", "CORDON", WrongAddress, "", "", false},
+		{"borrowed title under shadow", shadow, "10.9.9.9", "CT1", "CORDON", WrongAddress, "", "", false},
+		{"borrowed title of an archive", site, "10.9.9.9", "PACS", "CORDON", WrongAddress, "", "", false},
 		{"unknown called title", site, "10.0.0.21", "CT1", "NOBODY", UnknownCalled, "ct-1", "", false},
+		{"the zero site admits nobody", Site{}, "10.0.0.21", "CT1", "", NoArchive, "", "", false},
+		{"a site that says nothing of unknown devices refuses them", Site{AETitle: "CORDON", Archives: site.Archives}, "10.0.0.21", "CT1", "CORDON", UnknownDevice, "", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := c.site.Admit(Association{Address: netip.MustParseAddr(c.addr), Calling: c.calling, Called: c.called})
@@ -52,44 +81,129 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-func TestGrants(t *testing.T) {
-	proposed := []Context{
-		{ID: 1, AbstractSyntax: dicom.Verification},
-		{ID: 3, AbstractSyntax: dicom.CTImageStorage},
-		{ID: 5, AbstractSyntax: "1.2.3.4.5.6"}, // a vendor's private storage class, perhaps
-		{ID: 7, AbstractSyntax: dicom.StudyRootQueryRetrieveInformationModelFind},
-		{ID: 9, AbstractSyntax: dicom.StorageCommitmentPushModel},
-		{ID: 11, AbstractSyntax: dicom.MediaStorageDirectoryStorage},
-		{ID: 13, AbstractSyntax: dicom.ModalityWorklistInformationModelFind},
+// TestIdentity: who somebody is is told by address and certificate together,
+// whatever becomes of unknown devices.
+func TestIdentity(t *testing.T) {
+	s := Site{AETitle: "CORDON", Archives: site.Archives, Devices: []Device{
+		{Name: "pinned", AETitle: "CT", Addresses: prefixes("10.0.0.1/32"), Certificates: []Fingerprint{certificateA}},
+		{Name: "fleet-a", AETitle: "US", Certificates: []Fingerprint{certificateA}},
+		{Name: "fleet-b", AETitle: "US", Certificates: []Fingerprint{certificateB}},
+		{Name: "plain", AETitle: "MR", Addresses: prefixes("10.0.0.2/32")},
+		{Name: "plain-too", AETitle: "MR", Certificates: []Fingerprint{certificateB}},
+		{Name: "denied", AETitle: "OLD", Addresses: prefixes("10.0.0.9/32"), Denied: true},
+	}}
+	a, b, stranger := &Peer{Fingerprint: certificateA}, &Peer{Fingerprint: certificateB}, &Peer{Fingerprint: Fingerprint{0xC}}
+	for _, c := range []struct {
+		name        string
+		addr        string
+		calling     dicom.AETitle
+		certificate *Peer
+		refusal     Refusal
+		device      string
+	}{
+		{"address and certificate", "10.0.0.1", "CT", a, NotRefused, "pinned"},
+		{"no certificate", "10.0.0.1", "CT", nil, WrongCertificate, ""},
+		{"another certificate", "10.0.0.1", "CT", stranger, WrongCertificate, ""},
+		{"another device's certificate", "10.0.0.1", "CT", b, WrongCertificate, ""},
+		{"the certificate from elsewhere", "10.0.0.3", "CT", a, WrongAddress, ""},
+		{"a fleet told apart by certificate, first", "10.1.1.1", "US", a, NotRefused, "fleet-a"},
+		{"a fleet told apart by certificate, second", "10.1.1.1", "US", b, NotRefused, "fleet-b"},
+		{"a fleet's stranger", "10.1.1.1", "US", stranger, WrongCertificate, ""},
+		{"told apart by address", "10.0.0.2", "MR", nil, NotRefused, "plain"},
+		{"told apart by certificate at the other's address", "10.0.0.2", "MR", b, NotRefused, "plain-too"},
+		{"another device's certificate where none is asked", "10.0.0.2", "MR", a, WrongCertificate, ""},
+		{"a certificate of nobody where none is asked", "10.0.0.2", "MR", stranger, NotRefused, "plain"},
+		{"a declared certificate under a new title", "10.1.1.1", "NEW", a, WrongCertificate, ""},
+		{"an unknown certificate under a new title", "10.1.1.1", "NEW", stranger, NotRefused, ""},
+		{"denied", "10.0.0.9", "OLD", nil, Denied, "denied"},
+		{"the denied one's title elsewhere is another device", "10.0.0.10", "OLD", nil, NotRefused, ""},
+	} {
+		for _, unknown := range []Unknown{LearnUnknown, ShadowUnknown} {
+			t.Run(c.name, func(t *testing.T) {
+				s.Unknown = unknown
+				got := s.Admit(Association{Address: netip.MustParseAddr(c.addr), Calling: c.calling, Called: "CORDON", TLS: c.certificate != nil, Certificate: c.certificate})
+				if got.Refusal != c.refusal || got.Device != c.device {
+					t.Errorf("got %+v", got)
+				}
+			})
+		}
 	}
-	scu := Roles{SCU: true}
+}
+
+// TestLimits: each limit refuses alone, and is let pass and named under shadow.
+func TestLimits(t *testing.T) {
+	good := Association{
+		Address: netip.MustParseAddr("10.0.0.1"), TLS: true, Calling: "CT", Called: "VNA",
+		Implementation: "1.2.3", HasUserIdentity: true, At: monday,
+	}
+	device := Device{
+		Name: "ct", AETitle: "CT", TLSRequired: true, Implementation: "1.2.3", UserIdentity: IdentityRequire,
+		Archives: []string{"vna"}, Hours: hours(t, "mon-fri 08:00-18:00"),
+	}
 	for _, c := range []struct {
 		name string
-		may  []Service
-		want []Grant
+		with func(*Association)
+		want Refusal
 	}{
-		{"everything there is", nil, []Grant{
-			{1, ServiceEcho, "", scu, Granted}, {3, ServiceStore, "pacs", scu, Granted}, {5, ServiceStore, "pacs", scu, Granted},
-			{7, ServiceQuery, "pacs", scu, Granted}, {9, ServiceCommit, "pacs", scu, Granted}, {ID: 11, Reason: NotImplemented},
-			{13, ServiceWorklist, "pacs", scu, Granted},
-		}},
-		{"echo alone", []Service{ServiceEcho}, []Grant{
-			{1, ServiceEcho, "", scu, Granted}, {ID: 3, Reason: NotPermitted}, {ID: 5, Reason: NotPermitted},
-			{ID: 7, Reason: NotPermitted}, {ID: 9, Reason: NotPermitted}, {ID: 11, Reason: NotImplemented}, {ID: 13, Reason: NotPermitted},
-		}},
+		{"all is well", func(a *Association) {}, NotRefused},
+		{"the gateway's own title", func(a *Association) { a.Called = "CORDON" }, NotRefused},
+		{"without TLS", func(a *Association) { a.TLS = false }, NeedsTLS},
+		{"another implementation", func(a *Association) { a.Implementation = "1.2.4" }, WrongImplementation},
+		{"no user identity", func(a *Association) { a.HasUserIdentity = false }, NoUserIdentity},
+		{"another archive", func(a *Association) { a.Called = "PACS" }, ForeignArchive},
+		{"in the evening", func(a *Association) { a.At = monday.Add(8 * time.Hour) }, OutsideHours},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := site
-			s.Devices = []Device{{Name: "ct", AETitle: "CT", May: c.may}}
-			got := s.Admit(Association{Calling: "CT", Called: "CORDON", Contexts: proposed}).Contexts
-			if len(got) != len(c.want) {
-				t.Fatalf("got %+v", got)
-			}
-			for i := range c.want {
-				if got[i] != c.want[i] {
-					t.Errorf("context %d: got %+v, want %+v", c.want[i].ID, got[i], c.want[i])
+			s := Site{AETitle: "CORDON", Archives: site.Archives, Devices: []Device{device}}
+			a := good
+			c.with(&a)
+			for _, s.Unknown = range []Unknown{RefuseUnknown, LearnUnknown} {
+				if got := s.Admit(a); got.Refusal != c.want || got.Device != "ct" {
+					t.Errorf("got %+v, want %v", got, c.want)
 				}
 			}
+			s.Unknown = ShadowUnknown
+			got := s.Admit(a)
+			var want []Objection
+			if c.want != NotRefused {
+				want = []Objection{{Refusal: c.want}}
+			}
+			if got.Refusal != NotRefused || !slices.Equal(got.WouldRefuse, want) {
+				t.Errorf("shadow: got %+v", got)
+			}
 		})
+	}
+}
+
+func TestMayMove(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		calling     dicom.AETitle
+		unknown     Unknown
+		destination dicom.AETitle
+		may, object bool
+	}{
+		{"to itself", "WS", RefuseUnknown, "WS", true, false},
+		{"elsewhere", "WS", RefuseUnknown, "OTHER", false, false},
+		{"elsewhere while others are learned", "WS", LearnUnknown, "OTHER", false, false},
+		{"elsewhere under shadow", "WS", ShadowUnknown, "OTHER", true, true},
+		{"to a listed one", "RADS", RefuseUnknown, "WS", true, false},
+		{"a list without itself", "RADS", RefuseUnknown, "RADS", false, false},
+		{"while it is learned", "NEW", LearnUnknown, "OTHER", true, false},
+		{"while all of it would be refused", "NEW", ShadowUnknown, "OTHER", true, false},
+		{"when it is refused", "NEW", RefuseUnknown, "NEW", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := Site{AETitle: "CORDON", Archives: site.Archives, Unknown: c.unknown, Devices: []Device{
+				{Name: "ws", AETitle: "WS"}, {Name: "rads", AETitle: "RADS", MoveTo: []dicom.AETitle{"WS", "TEACH"}},
+			}}
+			may, why := s.Admit(Association{Calling: c.calling, Called: "CORDON"}).MayMove(c.destination)
+			if may != c.may || (why != nil) != c.object {
+				t.Errorf("got %v, %v", may, why)
+			}
+		})
+	}
+	if may, _ := (Admission{}).MayMove("ANY"); may {
+		t.Error("the zero Admission may move")
 	}
 }

@@ -31,6 +31,16 @@ func (d Device) unlimited() Device {
 	return d
 }
 
+// in is the device in an association that is let pass in spite of r: there is
+// no more to object to. Its objects still go where they would go.
+func (d Device) in(r Refusal) Device {
+	d.May, d.SOPClasses = nil, nil
+	if r == ForeignArchive {
+		d.Archives = nil
+	}
+	return d
+}
+
 // grantOne answers one context. A storage context in which the requestor
 // proposes to be SCP is where the objects of its C-GET come back (PS3.4
 // §C.4.3): it is a retrieval, not a store. One proposed in both roles while
@@ -50,6 +60,8 @@ func (s Site) grantOne(a Association, d Device, c Context, gets Service) Grant {
 		proposed.SCP = false
 	case service == ServiceStore && !proposed.SCU:
 		return Grant{ID: c.ID, Reason: NotImplemented} // nothing ever comes back in it
+	case service == ServiceStore:
+		proposed.SCP = false
 	}
 	archive, ok := s.route(a.Called, d, service)
 	if !ok {

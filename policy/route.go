@@ -35,15 +35,6 @@ func (d Device) mayUse(archive string) bool {
 	return len(d.Archives) == 0 || slices.Contains(d.Archives, archive)
 }
 
-// storesTo is the archive that the objects of an association go to, or "".
-func (s Site) storesTo(a Association, d Device, shadow bool) string {
-	archive, ok := s.route(a.Called, d, ServiceStore)
-	if !ok && shadow {
-		archive, _ = s.route(a.Called, d.unlimited(), ServiceStore)
-	}
-	return archive
-}
-
 // answersTo reports whether the called AE title is one of those that devices
 // may call: the gateway's own and the archives'.
 func (s Site) answersTo(called dicom.AETitle) bool {
