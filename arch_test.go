@@ -62,6 +62,10 @@ var house = map[string]room{
 		"dicom":   "UIDs, AE titles",
 		"finding": "decides on findings",
 	}},
+	"query": {2, map[string]string{
+		"dicom":       "reads identifiers; the dictionary",
+		"dicom/dimse": "commands, statuses",
+	}},
 	"custody": {2, map[string]string{
 		"finding": "keeps an object's findings",
 		"store":   "rows, blobs",
@@ -82,6 +86,11 @@ var house = map[string]room{
 
 	"bypass": {2, map[string]string{
 		"store": "its own table",
+	}},
+
+	"pki": {2, map[string]string{
+		"dicom/secure": "fingerprints; which keys are strong enough",
+		"store":        "its own table, durable files",
 	}},
 
 	"disarm": {3, map[string]string{

@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -40,11 +41,12 @@ func weakness(c *x509.Certificate) string {
 	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256, x509.ECDSAWithSHA1:
 		return "signed with " + c.SignatureAlgorithm.String()
 	}
-	return weakKey(c)
+	return KeyWeakness(c.PublicKey)
 }
 
-func weakKey(c *x509.Certificate) string {
-	switch key := c.PublicKey.(type) {
+// KeyWeakness says what the profile forbids about a public key, or "".
+func KeyWeakness(key crypto.PublicKey) string {
+	switch key := key.(type) {
 	case *rsa.PublicKey:
 		if n := key.N.BitLen(); n < minRSA {
 			return fmt.Sprintf("an RSA key of %d bits", n)
@@ -55,7 +57,7 @@ func weakKey(c *x509.Certificate) string {
 		}
 	case ed25519.PublicKey:
 	default:
-		return fmt.Sprintf("a key of the kind %s", c.PublicKeyAlgorithm)
+		return fmt.Sprintf("a key of another kind (%T)", key)
 	}
 	return ""
 }
@@ -67,7 +69,7 @@ func weakLink(chain []*x509.Certificate) string {
 	for i, c := range chain {
 		why := weakness(c)
 		if i == len(chain)-1 {
-			why = weakKey(c)
+			why = KeyWeakness(c.PublicKey)
 		}
 		if why != "" {
 			return fmt.Sprintf("%s has %s", c.Subject, why)

@@ -60,7 +60,7 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, err
 		}
-		if why := weakKey(c); why != "" {
+		if why := KeyWeakness(c.PublicKey); why != "" {
 			return nil, fmt.Errorf("%s has %s, which the profile of PS3.15 §B.12 does not allow", c.Subject, why)
 		}
 		out = append(out, c)
