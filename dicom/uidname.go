@@ -11,6 +11,19 @@ type UIDName struct {
 	Retired bool
 }
 
+// LookupKeyword finds a UID that the standard defines by its keyword, such as
+// CTImageStorage.
+func LookupKeyword(keyword string) (UIDName, bool) {
+	for _, names := range [...][]UIDName{uidNames[:], laterUIDs[:]} {
+		for _, u := range names {
+			if u.Keyword == keyword && keyword != "" {
+				return u, true
+			}
+		}
+	}
+	return UIDName{}, false
+}
+
 // LookupUID finds a UID that the standard defines.
 func LookupUID(u UID) (UIDName, bool) {
 	for _, names := range [...][]UIDName{uidNames[:], laterUIDs[:]} {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/netip"
+
 	"cordon/dicom"
 	"cordon/engine"
 	"cordon/policy"
@@ -41,9 +43,11 @@ type TLSConfig struct {
 
 // ArchiveConfig is one upstream.
 type ArchiveConfig struct {
-	Name    string
-	AETitle dicom.AETitle
-	Address string // host:port
+	Name      string
+	AETitle   dicom.AETitle
+	Address   string           // host:port
+	Addresses []netip.Prefix   // it calls from; none: Address's own
+	Services  []policy.Service // none: all
 }
 
 // DeviceConfig is one declared peer.

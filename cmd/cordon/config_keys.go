@@ -63,30 +63,15 @@ func (d *document) archives(n ast.Node, c *Config) {
 	d.sequence(n, func(_ int, n ast.Node) {
 		a := ArchiveConfig{}
 		d.mapping(n, keys{
-			"name":     d.name(&a.Name),
-			"ae_title": d.aeTitle(&a.AETitle),
-			"address":  d.address(&a.Address),
-			"dicomweb": d.without("DICOMweb archives"),
+			"name":      d.name(&a.Name),
+			"ae_title":  d.aeTitle(&a.AETitle),
+			"address":   d.address(&a.Address),
+			"addresses": func(n ast.Node) { d.prefixes(n, &a.Addresses) },
+			"services":  func(n ast.Node) { d.services(n, &a.Services) },
+			"dicomweb":  d.without("DICOMweb archives"),
 		})
 		d.need(n, "name", "ae_title", "address")
 		c.Archives = append(c.Archives, a)
-	})
-}
-
-func (d *document) devices(n ast.Node, c *Config) {
-	d.sequence(n, func(_ int, n ast.Node) {
-		v := DeviceConfig{}
-		d.mapping(n, keys{
-			"name":      d.name(&v.Name),
-			"ae_title":  d.aeTitle(&v.AETitle),
-			"addresses": func(n ast.Node) { d.prefixes(n, &v.Addresses) },
-			"archive":   d.name(&v.Archive),
-			"port":      d.without("messages to devices, which is what their port is for"),
-			"mode":      d.mode(&v.Monitor),
-			"may":       func(n ast.Node) { d.may(n, &v.May) },
-		})
-		d.need(n, "name", "ae_title")
-		c.Devices = append(c.Devices, v)
 	})
 }
 
@@ -282,40 +267,6 @@ func (d *document) prefixes(n ast.Node, to *[]netip.Prefix) {
 			*to = append(*to, p)
 		}
 	})
-}
-
-// may reads services. A list that is there but empty would mean everything, so
-// it is refused.
-func (d *document) may(n ast.Node, to *[]policy.Service) {
-	var known []string
-	for _, s := range policy.Services() {
-		known = append(known, string(s))
-	}
-	d.sequence(n, func(_ int, n ast.Node) {
-		s, ok := d.scalar(n)
-		switch {
-		case !ok:
-		case laterService(s):
-			d.wrong(n, "this version has no service %q; take it out", s)
-		default:
-			if d.word(n, s, known...) {
-				*to = append(*to, policy.Service(s))
-			}
-		}
-	})
-	if s, ok := n.(*ast.SequenceNode); ok && len(s.Values) == 0 {
-		d.wrong(n, "no service; name some of %s, or take the line out to allow all", strings.Join(known, ", "))
-	}
-}
-
-// laterService knows the services that the configuration format has but this
-// version does not.
-func laterService(s string) bool {
-	switch s {
-	case "commit", "worklist", "mpps", "query", "retrieve":
-		return true
-	}
-	return false
 }
 
 func (d *document) unknownDevices(to *policy.Unknown) func(ast.Node) {

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-
-	"cordon/dicom"
-	"cordon/policy"
 )
 
 // whole holds the parts of a configuration against one another.
@@ -52,22 +49,6 @@ func (d *document) once(seen map[string]int, value string, i int, at string) {
 	seen[value] = i
 }
 
-func (d *document) wholeDevices(c *Config) {
-	names, titles := map[string]int{}, map[dicom.AETitle][]int{}
-	for i, v := range c.Devices {
-		at := fmt.Sprintf("devices[%d]", i)
-		d.once(names, v.Name, i, at+".name")
-		d.knownArchive(c, v.Archive, at+".archive")
-		for _, j := range titles[v.AETitle] {
-			if v.AETitle != "" && overlap(v, c.Devices[j]) {
-				d.wrongAt(at+".ae_title", "%q is that of element [%d] too, and their addresses do not tell them apart; give each its own addresses", v.AETitle, j)
-				break
-			}
-		}
-		titles[v.AETitle] = append(titles[v.AETitle], i)
-	}
-}
-
 func (d *document) knownArchive(c *Config, name, at string) {
 	var known []string
 	for _, a := range c.Archives {
@@ -83,21 +64,6 @@ func (d *document) knownArchive(c *Config, name, at string) {
 	default:
 		d.wrongAt(at, "no archive %q; %s", name, suggestion(name, known))
 	}
-}
-
-// overlap reports whether an address could belong to either device.
-func overlap(a, b policy.Device) bool {
-	if len(a.Addresses) == 0 || len(b.Addresses) == 0 {
-		return true
-	}
-	for _, p := range a.Addresses {
-		for _, q := range b.Addresses {
-			if p.Overlaps(q) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // wholeConsole lets plain HTTP happen on loopback addresses alone.

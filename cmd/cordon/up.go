@@ -86,6 +86,7 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err := d.defaultArchive(); err != nil {
 		return err
 	}
+	d.callers(ctx)
 	err := d.parts.ledger.Record(ctx, "config.applied", map[string]string{"sha256": d.config.Digest, "version": version})
 	if err != nil {
 		return err
@@ -132,7 +133,7 @@ func (c Config) gateway() gateway.Config {
 		},
 	}
 	for _, a := range c.Archives {
-		g.Site.Archives = append(g.Site.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle})
+		g.Site.Archives = append(g.Site.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle, Services: a.Services, Addresses: a.Addresses})
 		g.Upstreams = append(g.Upstreams, gateway.Upstream{Name: a.Name, AETitle: a.AETitle, Address: a.Address})
 	}
 	return g

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// resolveTimeout bounds the look-up of one archive's name at the start.
+const resolveTimeout = 5 * time.Second
+
+// callers fills in where archives call from: where they listen, unless the
+// configuration says otherwise. A name is looked up once, at the start. An
+// archive whose name is not known then can be delivered to later, but what it
+// opens itself is not taken for an archive's: fewer are let in, never more.
+func (d *daemon) callers(ctx context.Context) {
+	for i := range d.config.Archives {
+		a := &d.config.Archives[i]
+		if len(a.Addresses) > 0 {
+			continue
+		}
+		var err error
+		if a.Addresses, err = addressesOf(ctx, a.Address); err != nil {
+			d.log.Warn("archive not found by name: associations that it opens itself are rejected; write archives[].addresses", "archive", a.Name, "error", err)
+		}
+	}
+}
+
+// addressesOf lists the addresses of a host:port, each as a network of one.
+func addressesOf(ctx context.Context, hostPort string) ([]netip.Prefix, error) {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host) // an address is its own answer
+	var out []netip.Prefix
+	for _, a := range addrs {
+		a = a.Unmap().WithZone("")
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out, err
+}
