@@ -90,9 +90,10 @@ func TestParseHoursSaysWhatToWrite(t *testing.T) {
 func TestParseFingerprint(t *testing.T) {
 	const plain = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	colons := strings.ToUpper("00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff")
-	f, err := ParseFingerprint(colons)
-	if err != nil || f.String() != plain {
-		t.Errorf("got %v, %v", f, err)
+	for _, s := range []string{plain, colons, "sha256:" + plain} {
+		if f, err := ParseFingerprint(s); err != nil || f.String() != plain {
+			t.Errorf("got %v, %v", f, err)
+		}
 	}
 	for _, s := range []string{"", plain[2:], plain + "00", "zz" + plain[2:]} {
 		if _, err := ParseFingerprint(s); err == nil {

@@ -95,10 +95,11 @@ type Fingerprint [32]byte
 func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
 
 // ParseFingerprint reads 64 hexadecimal digits, with or without colons, as
-// "openssl x509 -fingerprint -sha256" prints them.
+// "openssl x509 -fingerprint -sha256" prints them, and with or without
+// "sha256:" before them.
 func ParseFingerprint(s string) (Fingerprint, error) {
 	var f Fingerprint
-	b, err := hex.DecodeString(strings.ReplaceAll(s, ":", ""))
+	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(s, "sha256:"), ":", ""))
 	if err != nil || len(b) != len(f) {
 		return f, fmt.Errorf("%q is not the SHA-256 of a certificate: 64 hexadecimal digits", s)
 	}
