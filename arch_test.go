@@ -93,6 +93,15 @@ var house = map[string]room{
 		"store":        "its own table, durable files",
 	}},
 
+	"review": {2, map[string]string{
+		"custody": "who signs and why, checked alike",
+		"ledger":  "what happened",
+		"store":   "its own table",
+	}},
+	"review/internal/gendocs": {2, map[string]string{
+		"review": "writes the rules as a page",
+	}},
+
 	"disarm": {3, map[string]string{
 		"dicom":   "where a file's data set begins and ends",
 		"finding": "how bad a preamble is",
