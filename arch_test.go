@@ -102,6 +102,13 @@ var house = map[string]room{
 		"review": "writes the rules as a page",
 	}},
 
+	"commitment": {3, map[string]string{
+		"custody":      "what is held, spooled or destroyed",
+		"dicom":        "UIDs, AE titles",
+		"dicom/commit": "requests and reports",
+		"dicom/dimse":  "statuses",
+		"store":        "its own tables",
+	}},
 	"disarm": {3, map[string]string{
 		"dicom":   "where a file's data set begins and ends",
 		"finding": "how bad a preamble is",

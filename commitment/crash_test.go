@@ -1,0 +1,69 @@
+package commitment_test
+
+import (
+	"errors"
+	"testing"
+
+	"cordon/commitment"
+	"cordon/dicom/commit"
+	"cordon/dicom/dimse"
+)
+
+// reopen leaves the database as a crash would, and opens all again.
+func (s site) reopen(t *testing.T, config commitment.Config) site {
+	t.Helper()
+	s.db.Close()
+	return open(t, s.dir, config)
+}
+
+func TestRestartAtEveryPoint(t *testing.T) {
+	s := open(t, t.TempDir(), patience)
+	s.want(t, ct1, "2.25.1", "1.1")
+
+	// Answered, and nothing done yet.
+	s = s.reopen(t, patience)
+	silent := &hospital{ask: func(string, commit.Action) (dimse.Status, error) { return 0, errors.New("the process dies while it waits") }}
+	stop := s.run(t, silent)
+	first := silent.awaitAsked(t, 1)[0]
+	stop()
+
+	// Asked, and no answer heard: it is asked again.
+	s = s.reopen(t, patience)
+	h := &hospital{device: func(commit.Report) (dimse.Status, error) { return 0, errors.New("not now") }}
+	stop = s.run(t, h)
+	second := h.awaitAsked(t, 1)[0]
+	if second.TransactionUID == first.TransactionUID {
+		t.Error("asked again in the same transaction: some archives refuse that")
+	}
+	stop()
+
+	// Asked, its answer comes to the next process.
+	s = s.reopen(t, patience)
+	if status := s.answer(t, "pacs", commit.Report{TransactionUID: second.TransactionUID, Committed: second.References}); status != dimse.Success {
+		t.Fatalf("status %04X", uint16(status))
+	}
+
+	// Resolved, and the device was not reached.
+	s = s.reopen(t, patience)
+	h = &hospital{device: func(commit.Report) (dimse.Status, error) { return 0, errors.New("not now") }}
+	stop = s.run(t, h)
+	h.awaitReports(t, 1)
+	if len(h.asked) != 0 {
+		t.Errorf("what is settled was asked again: %+v", h.asked)
+	}
+	stop()
+
+	s = s.reopen(t, patience)
+	h = &hospital{}
+	stop = s.run(t, h)
+	if got := h.awaitReports(t, 1)[0]; len(got.Committed) != 1 || len(got.Failed) != 0 {
+		t.Errorf("%+v", got)
+	}
+	stop()
+
+	// Reported: not again.
+	s = s.reopen(t, patience)
+	h = &hospital{}
+	s.run(t, h)
+	h.never(t, 0, "it was reported before")
+}
