@@ -81,7 +81,9 @@ var house = map[string]room{
 		"store": "rows, key files",
 	}},
 	"ledger/atna": {2, map[string]string{
-		"ledger": "renders its records",
+		"finding": "how bad what was found is",
+		"ledger":  "renders its records",
+		"store":   "its own table; files of lines",
 	}},
 
 	"bypass": {2, map[string]string{
@@ -161,16 +163,18 @@ var house = map[string]room{
 		"inspect/compose": "clean and hostile objects",
 	}},
 	"console": {4, map[string]string{
-		"bypass":    "starts, ends and shows the override",
-		"custody":   "what is held; releases",
-		"dicom":     "file meta information of an export",
-		"exception": "what is excepted; decisions",
-		"finding":   "shows findings",
-		"ledger":    "what happened",
-		"media":     "the sum of an import",
-		"metric":    "writes what is counted",
-		"policy":    "the device that an exception is about",
-		"store":     "a release and its exception in one transaction",
+		"bypass":       "starts, ends and shows the override",
+		"custody":      "what is held; releases",
+		"dicom/secure": "when certificates end",
+		"pki":          "enrols, renews, revokes, lists",
+		"dicom":        "file meta information of an export",
+		"exception":    "what is excepted; decisions",
+		"finding":      "shows findings",
+		"ledger":       "what happened",
+		"media":        "the sum of an import",
+		"metric":       "writes what is counted",
+		"policy":       "the device that an exception is about",
+		"store":        "a release and its exception in one transaction",
 	}},
 
 	"cmd/cordon": {5, nil}, // the roof may import everything

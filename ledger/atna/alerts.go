@@ -1,5 +1,7 @@
 package atna
 
+import "cordon/finding"
+
 // An alert says which security alert (110113) a kind of record causes.
 type alert struct {
 	kind    string
@@ -64,7 +66,8 @@ var alerts = [...]alert{
 	{"audit.skipped", nil, auditRecordingStopped, cordon("MESSAGES-SKIPPED", "Records were pruned before an audit repository had them"), Serious, aboutPart("repository"), []string{"records"}},
 
 	// Object security attributes: what is held, released, found harmful.
-	{"object.held", nil, objectSecurityChanged, cordon("INSTANCE-HELD", "Instance held"), Minor, aboutInstance, []string{"findings", "exceptions"}},
+	{"object.held", malicious, objectSecurityChanged, cordon("MALWARE-FOUND", "Malicious content found, instance held"), Minor, aboutInstance, []string{"findings"}},
+	{"object.held", not(malicious), objectSecurityChanged, cordon("INSTANCE-HELD", "Instance held"), Minor, aboutInstance, []string{"findings", "exceptions"}},
 	{"object.held_again", nil, objectSecurityChanged, cordon("INSTANCE-HELD-AGAIN", "Instance that is held was sent again"), Minor, aboutInstance, []string{"repeats"}},
 	{"object.asked", nil, objectSecurityChanged, cordon("DECISION-ASKED", "One of two people asks for a decision"), Success, aboutInstance, []string{"action", "reason"}},
 	{"object.released", no("emergency"), objectSecurityChanged, cordon("INSTANCE-RELEASED", "Held instance released by two people"), Success, aboutInstance, []string{"reason"}},
@@ -78,6 +81,19 @@ var alerts = [...]alert{
 
 func yes(key string) func(body) bool { return func(b body) bool { return b.yes(key) } }
 func no(key string) func(body) bool  { return func(b body) bool { return !b.yes(key) } }
+
+func not(is func(body) bool) func(body) bool { return func(b body) bool { return !is(b) } }
+
+// malicious errs towards yes: one finding is enough, and so is one that the
+// catalogue does not know.
+func malicious(b body) bool {
+	for _, id := range b.list("findings") {
+		if finding.New(id, "", 0, "").Severity >= finding.Malicious {
+			return true
+		}
+	}
+	return false
+}
 
 func emergency(b body) bool { return b.yes("emergency") }
 

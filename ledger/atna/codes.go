@@ -43,7 +43,6 @@ var (
 // The roles of participants (PS3.16 CID 402).
 var (
 	roleApplication = dcm("110150", "Application")
-	roleLauncher    = dcm("110151", "Application Launcher")
 	roleDestination = dcm("110152", "Destination Role ID")
 	roleSource      = dcm("110153", "Source Role ID")
 	roleDestMedia   = dcm("110154", "Destination Media")

@@ -51,10 +51,8 @@ func (r Renderer) Render(ctx context.Context, rec ledger.Record) ([]Message, err
 			out = append(out, e.messages(s)...)
 		}
 	}
-	for _, a := range alerts {
-		if a.kind == rec.Kind && (a.when == nil || a.when(s.body)) {
-			out = append(out, s.alert(a))
-		}
+	for _, a := range alertsOf(rec.Kind, s.body) {
+		out = append(out, s.alert(a))
 	}
 	return out, s.err
 }

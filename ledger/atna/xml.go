@@ -41,17 +41,12 @@ func (w *writer) open(name, end string, attributes ...string) {
 	w.raw("<" + name)
 	for i := 0; i < len(attributes); i += 2 {
 		if attributes[i+1] != "" {
-			w.must(attributes[i], attributes[i+1])
+			w.raw(" " + attributes[i] + `="`)
+			w.text(attributes[i+1])
+			w.raw(`"`)
 		}
 	}
 	w.raw(end)
-}
-
-// must writes an attribute, even an empty one.
-func (w *writer) must(name, value string) {
-	w.raw(" " + name + `="`)
-	w.text(value)
-	w.raw(`"`)
 }
 
 // text escapes. What XML 1.0 cannot hold at all becomes U+FFFD.
@@ -94,15 +89,15 @@ func (w *writer) participant(p Participant) {
 	if p.NetworkPoint != "" {
 		point = strconv.Itoa(p.networkPointType())
 	}
-	w.raw("<ActiveParticipant")
-	w.must("UserID", p.UserID)
-	w.open("", "", "AlternativeUserID", titles, "UserName", p.UserName, "UserIsRequestor", strconv.FormatBool(p.Requestor),
-		"NetworkAccessPointID", p.NetworkPoint, "NetworkAccessPointTypeCode", point)
+	end := ">"
 	if len(p.Roles) == 0 && p.Media == (Code{}) {
-		w.raw("/>")
+		end = "/>"
+	}
+	w.open("ActiveParticipant", end, "UserID", p.UserID, "AlternativeUserID", titles, "UserName", p.UserName, "UserIsRequestor", strconv.FormatBool(p.Requestor),
+		"NetworkAccessPointID", p.NetworkPoint, "NetworkAccessPointTypeCode", point)
+	if end == "/>" {
 		return
 	}
-	w.raw(">")
 	for _, r := range p.Roles {
 		w.code("RoleIDCode", r)
 	}
