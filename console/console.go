@@ -26,6 +26,7 @@ import (
 	"cordon/exception"
 	"cordon/ledger"
 	"cordon/metric"
+	"cordon/pki"
 )
 
 // Config is what a Console is told of the house around it.
@@ -46,6 +47,7 @@ type Parts struct {
 	Metrics *metric.Metrics // what is counted elsewhere; may be nil
 
 	Exceptions *exception.Exceptions
+	PKI        *pki.PKI // nil if there can be no certificate authority
 }
 
 // Console answers for one Cordon. It is safe for concurrent use.
@@ -88,6 +90,7 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
 	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
+	c.pkiRoutes(mux)
 	if c.parts.Recalls != nil {
 		mux.HandleFunc("GET /api/v1/recall", c.recallList)
 		mux.HandleFunc("POST /api/v1/recall/{id}/done", c.recallDone)

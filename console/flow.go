@@ -11,6 +11,8 @@ type Flow struct {
 	Archives     []Archive `json:"archives"`
 	Devices      []Device  `json:"devices"`
 	Engines      []Engine  `json:"engines"` // outside scanners; none is fine
+
+	Certificates Certificates `json:"certificates"` // of TLS
 }
 
 // Counts are totals since the start.

@@ -10,6 +10,7 @@ import (
 	"cordon/bypass"
 	"cordon/custody"
 	"cordon/exception"
+	"cordon/pki"
 )
 
 // maxRequest bounds the body of a request; it holds a name and a reason.
@@ -32,10 +33,10 @@ func refuse(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, custody.ErrNotFound), errors.Is(err, exception.ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState),
+	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState), errors.Is(err, pki.ErrState),
 		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable):
 		code = http.StatusConflict
-	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest):
+	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest), errors.Is(err, pki.ErrRequest):
 		code = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/json")

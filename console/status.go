@@ -92,6 +92,7 @@ func (s *Status) judge(now time.Time) {
 			s.degrade(says)
 		}
 	}
+	s.certificates(now)
 	for _, trouble := range []struct {
 		is   bool
 		says string
@@ -115,6 +116,7 @@ func (s *Status) judge(now time.Time) {
 			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))
 		}
 	}
+	s.ending(now)
 	if s.Rescan.Waiting > 0 {
 		s.Says = append(s.Says, delivered(s.Rescan.Waiting)+" unscanned, to be judged again once every engine answers and no bypass is on.")
 	}

@@ -39,15 +39,28 @@ type TLSConfig struct {
 	Certificate string // PEM file
 	Key         string // PEM file
 	Clients     string // PEM file of the authorities that sign the peers' certificates; "" asks for none
+	CRL         string // file of revocation lists of Clients; "": revocation is not checked
+	RefuseStale bool   // refuse peers whose authority's list is overdue or missing
+}
+
+// ArchiveTLSConfig is TLS towards an archive.
+type ArchiveTLSConfig struct {
+	CA          string // PEM file of the authorities that the archive's certificate must come from; "": the system's
+	Certificate string // PEM file to show to it; "": none
+	Key         string // of Certificate
+	ServerName  string // that the archive's certificate is for; "": the host of its address
+	CRL         string // file of revocation lists of CA
+	RefuseStale bool
 }
 
 // ArchiveConfig is one upstream.
 type ArchiveConfig struct {
 	Name      string
 	AETitle   dicom.AETitle
-	Address   string           // host:port
-	Addresses []netip.Prefix   // it calls from; none: Address's own
-	Services  []policy.Service // none: all
+	Address   string            // host:port
+	Addresses []netip.Prefix    // it calls from; none: Address's own
+	Services  []policy.Service  // none: all
+	TLS       *ArchiveTLSConfig // nil: plain TCP
 }
 
 // DeviceConfig is one declared peer.

@@ -45,7 +45,12 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 		"max_per_address":  d.number(&g.MaxPerAddress, 1, 10000),
 		"tls": func(n ast.Node) {
 			g.TLS = &TLSConfig{}
-			d.tls(n, g.TLS, keys{"listen": d.listen(&g.TLS.Listen), "clients": d.path(&g.TLS.Clients)}, "listen")
+			d.tls(n, g.TLS, keys{
+				"listen":    d.listen(&g.TLS.Listen),
+				"clients":   d.path(&g.TLS.Clients),
+				"crl":       d.path(&g.TLS.CRL),
+				"stale_crl": d.staleCRL(&g.TLS.RefuseStale),
+			}, "listen")
 		},
 		"web": d.without("DICOMweb gateway"),
 	})
@@ -68,6 +73,7 @@ func (d *document) archives(n ast.Node, c *Config) {
 			"address":   d.address(&a.Address),
 			"addresses": func(n ast.Node) { d.prefixes(n, &a.Addresses) },
 			"services":  func(n ast.Node) { d.services(n, &a.Services) },
+			"tls":       d.without("TLS towards archives"),
 			"dicomweb":  d.without("DICOMweb archives"),
 		})
 		d.need(n, "name", "ae_title", "address")

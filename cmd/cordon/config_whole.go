@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,11 +11,8 @@ func (d *document) whole(c *Config) {
 	d.wholeArchives(c)
 	d.wholeDevices(c)
 	d.wholeConsole(c)
-	if c.Gateway.TLS != nil {
-		d.wholeTLS("gateway.tls", *c.Gateway.TLS)
-	}
-	if c.Console.TLS != nil {
-		d.wholeTLS("console.tls", *c.Console.TLS)
+	for _, end := range c.ends() {
+		d.wholeTLS(end)
 	}
 }
 
@@ -84,61 +78,4 @@ func loopback(listen string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
-}
-
-func (d *document) wholeTLS(at string, t TLSConfig) {
-	if t.Certificate == "" || t.Key == "" {
-		return // noted already
-	}
-	if _, err := serverTLS(t); err != nil {
-		d.wrongAt(at, "%v", err)
-	}
-}
-
-// serverTLS reads the files of a TLS listener. TLS 1.3 is used with every peer
-// that can, 1.2 with the others.
-func serverTLS(t TLSConfig) (*tls.Config, error) {
-	pair, err := keyPair(t.Certificate, t.Key)
-	if err != nil {
-		return nil, err
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if t.Clients == "" {
-		return config, nil
-	}
-	if config.ClientCAs, err = authorities(t.Clients); err != nil {
-		return nil, fmt.Errorf("authorities: %w", err)
-	}
-	config.ClientAuth = tls.RequireAndVerifyClientCert
-	return config, nil
-}
-
-// keyPair reads a certificate and its key.
-func keyPair(certificate, key string) (tls.Certificate, error) {
-	certText, err := readSmallFile(certificate)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("certificate: %w", err)
-	}
-	keyText, err := readSmallFile(key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("key: %w", err)
-	}
-	pair, err := tls.X509KeyPair(certText, keyText)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("certificate and key: %w; both are PEM files, and the key is the certificate's", err)
-	}
-	return pair, nil
-}
-
-// authorities reads the certificates of a PEM file.
-func authorities(path string) (*x509.CertPool, error) {
-	text, err := readSmallFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, errors.New(path + " holds no certificate; write a PEM file of the authorities' certificates")
-	}
-	return pool, nil
 }

@@ -41,6 +41,7 @@ type commands struct {
 	Exception exceptionCommand `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
 	Recall    recallCommand    `cmd:"" help:"What was delivered before it was found harmful."`
 	Bypass    bypassCommand    `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
+	PKI       pkiCommand       `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
 	Ledger    ledgerCommand    `cmd:"" help:"See and prove what happened."`
 	Config    configCommand    `cmd:"" name:"config" help:"Check a configuration file."`
 	Version   versionCommand   `cmd:"" help:"Print version, commit and dictionary edition."`

@@ -14,6 +14,7 @@ import (
 	"cordon/gateway"
 	"cordon/ledger"
 	"cordon/metric"
+	"cordon/pki"
 	"cordon/rescan"
 	"cordon/store"
 )
@@ -28,6 +29,7 @@ func migrations() []store.Migrations {
 		gateway.Migrations(),
 		bypass.Migrations(),
 		rescan.Migrations(),
+		pki.Migrations(),
 	}
 }
 
@@ -42,6 +44,7 @@ type parts struct {
 	rescan  *rescan.Rescan
 	except  *exception.Exceptions
 	metrics *metric.Metrics
+	pki     *pki.PKI
 
 	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
 }
@@ -87,6 +90,9 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if p.except, err = exception.Open(ctx, p.db, p.ledger); err != nil {
 		return err
 	}
+	if p.pki, err = pki.Open(ctx, p.db, p.ledger, filepath.Join(p.dir, "pki")); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -115,5 +121,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass, Metrics: p.metrics}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics}
 }

@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
+	"cordon/dicom/secure"
 	"cordon/dicom/ul"
 )
 
@@ -21,6 +21,8 @@ type peer struct {
 	CA      string `name:"tls-ca" placeholder:"FILE" help:"PEM certificates that the peer's must be signed by, instead of the system's; implies --tls."`
 	Cert    string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate to show to the peer; implies --tls."`
 	Key     string `name:"tls-key" placeholder:"FILE" help:"PEM key of --tls-cert."`
+	CRL     string `name:"tls-crl" placeholder:"FILE" help:"Revocation lists of --tls-ca, PEM or DER."`
+	Host    string `name:"tls-name" placeholder:"NAME" help:"Name or address that the peer's certificate is for, if it is not the one called; implies --tls."`
 }
 
 // dial requests an association with the given contexts. Whatever goes wrong
@@ -73,26 +75,18 @@ func (p peer) advice(err error) string {
 
 // tls is nil for plain TCP.
 func (p peer) tls() (*tls.Config, error) {
-	if !p.TLS && p.CA == "" && p.Cert == "" {
+	if !p.TLS && p.CA == "" && p.Cert == "" && p.Key == "" && p.CRL == "" && p.Host == "" {
 		return nil, nil
 	}
-	if (p.Cert == "") != (p.Key == "") {
+	switch {
+	case (p.Cert == "") != (p.Key == ""):
 		return nil, errors.New("--tls-cert and --tls-key belong together")
+	case p.CRL != "" && p.CA == "":
+		return nil, errors.New("--tls-crl needs --tls-ca, the authorities that the lists are of")
 	}
-	host, _, _ := net.SplitHostPort(p.Address) // was checked with the request
-	config := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	var err error
-	if p.CA != "" {
-		if config.RootCAs, err = authorities(p.CA); err != nil {
-			return nil, fmt.Errorf("--tls-ca: %w", err)
-		}
+	end, err := secure.Open(secure.Config{Certificate: p.Cert, Key: p.Key, Authorities: p.CA, CRL: p.CRL, ServerName: p.Host})
+	if err != nil {
+		return nil, err
 	}
-	if p.Cert != "" {
-		pair, err := keyPair(p.Cert, p.Key)
-		if err != nil {
-			return nil, err
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
+	return end.Client(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"cordon/console"
+	"cordon/dicom/secure"
 )
 
 // run serves until ctx ends or a part fails.
@@ -29,6 +30,10 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 
 	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
+	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
+	for _, e := range d.ends {
+		inner.run("tls", func() error { return e.Run(rest) })
+	}
 
 	outer := group{failed: cancel}
 	outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicom) })
@@ -96,6 +101,11 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		Objects:      console.Counts(s.Objects),
 		Engines:      d.engineStates(ctx),
 	}
+	issued, err := d.parts.pki.Ending(ctx, secure.WarnBefore)
+	if err != nil {
+		return f, err
+	}
+	f.Certificates = d.certificates(issued)
 	for _, a := range s.Archives {
 		f.Archives = append(f.Archives, console.Archive(a))
 	}

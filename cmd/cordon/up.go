@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 	"syscall"
 
 	"cordon/console"
+	"cordon/dicom/secure"
 	"cordon/dicom/ul"
 	"cordon/folder"
 	"cordon/gateway"
@@ -60,6 +60,7 @@ type daemon struct {
 	console   *console.Console
 	judge     *judge.Judge
 	scanners  []judge.Engine
+	ends      []*secure.Endpoint // of TLS
 	accepting atomic.Bool
 
 	dicom, dicomTLS, page, control, archive net.Listener // dicomTLS and archive may be nil
@@ -166,12 +167,12 @@ func (d *daemon) listen() error {
 		return err
 	}
 	if t := d.config.Gateway.TLS; t != nil {
-		if d.dicomTLS, err = listenTLS("gateway.tls", t.Listen, *t); err != nil {
+		if d.dicomTLS, err = d.listenTLS(t.end("gateway.tls"), t.Listen); err != nil {
 			return err
 		}
 	}
 	if t := d.config.Console.TLS; t != nil {
-		d.page, err = listenTLS("console", d.config.Console.Listen, *t)
+		d.page, err = d.listenTLS(t.end("console.tls"), d.config.Console.Listen)
 	} else {
 		d.page, err = listen("console.listen", d.config.Console.Listen)
 	}
@@ -180,18 +181,6 @@ func (d *daemon) listen() error {
 	}
 	d.control, err = listenControl(d.config.Data)
 	return err
-}
-
-func listenTLS(what, address string, t TLSConfig) (net.Listener, error) {
-	config, err := serverTLS(t)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	l, err := listen(what, address)
-	if err != nil {
-		return nil, err
-	}
-	return tls.NewListener(l, config), nil
 }
 
 // listen explains what a person can do about an address that cannot be had.

@@ -22,7 +22,7 @@ const settled = 2 * time.Second
 // files are some files that make sense together only, and what they held when they
 // last did.
 type files[T any] struct {
-	what  string
+	names []string // what each is, in errors
 	paths []string
 	parse func(texts [][]byte) (T, error)
 
@@ -44,15 +44,12 @@ type stamp struct {
 
 // look reads the files again if they may have changed. The error is problem.
 func (f *files[T]) look(now time.Time) error {
-	stamps, err := f.stat()
-	if err == nil && f.unchanged(stamps) {
+	stamps := f.stat()
+	if f.unchanged(stamps) {
 		return f.problem
 	}
-	var texts [][]byte
-	if err == nil {
-		texts, err = f.readAll()
-	}
 	f.stamps, f.read = stamps, now
+	texts, err := f.readAll()
 	if err != nil {
 		f.texts = nil
 		f.fail(err)
@@ -88,12 +85,13 @@ func (f *files[T]) news() bool {
 	return n
 }
 
-func (f *files[T]) stat() ([]stamp, error) {
+// stat is nil if a file is not there.
+func (f *files[T]) stat() []stamp {
 	var out []stamp
 	for _, path := range f.paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil
 		}
 		s := stamp{modified: info.ModTime(), size: info.Size()}
 		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -101,7 +99,7 @@ func (f *files[T]) stat() ([]stamp, error) {
 		}
 		out = append(out, s)
 	}
-	return out, nil
+	return out
 }
 
 // unchanged reports whether the files are surely those that were read last.
@@ -119,10 +117,10 @@ func (f *files[T]) unchanged(now []stamp) bool {
 
 func (f *files[T]) readAll() ([][]byte, error) {
 	var out [][]byte
-	for _, path := range f.paths {
+	for i, path := range f.paths {
 		text, err := readFile(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", f.names[i], err)
 		}
 		out = append(out, text)
 	}

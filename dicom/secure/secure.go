@@ -90,13 +90,13 @@ func Open(c Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{config: c}
 	if c.Certificate != "" {
-		e.own = &files[tls.Certificate]{what: ownName, paths: []string{c.Certificate, c.Key}, parse: parsePair}
+		e.own = &files[tls.Certificate]{names: []string{"certificate", "key"}, paths: []string{c.Certificate, c.Key}, parse: parsePair}
 		if err := e.own.look(time.Now()); err != nil {
 			return nil, err
 		}
 	}
 	if c.Authorities != "" {
-		e.trust = &files[trust]{what: trustName, paths: []string{c.Authorities}, parse: parseTrust}
+		e.trust = &files[trust]{names: []string{"authorities", "revocation lists"}, paths: []string{c.Authorities}, parse: parseTrust}
 		if c.CRL != "" {
 			e.trust.paths = append(e.trust.paths, c.CRL)
 		}

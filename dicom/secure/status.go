@@ -14,10 +14,17 @@ const (
 	AlarmBefore = 7 * 24 * time.Hour
 )
 
+// What an Item can be.
+const (
+	OwnCertificate = "certificate"
+	CA             = "authority"
+	RevocationList = "revocation list"
+)
+
 // Item is something of an endpoint's that has an end.
 type Item struct {
 	Endpoint    string    `json:"endpoint"`
-	What        string    `json:"what"` // "certificate", "authority" or "revocation list"
+	What        string    `json:"what"` // OwnCertificate, CA or RevocationList
 	Subject     string    `json:"subject"`
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	NotAfter    time.Time `json:"not_after"`
@@ -37,7 +44,7 @@ func (e *Endpoint) Status() Status {
 	defer e.mu.Unlock()
 	var s Status
 	if e.own != nil {
-		s.Items = append(s.Items, e.item("certificate", e.own.value.Leaf))
+		s.Items = append(s.Items, e.item(OwnCertificate, e.own.value.Leaf))
 		s.problem(e.config.Name, e.own.problem)
 	}
 	if e.trust == nil {
@@ -46,7 +53,7 @@ func (e *Endpoint) Status() Status {
 	s.problem(e.config.Name, e.trust.problem)
 	t := e.trust.value
 	for _, c := range t.authorities {
-		s.Items = append(s.Items, e.item("authority", c))
+		s.Items = append(s.Items, e.item(CA, c))
 	}
 	if missing := t.unlisted(); missing != nil {
 		s.Problems = append(s.Problems, fmt.Sprintf("%s: no revocation list of %s; add it to the file", e.config.Name, missing.Subject))
@@ -56,7 +63,7 @@ func (e *Endpoint) Status() Status {
 			continue
 		}
 		s.Items = append(s.Items, Item{
-			Endpoint: e.config.Name, What: "revocation list", Subject: l.crl.Issuer.String(), NotAfter: l.crl.NextUpdate, Revoked: len(l.revoked),
+			Endpoint: e.config.Name, What: RevocationList, Subject: l.crl.Issuer.String(), NotAfter: l.crl.NextUpdate, Revoked: len(l.revoked),
 		})
 	}
 	return s

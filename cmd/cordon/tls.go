@@ -1,0 +1,170 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"cordon/console"
+	"cordon/dicom/secure"
+	"cordon/metric"
+	"cordon/pki"
+)
+
+// archiveTLS reads how an archive is called by TLS.
+func (d *document) archiveTLS(n ast.Node, a *ArchiveConfig) {
+	t := &ArchiveTLSConfig{}
+	a.TLS = t
+	d.mapping(n, keys{
+		"ca":          d.path(&t.CA),
+		"certificate": d.path(&t.Certificate),
+		"key":         d.path(&t.Key),
+		"server_name": d.host(&t.ServerName),
+		"crl":         d.path(&t.CRL),
+		"stale_crl":   d.staleCRL(&t.RefuseStale),
+	})
+}
+
+// host reads a name or an address, without a port.
+func (d *document) host(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		s, ok := d.scalar(n)
+		_, notIP := netip.ParseAddr(s)
+		switch {
+		case !ok:
+		case notIP != nil && !hostText.MatchString(s):
+			d.wrong(n, "%q is neither an address nor a name of a host; write it without a port", s)
+		default:
+			*to = s
+		}
+	}
+}
+
+// staleCRL reads what becomes of peers whose authority's list is overdue.
+func (d *document) staleCRL(refuse *bool) func(ast.Node) {
+	return func(n ast.Node) {
+		if s, ok := d.scalar(n); ok && d.word(n, s, "accept", "refuse") {
+			*refuse = s == "refuse"
+		}
+	}
+}
+
+// end is one of our ends of TLS, under the key that configures it.
+func (t TLSConfig) end(key string) secure.Config {
+	return secure.Config{Name: key, Certificate: t.Certificate, Key: t.Key, Authorities: t.Clients, CRL: t.CRL, RefuseStale: t.RefuseStale}
+}
+
+func (t ArchiveTLSConfig) end(key string) secure.Config {
+	return secure.Config{
+		Name: key, Certificate: t.Certificate, Key: t.Key, Authorities: t.CA, CRL: t.CRL, RefuseStale: t.RefuseStale, ServerName: t.ServerName,
+	}
+}
+
+// archiveEnd is the key of an archive's TLS in messages.
+func archiveEnd(a ArchiveConfig) string { return "archive " + a.Name }
+
+// configEnd is one end and its place in the configuration file.
+type configEnd struct {
+	place string
+	files secure.Config
+}
+
+// ends lists every end of TLS that is configured.
+func (c Config) ends() []configEnd {
+	var out []configEnd
+	if t := c.Gateway.TLS; t != nil {
+		out = append(out, configEnd{"gateway.tls", t.end("gateway.tls")})
+	}
+	for i, a := range c.Archives {
+		if a.TLS != nil {
+			out = append(out, configEnd{fmt.Sprintf("archives[%d].tls", i), a.TLS.end(archiveEnd(a))})
+		}
+	}
+	if t := c.Console.TLS; t != nil {
+		out = append(out, configEnd{"console.tls", t.end("console.tls")})
+	}
+	return out
+}
+
+// wholeTLS reads the files of one end once, to say what is wrong with them.
+func (d *document) wholeTLS(end configEnd) {
+	if strings.HasPrefix(end.place, "archives") || end.files.Certificate != "" && end.files.Key != "" { // else noted already
+		if _, err := secure.Open(end.files); err != nil {
+			d.wrongAt(end.place, "%v", err)
+		}
+	}
+}
+
+// secure opens our end of TLS with the files of one configuration key, and has it
+// tell of changes.
+func (d *daemon) secure(files secure.Config) (*secure.Endpoint, error) {
+	files.Notify = d.rotated
+	e, err := secure.Open(files)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", files.Name, err)
+	}
+	d.ends = append(d.ends, e)
+	return e, nil
+}
+
+// rotated records that files of a TLS end have changed, or should have.
+func (d *daemon) rotated(c secure.Change) {
+	body := map[string]any{"end": c.Endpoint, "files": c.What}
+	if c.Err != nil {
+		d.log.Error("new TLS files are not used; those before stay in use", "end", c.Endpoint, "files", c.What, "error", c.Err)
+		body["error"] = c.Err.Error()
+		d.parts.ledger.Note("tls.not_rotated", body)
+		return
+	}
+	d.log.Info("new TLS files are in use", "end", c.Endpoint, "files", c.What)
+	if c.Fingerprint != "" {
+		body["fingerprint"], body["not_after"] = c.Fingerprint, c.NotAfter.UTC().Format(time.RFC3339)
+	}
+	d.parts.ledger.Note("tls.rotated", body)
+}
+
+// certificates are what the status shows of all ends, and of the authority's
+// own work.
+func (d *daemon) certificates(issued []pki.Certificate) console.Certificates {
+	var out console.Certificates
+	for _, e := range d.ends {
+		s := e.Status()
+		out.Items = append(out.Items, s.Items...)
+		out.Problems = append(out.Problems, s.Problems...)
+	}
+	for _, c := range issued {
+		out.Items = append(out.Items, secure.Item{
+			Endpoint: "cordon pki", What: secure.OwnCertificate, Subject: c.Name, Fingerprint: c.Fingerprint, NotAfter: c.NotAfter,
+		})
+	}
+	if why := d.parts.pki.Problem(); why != "" {
+		out.Problems = append(out.Problems, "cordon pki: "+why)
+	}
+	return out
+}
+
+// expiry gives each end's items to whoever reads the metrics.
+func (d *daemon) expiry(set metric.Sample) {
+	for _, e := range d.ends {
+		for _, i := range e.Status().Items {
+			set(float64(i.NotAfter.Unix()), i.Endpoint+" "+i.What)
+		}
+	}
+}
+
+func (d *daemon) listenTLS(files secure.Config, address string) (net.Listener, error) {
+	e, err := d.secure(files)
+	if err != nil {
+		return nil, err
+	}
+	l, err := listen(files.Name, address)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(l, e.Server()), nil
+}
