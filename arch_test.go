@@ -86,6 +86,12 @@ var house = map[string]room{
 		"store":   "its own table; files of lines",
 	}},
 
+	"mpps": {2, map[string]string{
+		"custody":     "seals what is kept; who decides and why",
+		"dicom":       "UIDs, AE titles",
+		"dicom/dimse": "statuses",
+		"store":       "its own table",
+	}},
 	"bypass": {2, map[string]string{
 		"store": "its own table",
 	}},

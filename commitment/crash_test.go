@@ -22,7 +22,9 @@ func TestRestartAtEveryPoint(t *testing.T) {
 
 	// Answered, and nothing done yet.
 	s = s.reopen(t, patience)
-	silent := &hospital{ask: func(string, commit.Action) (dimse.Status, error) { return 0, errors.New("the process dies while it waits") }}
+	silent := &hospital{ask: func(string, commit.Action) (dimse.Status, error) {
+		return 0, errors.New("the process dies while it waits")
+	}}
 	stop := s.run(t, silent)
 	first := silent.awaitAsked(t, 1)[0]
 	stop()

@@ -7,17 +7,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
+	"cordon/custody"
 	"cordon/store"
 )
 
-var (
-	// ErrRequest means that a person's decision lacks a name or a reason.
-	ErrRequest = errors.New("request is not complete")
-	// ErrNotFound means that nothing that waits or was given up has that number.
-	ErrNotFound = errors.New("no such request for storage commitment")
-)
+// ErrNotFound means that nothing that waits or was given up has that number.
+var ErrNotFound = errors.New("no such request for storage commitment")
 
 // Item is one request as people see it.
 type Item struct {
@@ -61,35 +57,8 @@ func (c *Commitment) List(ctx context.Context) (all []Item, err error) {
 	return all, err
 }
 
-// Decision is what a person asks for: who and why are recorded as asserted.
-type Decision struct {
-	By     string
-	Reason string // holds no patient data
-}
-
-// The longest texts of a decision, in bytes.
-const (
-	maxName   = 200
-	maxReason = 2000
-)
-
-func (d *Decision) check() error {
-	d.By, d.Reason = strings.Join(strings.Fields(d.By), " "), strings.TrimSpace(d.Reason)
-	switch {
-	case d.By == "":
-		return fmt.Errorf("%w: who asks? a name is needed (--as NAME)", ErrRequest)
-	case d.Reason == "":
-		return fmt.Errorf("%w: why? a reason is needed (--reason TEXT)", ErrRequest)
-	case len(d.By) > maxName, len(d.Reason) > maxReason:
-		return fmt.Errorf("%w: a name has at most %d bytes, a reason %d", ErrRequest, maxName, maxReason)
-	case strings.ContainsFunc(d.By, unicode.IsControl):
-		return fmt.Errorf("%w: the name has control characters in it", ErrRequest)
-	}
-	return nil
-}
-
 // Retry makes a request due now. One that was given up gets another term.
-func (c *Commitment) Retry(ctx context.Context, id int64, d Decision) error {
+func (c *Commitment) Retry(ctx context.Context, id int64, d custody.Request) error {
 	now := time.Now()
 	err := c.decide(ctx, id, d, "commitment.retried", func(tx *store.Tx) (int64, error) {
 		return affected(tx.Exec(`UPDATE commitment_requests SET next_attempt = ?1, attempts = 0,
@@ -108,15 +77,16 @@ func (c *Commitment) Retry(ctx context.Context, id int64, d Decision) error {
 
 // Drop ends a request without a report: the device is never told, and keeps its
 // copies.
-func (c *Commitment) Drop(ctx context.Context, id int64, d Decision) error {
+func (c *Commitment) Drop(ctx context.Context, id int64, d custody.Request) error {
 	return c.decide(ctx, id, d, "commitment.dropped", func(tx *store.Tx) (int64, error) {
 		return affected(tx.Exec(`UPDATE commitment_requests SET state = 'dropped', ended_at = ? WHERE id = ? AND state IN ('open', 'reporting', 'given_up')`, micros(time.Now()), id))
 	})
 }
 
 // decide makes a person's change together with its record.
-func (c *Commitment) decide(ctx context.Context, id int64, d Decision, kind string, change func(*store.Tx) (int64, error)) error {
-	if err := d.check(); err != nil {
+func (c *Commitment) decide(ctx context.Context, id int64, d custody.Request, kind string, change func(*store.Tx) (int64, error)) error {
+	d, err := d.Check()
+	if err != nil {
 		return err
 	}
 	return c.parts.DB.Update(ctx, func(tx *store.Tx) error {

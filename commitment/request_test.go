@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cordon/commitment"
+	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
@@ -132,10 +133,10 @@ func TestReportIsTriedUntilItIsGivenUp(t *testing.T) {
 	if k := s.kinds(t); k[len(k)-1] != "given_up" {
 		t.Errorf("ledger: %q", k)
 	}
-	if err := s.c.Retry(t.Context(), items[0].ID, commitment.Decision{By: "Ada Ashe"}); !errors.Is(err, commitment.ErrRequest) {
+	if err := s.c.Retry(t.Context(), items[0].ID, custody.Request{By: "Ada Ashe"}); !errors.Is(err, custody.ErrRequest) {
 		t.Errorf("without a reason: %v", err)
 	}
-	why := commitment.Decision{By: "Ada Ashe", Reason: "its port was wrong"}
+	why := custody.Request{By: "Ada Ashe", Reason: "its port was wrong"}
 	if err := s.c.Retry(t.Context(), 77, why); !errors.Is(err, commitment.ErrNotFound) {
 		t.Errorf("no such: %v", err)
 	}
@@ -159,7 +160,7 @@ func TestDroppedIsNeverReported(t *testing.T) {
 	if err != nil || len(items) != 1 {
 		t.Fatalf("%+v, %v", items, err)
 	}
-	if err := s.c.Drop(t.Context(), items[0].ID, commitment.Decision{By: "Ada Ashe", Reason: "the device is gone"}); err != nil {
+	if err := s.c.Drop(t.Context(), items[0].ID, custody.Request{By: "Ada Ashe", Reason: "the device is gone"}); err != nil {
 		t.Fatal(err)
 	}
 	h := &hospital{}
