@@ -10,7 +10,8 @@ import (
 
 // Keep makes the buffer's object ours: when it returns nil, bytes, row and
 // journal record survive a power failure, and success may be answered. o.State
-// is Held or Spooled; what is in the vault already, the same bytes under the same
+// is Held or Spooled; a spooled one has a row for each of o.Also too, all or
+// none of them; what is in the vault already, the same bytes under the same
 // name from the same peer, is not kept twice: the object there is returned. The id, the size and the digest are the buffer's, and if o
 // has a size or a digest, as judged, they must be the same. After an error
 // nothing is kept, and the buffer can be tried again.
@@ -39,6 +40,13 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 		return o, fmt.Errorf("keeping object: %w", store.Explain(err))
 	}
 	o = o.asReceived(b)
+	var copies []Object
+	if o.State == Spooled {
+		if copies, err = c.copies(o, o.Also); err != nil {
+			return o, fmt.Errorf("keeping object: %w", err)
+		}
+		o.Also = nil
+	}
 	more := map[string]any{}
 	if len(o.Findings) > 0 {
 		more["findings"] = findingIDs(o.Findings)
@@ -50,13 +58,18 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 		if err := insert(tx, o); err != nil {
 			return err
 		}
+		if err := c.insertCopies(tx, copies, o.ID); err != nil {
+			return err
+		}
 		return c.journal.Append(tx, t.kind, o.entry(t, more))
 	})
 	if err != nil {
+		c.dropCopies(copies)
 		return o, fmt.Errorf("keeping object: %w", err)
 	}
 	b.phase = kept
 	_ = c.place(b.id) // it is found where it is; the next start moves it
+	c.placeCopies(copies)
 	return o, nil
 }
 

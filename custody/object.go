@@ -42,6 +42,10 @@ type Object struct {
 	CalledAE  string `json:"called_ae"`
 	Archive   string `json:"archive"`
 
+	// Further archives that it goes to. Keep makes a row for each of a spooled
+	// object, and Release of a held one; then no row has any.
+	Also []string `json:"also,omitempty"`
+
 	// What it is, as judged.
 	SOPClassUID       string                 `json:"sop_class_uid"`
 	SOPInstanceUID    string                 `json:"sop_instance_uid"`
@@ -125,6 +129,9 @@ func (o Object) entry(t transition, more map[string]any) map[string]any {
 		if value != "" {
 			e[key] = value
 		}
+	}
+	if len(o.Also) > 0 {
+		e["also"] = o.Also
 	}
 	maps.Copy(e, more)
 	return e

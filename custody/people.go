@@ -124,11 +124,42 @@ func (c *Custody) Release(ctx context.Context, id string, r Request) (d Decision
 	if r, err = r.Check(); err != nil {
 		return d, err
 	}
+	var copies []Object
 	err = c.db.Update(ctx, func(tx *store.Tx) error {
-		d, err = c.release(tx, id, r)
+		if d, err = c.release(tx, id, r); err == nil && d.Done {
+			copies, err = c.releaseAlso(tx, id)
+		}
 		return err
 	})
-	return d, err
+	if err != nil {
+		c.dropCopies(copies)
+		return d, err
+	}
+	c.placeCopies(copies)
+	return d, nil
+}
+
+// releaseAlso makes a released object due for the further archives that it
+// goes to.
+func (c *Custody) releaseAlso(tx *store.Tx, id string) ([]Object, error) {
+	o, err := get(tx, id)
+	if err != nil || len(o.Also) == 0 {
+		return nil, err
+	}
+	copies, err := c.copies(o, o.Also)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.insertCopies(tx, copies, id); err != nil {
+		return copies, err
+	}
+	for _, to := range copies {
+		if _, err := tx.Exec(`UPDATE custody_objects SET (released_at, decided_by) = (SELECT released_at, decided_by FROM custody_objects WHERE id = ?) WHERE id = ?`, id, to.ID); err != nil {
+			return copies, err
+		}
+	}
+	_, err = tx.Exec(`UPDATE custody_objects SET also = '[]' WHERE id = ?`, id)
+	return copies, err
 }
 
 func (c *Custody) release(tx *store.Tx, id string, r Request) (Decision, error) {

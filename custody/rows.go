@@ -12,7 +12,7 @@ import (
 const columns = `id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive,
 	sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
 	priority, move_originator_ae, move_originator_id, held_at, released_at, decided_by, review_due, delivered_at, status,
-	attempts, in_flight, next_attempt, last_error, needs_attention, alarm, repeats`
+	attempts, in_flight, next_attempt, last_error, needs_attention, alarm, repeats, also`
 
 // micros is a time as rows keep it: microseconds since 1970, 0 for never.
 type micros struct{ t *time.Time }
@@ -40,12 +40,12 @@ type scanner interface{ Scan(dest ...any) error }
 
 func scan(row scanner) (o Object, err error) {
 	var digest []byte
-	var findings, engines, decided string
+	var findings, engines, decided, also string
 	err = row.Scan(&o.ID, &o.State, micros{&o.ReceivedAt}, &o.Bytes, &digest, &o.Device, &o.CallingAE, &o.CalledAE, &o.Archive,
 		&o.SOPClassUID, &o.SOPInstanceUID, &o.StudyInstanceUID, &o.SeriesInstanceUID, &o.TransferSyntaxUID, &findings, &engines,
 		&o.Priority, &o.MoveOriginatorAE, &o.MoveOriginatorID, micros{&o.HeldAt}, micros{&o.ReleasedAt}, &decided,
 		micros{&o.ReviewDue}, micros{&o.DeliveredAt}, &o.Status,
-		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm, &o.Repeats)
+		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm, &o.Repeats, &also)
 	if err != nil {
 		return o, err
 	}
@@ -53,7 +53,7 @@ func scan(row scanner) (o Object, err error) {
 	for _, f := range []struct {
 		text string
 		into any
-	}{{findings, &o.Findings}, {engines, &o.Engines}, {decided, &o.DecidedBy}} {
+	}{{findings, &o.Findings}, {engines, &o.Engines}, {decided, &o.DecidedBy}, {also, &o.Also}} {
 		if f.text == "[]" || f.text == "null" {
 			continue
 		}
@@ -91,16 +91,22 @@ func insert(tx *store.Tx, o Object) error {
 	if err != nil {
 		return err
 	}
+	also := []byte("[]")
+	if len(o.Also) > 0 {
+		if also, err = json.Marshal(o.Also); err != nil {
+			return err
+		}
+	}
 	lane := o.SeriesInstanceUID
 	if lane == "" {
 		lane = o.ID
 	}
 	_, err = tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
 		sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
-		priority, move_originator_ae, move_originator_id, held_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		priority, move_originator_ae, move_originator_id, held_at, also)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		o.ID, string(o.State), toMicros(o.ReceivedAt), o.Bytes, o.SHA256[:], o.Device, o.CallingAE, o.CalledAE, o.Archive, lane,
 		o.SOPClassUID, o.SOPInstanceUID, o.StudyInstanceUID, o.SeriesInstanceUID, o.TransferSyntaxUID, string(findings), string(engines),
-		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt))
+		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt), string(also))
 	return err
 }
