@@ -49,8 +49,10 @@ var house = map[string]room{
 	"engine": {2, map[string]string{
 		"finding": "an engine's answer",
 	}},
+	"dicom/charset": {1, nil},
 	"inspect": {2, map[string]string{
 		"dicom":             "reads objects",
+		"dicom/charset":     "decodes whom they are of",
 		"finding":           "reports findings",
 		"inspect/container": "opens what pieces hold",
 	}},
@@ -136,6 +138,7 @@ var house = map[string]room{
 	}},
 
 	"gateway": {4, map[string]string{
+		"commitment":  "who asks for storage commitment",
 		"custody":     "spools and holds",
 		"dicom":       "UIDs, AE titles",
 		"dicom/dimse": "both sides",
@@ -144,6 +147,7 @@ var house = map[string]room{
 		"finding":     "verdicts",
 		"judge":       "judges each object",
 		"ledger":      "records",
+		"metric":      "counts",
 		"policy":      "admission",
 		"store":       "its own tables",
 	}},
@@ -157,10 +161,11 @@ var house = map[string]room{
 		"store":   "its own tables",
 	}},
 	"folder": {4, map[string]string{
-		"dicom":       "writes Part 10 files",
-		"dicom/dimse": "receives C-STORE",
-		"dicom/ul":    "receives associations",
-		"store":       "durable files",
+		"dicom":        "writes Part 10 files",
+		"dicom/commit": "answers storage commitment",
+		"dicom/dimse":  "receives C-STORE",
+		"dicom/ul":     "receives associations",
+		"store":        "durable files",
 	}},
 	"demo": {4, map[string]string{
 		"dicom":           "UIDs",

@@ -87,6 +87,7 @@ const (
 	TagReferencedSOPSequence      Tag = 0x00081199
 	TagPatientName                Tag = 0x00100010
 	TagPatientID                  Tag = 0x00100020
+	TagIssuerOfPatientID          Tag = 0x00100021
 	TagPatientBirthDate           Tag = 0x00100030
 	TagPatientSex                 Tag = 0x00100040
 	TagStudyInstanceUID           Tag = 0x0020000D

@@ -68,6 +68,7 @@ type Outcome struct {
 	// IsDICOM is false for a plain file.
 	IsDICOM  bool
 	Identity finding.Identity
+	Patient  Patient
 }
 
 // Inspection judges one object. It is an io.Writer, for one goroutine.
@@ -77,6 +78,7 @@ type Inspection struct {
 	inspectors []inspector
 	carver     *carver
 	identity   identity
+	patient    patient
 	dual       dualProgram
 	whole      wholeHash
 	text       []byte // the value under way, as far as inspectors of whole values want it
@@ -110,6 +112,7 @@ func (in *Inspection) lines(o Options) []inspector {
 		&preamble{report: r},        // what else the preamble holds
 		&metaInformation{report: r}, // group 0002
 		&in.identity,                // SOP class and instance
+		&in.patient,                 // whom it is of
 		&ambiguous{report: r},       // elements that stand twice
 		&uids{report: r},            // UIDs
 		&names{report: r},           // AE titles, file ids
@@ -159,6 +162,7 @@ func (in *Inspection) Close() Outcome {
 		FatalFinding: fatal,
 		IsDICOM:      !in.report.plain,
 		Identity:     id,
+		Patient:      in.patient.patient(),
 	}
 }
 

@@ -89,6 +89,7 @@ type Judgement struct {
 	unasked    []finding.EngineResult // what a bypass says of them
 	digest     hash.Hash
 	bytes      int64
+	patient    inspect.Patient
 }
 
 // Begin starts to judge one object. The caller must call Finish.
@@ -127,6 +128,7 @@ func (jm *Judgement) Write(p []byte) (int, error) {
 // answered is unscanned.
 func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decision) {
 	out := jm.inspection.Close()
+	jm.patient = out.Patient
 	r := finding.Report{
 		Findings: append(out.Findings, jm.identity(out)...),
 		Identity: out.Identity,
@@ -145,6 +147,10 @@ func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decisio
 	r.Verdict = d.Verdict
 	return r, d
 }
+
+// Patient is whom the object is of, once it is finished. It is not in the report,
+// which is shown and sent about.
+func (jm *Judgement) Patient() inspect.Patient { return jm.patient }
 
 // Tolerable returns the findings that alone keep the object from delivery, if
 // all of them may be excepted for its device.
