@@ -1,6 +1,7 @@
 // Package folder is an archive that keeps objects as files in one directory
 // tree: what a gateway delivers to when there is no PACS yet. It is an SCP of
-// Verification and of any storage SOP class (PS3.4 annexes A and B).
+// Verification, of any storage SOP class and of storage commitment (PS3.4 annexes
+// A, B and J).
 //
 //	archive, err := folder.New(dir, "ARCHIVE", ul.Limits{})
 //	if err != nil {
@@ -18,6 +19,9 @@
 // of the SOP Instance UID and a digest of the content, so nothing that a peer
 // says becomes part of a path; the same object sent twice is one file, and an
 // object with the same UID but other content never replaces the first.
+//
+// Storage commitment is answered by looking for the file, and reported on the
+// association that it was asked on.
 //
 // It will not inspect, index, query or give back what it holds: it is for a
 // first run, for tests, and for sites whose archive reads a directory.
@@ -136,9 +140,9 @@ func (a *Archive) associate(ctx context.Context, nc net.Conn, slots chan struct{
 }
 
 // choose accepts every abstract syntax, with the first proposed transfer
-// syntax that the dictionary knows. Its peer is a gateway, which proposes
-// Verification and storage SOP classes alone; a private one looks like any
-// other UID.
+// syntax that the dictionary knows. Its peer is a gateway, which is told that
+// this archive takes Verification, storage and storage commitment alone; a private
+// storage SOP class looks like any other UID.
 func choose(pc ul.ProposedContext) ul.AcceptedContext {
 	for _, ts := range pc.TransferSyntaxes {
 		if _, known := dicom.LookupTransferSyntax(ts); known {
@@ -155,15 +159,33 @@ func (a *Archive) serve(ctx context.Context, conn *dimse.Conn) error {
 		if err != nil {
 			return err
 		}
-		if m.Command.Field == dimse.CCancelRQ {
-			continue // nothing takes long enough to be cancelled (PS3.7 §9.3.2.3)
+		switch m.Command.Field {
+		case dimse.CCancelRQ: // nothing takes long enough to be cancelled (PS3.7 §9.3.2.3)
+		case dimse.NEventReportRSP: // a report has arrived
+		case dimse.NActionRQ:
+			err = a.respondAction(ctx, conn, m)
+		default:
+			var rsp dimse.Command
+			rsp.Status, rsp.ErrorComment = a.answer(conn.Association().Request().Calling, m)
+			err = conn.Respond(ctx, m, rsp, nil)
 		}
-		var rsp dimse.Command
-		rsp.Status, rsp.ErrorComment = a.answer(conn.Association().Request().Calling, m)
-		if err := conn.Respond(ctx, m, rsp, nil); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// respondAction answers an N-ACTION request, and reports.
+func (a *Archive) respondAction(ctx context.Context, conn *dimse.Conn, m *dimse.Message) error {
+	status, comment, report := a.action(m)
+	err := conn.Respond(ctx, m, dimse.Command{
+		Status: status, ErrorComment: comment, ActionTypeID: m.Command.ActionTypeID,
+		AffectedSOPClassUID: m.Command.RequestedSOPClassUID, AffectedSOPInstanceUID: m.Command.RequestedSOPInstanceUID,
+	}, nil)
+	if err != nil || report == nil {
+		return err
+	}
+	return a.tell(ctx, conn, m, *report)
 }
 
 // answer does what a request asks and returns the status and, with a failure,
@@ -175,7 +197,7 @@ func (a *Archive) answer(calling dicom.AETitle, m *dimse.Message) (dimse.Status,
 	case dimse.CStoreRQ:
 		return a.store(calling, m)
 	}
-	return dimse.UnrecognizedOperation, "only C-ECHO and C-STORE"
+	return dimse.UnrecognizedOperation, "only C-ECHO, C-STORE and storage commitment"
 }
 
 // store keeps the object of a C-STORE request (PS3.7 §9.1.1).
