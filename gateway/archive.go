@@ -2,12 +2,12 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 )
@@ -102,17 +102,14 @@ func (a *archive) delivered() {
 	a.lastDelivered = time.Now()
 }
 
-// associate opens an association with the archive under the given calling AE
-// title. The error is a *ul.Rejection if the archive answered and said no; for
-// good, which concerns this title alone and leaves the archive up.
-func (g *Gateway) associate(ctx context.Context, a *archive, calling dicom.AETitle, contexts []ul.ProposedContext) (*dimse.Conn, error) {
+// associate opens an association with an archive, which rq names, under the
+// calling AE title that it names. The error is a *ul.Rejection if the archive
+// answered and said no; for good, which concerns this title alone and leaves the
+// archive up.
+func (g *Gateway) associate(ctx context.Context, a *archive, rq ul.Request) (*dimse.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
-	as, err := ul.Dial(ctx, a.upstream.Address, nil, ul.Request{
-		Calling:  calling,
-		Called:   a.upstream.AETitle,
-		Contexts: contexts,
-	}, g.config.Limits)
+	as, err := ul.Dial(ctx, a.upstream.Address, a.upstream.tls(), rq, g.config.Limits)
 	if err != nil {
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)
 		if isPermanent(err) {
@@ -128,4 +125,21 @@ func (g *Gateway) associate(ctx context.Context, a *archive, calling dicom.AETit
 		a.wakeUp()
 	}
 	return dimse.NewConn(as), nil
+}
+
+// tls is how the next connection is secured; nil is plain TCP.
+func (u Upstream) tls() *tls.Config {
+	if u.TLS == nil {
+		return nil
+	}
+	return u.TLS()
+}
+
+// wake makes the deliverers of these archives look at the spool now.
+func (g *Gateway) wake(names ...string) {
+	for _, name := range names {
+		if a := g.archives[name]; a != nil {
+			a.wakeUp()
+		}
+	}
 }

@@ -22,6 +22,7 @@ func (g *Gateway) Deliver(ctx context.Context) error {
 	for _, a := range g.archives {
 		running.Go(func() { g.deliverTo(ctx, a) }) // ends with ctx
 	}
+	running.Go(func() { g.deliverOut(ctx) }) // ends with ctx
 	running.Wait()
 	return nil
 }
@@ -119,7 +120,11 @@ func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.
 	if len(contexts) == 0 {
 		return nil // files that cannot be sent at all
 	}
-	up, err := g.associate(ctx, a, dicom.AETitle(heads[0].CallingAE), contexts)
+	up, err := g.associate(ctx, a, ul.Request{
+		Calling:  dicom.AETitle(heads[0].CallingAE),
+		Called:   a.upstream.AETitle,
+		Contexts: contexts,
+	})
 	if isPermanent(err) {
 		return g.putOff(ctx, heads, err)
 	}

@@ -1,7 +1,8 @@
-// Package gateway is where every image passes. It accepts associations from
-// modalities, proposes the same contexts to the archive, judges each object
-// whole before its first byte goes on, and delivers it, holds it, or keeps it
-// until the archive is back.
+// Package gateway is where every image passes, and every other message of
+// DIMSE. It accepts associations from modalities, proposes the same contexts to
+// the archives that serve them, judges each object whole before its first byte
+// goes on, and delivers it, holds it, or keeps it until the archive is back.
+// What archives answer and send is judged on its way out in the same way.
 //
 //	g, err := gateway.New(config, gateway.Parts{DB: db, Custody: c, Ledger: l, Judge: j, Exceptions: x, Log: log})
 //	go g.Deliver(ctx)            // what was kept while an archive was away
@@ -10,12 +11,17 @@
 // # Life of an association
 //
 // Accepted within the limits, read within ARTIM, admitted by policy. Its
-// intent is durable on the ledger before it is answered. The admitted storage
-// contexts are proposed to the archive under the modality's own AE title, and
-// the modality is answered with what the archive accepted, so nothing is ever
-// transcoded. If the archive is away, only contexts that it accepted before
-// are accepted, or uncompressed ones. The end is recorded; an association that
-// has none was cut by a crash, which the next start records.
+// intent is durable on the ledger before it is answered. The admitted contexts
+// are proposed to the archives that serve them, one link to each, under the
+// modality's own AE title, and the modality is answered with what they
+// accepted, so nothing is ever transcoded. If an archive is away, only contexts
+// that it accepted before are accepted, or uncompressed ones. One goroutine
+// reads each side; where operations overlap, each has one of its own. The end
+// is recorded; an association that has none was cut by a crash, which the next
+// start records.
+//
+// An association that an archive opens, to send objects to a device, is the
+// same with the sides changed: its one link leads to the device.
 //
 // # Life of an object
 //
@@ -28,6 +34,16 @@
 //     of the study goes on.
 //   - refuse: answered with a failure status; nothing is kept.
 //
+// On its way out, to a C-GET or a device, an object is admitted, and the
+// device's status is the archive's answer; or it is held, and the archive is
+// answered with a failure, so that nobody takes the study for complete.
+//
+// # Life of another operation
+//
+// Its data set, a few MiB at most, is read into memory, judged and relayed
+// under a message id of the other side's. Each response is judged before it
+// goes on. One that is held is left out, and the final status says so.
+//
 // Nothing is answered with success before it is durable somewhere. An object
 // whose sender goes away before its last byte was never acknowledged and is
 // dropped.
@@ -38,6 +54,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"embed"
 	"errors"
 	"fmt"
@@ -50,6 +67,7 @@ import (
 	"cordon/exception"
 	"cordon/judge"
 	"cordon/ledger"
+	"cordon/metric"
 	"cordon/policy"
 	"cordon/store"
 )
@@ -58,7 +76,8 @@ import (
 type Upstream struct {
 	Name    string
 	AETitle dicom.AETitle
-	Address string // host:port
+	Address string             // host:port
+	TLS     func() *tls.Config // asked for each connection; nil: plain TCP
 }
 
 // Config is what a Gateway needs to know. Zero limits mean the defaults that
@@ -72,6 +91,8 @@ type Config struct {
 	Limits          ul.Limits     // of each association, on both sides
 	ConnectTimeout  time.Duration // to reach an archive and associate; 5 s
 	ResponseTimeout time.Duration // for an archive to answer a C-STORE; 30 s. Then the object is kept and delivered later
+	QueryTimeout    time.Duration // for an archive to answer another request, or to send the next match; 5 min
+	RetrieveTimeout time.Duration // for an archive to say or send something while it performs a retrieve; 1 h
 	Grace           time.Duration // for objects under way when the gateway stops; 10 s
 	RetryMin        time.Duration // first wait before an archive that failed is tried again; 2 s
 	RetryMax        time.Duration // longest wait for one object; 5 min. An archive rests half a minute at the most
@@ -93,6 +114,8 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.ConnectTimeout, 5 * time.Second},
 		{&c.ResponseTimeout, 30 * time.Second},
+		{&c.QueryTimeout, 5 * time.Minute},
+		{&c.RetrieveTimeout, time.Hour},
 		{&c.Grace, 10 * time.Second},
 		{&c.RetryMin, 2 * time.Second},
 		{&c.RetryMax, 5 * time.Minute},
@@ -116,6 +139,11 @@ type Parts struct {
 	Passed   func(b *custody.Buffer, o custody.Object, bypassed bool) // passed unscanned or bypassed; b is valid during the call; may be nil
 
 	Exceptions *exception.Exceptions
+
+	Commitment Commitment // nil: storage commitment is not offered
+
+	Observe func(Observation) // told of everything that a peer uses; must be quick; nil: nobody wants to know
+	Metrics *metric.Metrics   // may be nil
 }
 
 // Gateway guards the way to the archives. Make one with New.
@@ -127,7 +155,10 @@ type Gateway struct {
 	refusals *quota
 	counts   counts
 	archives map[string]*archive // by name
+	outlets  outlets
 	memory   *memory
+	moves    moves
+	live     live
 }
 
 //go:embed migrations/*.sql
@@ -147,7 +178,10 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		parts:    p,
 		since:    time.Now(),
 		archives: map[string]*archive{},
+		outlets:  newOutlets(),
 		memory:   newMemory(p.DB),
+		moves:    newMoves(),
+		live:     newLive(),
 	}
 	g.refusals = newQuota(maxRefusals, refusalInterval)
 	g.seats = newSeats(g.config.MaxAssociations, g.config.MaxPerAddress)
@@ -176,9 +210,13 @@ func upstream(us []Upstream, name string) (Upstream, bool) {
 	return Upstream{}, false
 }
 
+// site is who may do what.
+func (g *Gateway) site() policy.Site { return g.config.Site }
+
 // Wake makes the deliverers look at the spool now, after a release.
 func (g *Gateway) Wake() {
 	for _, a := range g.archives {
 		a.wakeUp()
 	}
+	g.outlets.wakeUp()
 }

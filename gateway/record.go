@@ -113,19 +113,19 @@ func (s *session) begin(ctx context.Context) error {
 // end records how the association ended, joining the next group.
 func (s *session) end(_ context.Context, outcome string) {
 	now := time.Now().UnixMicro()
-	t := s.tally
+	t := &s.tally
 	s.g.parts.DB.Later(func(tx *store.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM gateway_association WHERE id = ?`, s.id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`UPDATE gateway_peer SET last_seen = ?, objects = objects + ?, held = held + ?
 			WHERE calling_ae = ? AND address = ?`,
-			now, t.received, t.held, string(s.rq.Calling), s.peer.String()); err != nil {
+			now, t.received.Load(), t.held.Load(), string(s.rq.Calling), s.peer.String()); err != nil {
 			return err
 		}
 		return s.g.parts.Ledger.Append(tx, "association.end", s.who(map[string]any{
-			"outcome": outcome, "received": t.received, "delivered": t.delivered,
-			"held": t.held, "spooled": t.spooled, "refused": t.refused,
+			"outcome": outcome, "received": t.received.Load(), "delivered": t.delivered.Load(),
+			"held": t.held.Load(), "spooled": t.spooled.Load(), "refused": t.refused.Load(), "sent": t.sent.Load(),
 		}))
 	}, func(err error) { s.log.Error("end of association not recorded", "error", err) })
 }

@@ -4,18 +4,20 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/policy"
 )
 
-// session is one association with a modality, and the association with the
-// archive that mirrors it. It belongs to one goroutine.
+// session is one association with a modality, and its links to the archives
+// that serve it. Of an association that an archive opened, the archive is in
+// the modality's place, and the link leads to the device that objects are for.
 type session struct {
 	g         *Gateway
 	id        string
@@ -24,32 +26,37 @@ type session struct {
 	in        *ul.Indication
 	rq        *ul.Request
 	admission policy.Admission
-	archive   *archive
-	proposed  []ul.ProposedContext // what the archive is asked for
-	down      *dimse.Conn          // to the modality
-	up        *dimse.Conn          // to the archive; nil while it is away
+	links     []*link
+	down      *dimse.Exchange // to whoever opened the association
 	tally     tally
+
+	under   underWay
+	places  chan struct{}           // one taken by each operation of the window
+	cut     context.CancelCauseFunc // ends the association, because of an operation that failed
+	mu      sync.Mutex              // guards what follows
+	running map[uint16]*relay       // what can be cancelled, by the requestor's message id
 }
 
 // tally counts the objects of one association.
 type tally struct {
-	received, delivered, held, spooled, refused int
+	received, delivered, held, spooled, refused, sent atomic.Int64
 }
 
 func newSession(g *Gateway, peer netip.Addr, in *ul.Indication) *session {
 	id := rand.Text()
 	return &session{
-		g:    g,
-		id:   id,
-		log:  g.parts.Log.With("association", id, "peer", peer, "calling", in.Request.Calling),
-		peer: peer,
-		in:   in,
-		rq:   &in.Request,
+		g:       g,
+		id:      id,
+		log:     g.parts.Log.With("association", id, "peer", peer, "calling", in.Request.Calling),
+		peer:    peer,
+		in:      in,
+		rq:      &in.Request,
+		running: map[uint16]*relay{},
 	}
 }
 
 // run takes the association from its request to its end. When ctx ends it
-// stops after the object under way; when work ends it is cut.
+// stops after the operations under way; when work ends it is cut.
 func (s *session) run(ctx, work context.Context) error {
 	if rejection := s.admit(); rejection != nil {
 		return s.reject(work, *rejection, s.admission.Refusal.String())
@@ -64,81 +71,200 @@ func (s *session) run(ctx, work context.Context) error {
 	defer func() { s.end(work, outcome) }()
 
 	response, rejection := s.mirror(work)
-	defer s.closeUpstream(work)
+	defer s.closeLinks(work)
 	if rejection != nil {
-		outcome = "rejected by the archive"
+		outcome = "rejected by the other side"
 		return s.reject(work, *rejection, outcome)
 	}
 	as, err := s.in.Accept(response)
 	if err != nil {
 		return err
 	}
-	s.down = dimse.NewConn(as)
-	defer s.down.Close()
+	conn := dimse.NewConn(as)
+	defer conn.Close()
+	s.down = dimse.NewExchange(conn, s.answer)
+	s.places = make(chan struct{}, window(as.Window().Performed))
 	s.agree()
 	s.g.counts.associations.Add(1)
+	s.g.live.add(s)
+	defer s.g.live.remove(s)
+	outcome, err = s.messages(ctx, work)
+	return err
+}
 
-	switch err := s.messages(ctx, work); {
-	case errors.Is(err, io.EOF):
-		outcome = "released"
-	case err != nil:
-		return err
-	default:
-		outcome = "stopped"
+// messages serves the association until it ends, and says how it did.
+func (s *session) messages(ctx, work context.Context) (outcome string, err error) {
+	operations, cut := context.WithCancelCause(work)
+	s.cut = cut
+	defer s.under.wait()
+	defer cut(nil)
+	for _, l := range s.links {
+		l.attend(work)
 	}
+	var stopped atomic.Bool
+	stop := context.AfterFunc(ctx, func() { // ends with the operations under way
+		stopped.Store(true)
+		s.under.close(operations)
+		s.down.Conn().Abort()
+	})
+	defer stop()
+	s.present(work)
+	switch err := s.down.Run(operations); {
+	case stopped.Load() && work.Err() == nil:
+		return "stopped", nil
+	case errors.Is(err, io.EOF):
+		return "released", nil
+	default:
+		return "aborted", err
+	}
+}
+
+// errStopping ends an association whose peer goes on while we stop.
+var errStopping = errors.New("the gateway is stopping")
+
+// errFault ends what a panic of ours broke off.
+var errFault = errors.New("a fault of the gateway's own")
+
+// answer handles one message of whoever opened the association, in the
+// goroutine that reads it: it reads the data set, and leaves the rest to a
+// goroutine of the operation's own, so that a C-CANCEL is heard and, where a
+// window was negotiated, the next operation can begin. Where none was, an
+// object is seen to its end here: nothing else can come.
+func (s *session) answer(ctx context.Context, m *dimse.Message) error {
+	if m.Command.Field == dimse.CCancelRQ {
+		s.cancel(ctx, m.Command.MessageIDBeingRespondedTo)
+		return nil
+	}
+	if !s.under.begin() {
+		return errStopping
+	}
+	if m.Command.Field == dimse.CEchoRQ {
+		defer s.under.end()
+		return s.echo(ctx, m)
+	}
+	select {
+	case s.places <- struct{}{}:
+	case <-ctx.Done():
+		s.under.end()
+		return context.Cause(ctx)
+	}
+	done := func() {
+		<-s.places
+		s.under.end()
+	}
+	rest, err := s.receive(ctx, m)
+	switch {
+	case err != nil || rest == nil:
+		done()
+		return err
+	case m.Command.Field == dimse.CStoreRQ && cap(s.places) == 1:
+		defer done()
+		return rest(ctx)
+	}
+	go s.carryOn(ctx, rest, done) // ends with the operation; the session waits for it
 	return nil
 }
 
-// messages answers each message in turn. It returns io.EOF when the modality
-// released the association, nil when ctx ended.
-func (s *session) messages(ctx, work context.Context) error {
-	work, cut := context.WithCancel(work)
-	defer cut()
-	for {
-		stop := context.AfterFunc(ctx, cut) // while waiting only: an object under way is finished
-		m, err := s.down.Receive(work)
-		if !stop() {
-			return s.down.Abort()
-		}
+// carryOn sees an operation to its end, in a goroutine of its own. An error
+// ends the association.
+func (s *session) carryOn(ctx context.Context, rest operation, done func()) {
+	defer done()
+	err := errFault
+	defer func() {
 		if err != nil {
-			return err
+			s.cut(err)
 		}
-		if err := s.answer(work, m); err != nil {
-			return err
+	}()
+	defer s.g.survive("operation")
+	err = rest(ctx)
+}
+
+// operation is what is left to do of a request whose data set has been read. An
+// error ends the association.
+type operation func(context.Context) error
+
+// receive reads a request, and returns what is left to be done for it, or nil.
+func (s *session) receive(ctx context.Context, m *dimse.Message) (operation, error) {
+	switch c := &m.Command; {
+	case !c.Field.IsKnown():
+		return nil, s.notServed(ctx, s.down, m, dimse.UnrecognizedOperation)
+	case c.Field == dimse.CStoreRQ && s.admission.Direction == policy.FromArchive:
+		return s.receiveOutgoing(ctx, m)
+	case c.Field == dimse.CStoreRQ:
+		return s.receiveObject(ctx, m)
+	default:
+		return s.receiveRelayed(ctx, m)
+	}
+}
+
+func (s *session) echo(ctx context.Context, m *dimse.Message) error {
+	if g, _ := s.grant(m.ContextID); g.Service != policy.ServiceEcho {
+		return s.notServed(ctx, s.down, m, dimse.SOPClassNotSupported)
+	}
+	s.observe(m, "")
+	return s.down.Respond(ctx, m, dimse.Command{Status: dimse.Success}, nil)
+}
+
+// grant is what was granted for a presentation context.
+func (s *session) grant(context uint8) (policy.Grant, bool) {
+	for _, g := range s.admission.Contexts {
+		if g.ID == context {
+			return g, g.Reason == policy.Granted
 		}
 	}
+	return policy.Grant{}, false
 }
 
-// answer handles one message and sends its response.
-func (s *session) answer(ctx context.Context, m *dimse.Message) error {
-	c := &m.Command
-	switch c.Field {
-	case dimse.CEchoRQ:
-		return s.down.Respond(ctx, m, dimse.Command{Status: dimse.Success}, nil)
-	case dimse.CStoreRQ:
-		return s.store(ctx, m)
-	case dimse.CCancelRQ:
-		return nil // of an operation that has ended; it has no response (PS3.7 §9.3.2.3)
+// windowLimit is the most operations that one association performs at a time.
+const windowLimit = 8
+
+// window is how many operations of a negotiated window are used; 0 is
+// unlimited.
+func window(n uint16) int {
+	if n == 0 || n > windowLimit {
+		return windowLimit
 	}
-	if c.Field&0x8000 != 0 {
-		s.down.Abort()
-		return fmt.Errorf("response %04X without a request", uint16(c.Field))
-	}
-	return s.down.Respond(ctx, m, dimse.Command{Status: dimse.UnrecognizedOperation}, nil)
+	return int(n)
 }
 
-// closeUpstream releases the archive's side.
-func (s *session) closeUpstream(ctx context.Context) {
-	if s.up != nil {
-		s.up.Release(ctx)
-		s.dropUpstream()
-	}
+// underWay counts the operations of a session that are under way, so that one
+// that stops can wait for them.
+type underWay struct {
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
 }
 
-// dropUpstream hangs up on an archive that can no longer be used.
-func (s *session) dropUpstream() {
-	if s.up != nil {
-		s.up.Close()
-		s.up = nil
+// begin reports whether another operation may begin; then end ends it.
+func (u *underWay) begin() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return false
+	}
+	u.running.Add(1)
+	return true
+}
+
+func (u *underWay) end() { u.running.Done() }
+
+// wait waits for those that are under way, and lets no other begin.
+func (u *underWay) wait() {
+	u.mu.Lock()
+	u.closed = true
+	u.mu.Unlock()
+	u.running.Wait()
+}
+
+// close is wait, at most until ctx is done.
+func (u *underWay) close(ctx context.Context) {
+	idle := make(chan struct{})
+	go func() { // ends with the last operation, for which the session waits as well
+		u.wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
 	}
 }

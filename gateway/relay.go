@@ -1,0 +1,396 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+	"cordon/finding"
+	"cordon/judge"
+	"cordon/policy"
+)
+
+// maxMessage bounds the data set of a message that is relayed, in bytes: it is
+// held in memory. Objects have no such bound.
+const maxMessage = 4 << 20
+
+// relay is one operation that the other side performs, from its request to its
+// final response.
+type relay struct {
+	s       *session
+	m       *dimse.Message // the request, its data set already read
+	data    []byte         // of it; nil if there is none
+	service policy.Service
+	archive string          // the archive's name, whichever side it is on
+	from    *dimse.Exchange // who asked, and is answered
+	link    *link           // the other side of a modality's request; nil of an archive's
+	inward  policy.Origin   // who sent the request
+	outward policy.Origin   // who answers it
+
+	mu        sync.Mutex
+	op        *dimse.Operation
+	cancelled bool
+}
+
+// receiveRelayed reads a request that is not about an object, and returns what
+// is left to be done for it.
+func (s *session) receiveRelayed(ctx context.Context, m *dimse.Message) (operation, error) {
+	grant, ok := s.grant(m.ContextID)
+	switch {
+	case !ok || !fitting(grant.Service, m):
+		return nil, s.notServed(ctx, s.down, m, dimse.SOPClassNotSupported)
+	case s.local(grant.Service):
+		return s.receiveLocal(ctx, m)
+	}
+	l := s.linkOf(m.ContextID)
+	if l == nil {
+		return nil, s.notServed(ctx, s.down, m, dimse.SOPClassNotSupported)
+	}
+	r := &relay{
+		s: s, m: m, service: grant.Service, archive: l.to.upstream.Name, from: s.down, link: l,
+		inward: s.origin(), outward: s.theirOrigin(l.to.upstream.Name),
+	}
+	s.observe(m, m.Command.MoveDestination)
+	return r.receive(ctx)
+}
+
+// operations are the requests of each service (PS3.4), but those that the
+// gateway has code of its own for.
+var operations = []struct {
+	service policy.Service
+	fields  []dimse.CommandField
+}{
+	{policy.ServiceCommit, []dimse.CommandField{dimse.NActionRQ, dimse.NEventReportRQ}},
+	{policy.ServiceQuery, []dimse.CommandField{dimse.CFindRQ}},
+	{policy.ServiceWorklist, []dimse.CommandField{dimse.CFindRQ}},
+	{policy.ServiceRetrieve, []dimse.CommandField{dimse.CMoveRQ, dimse.CGetRQ}},
+	{policy.ServiceMPPS, []dimse.CommandField{dimse.NCreateRQ, dimse.NSetRQ, dimse.NGetRQ, dimse.NEventReportRQ}},
+	{policy.ServicePrint, normalized},
+	{policy.ServiceUPS, append([]dimse.CommandField{dimse.CFindRQ}, normalized...)},
+	{policy.ServiceOther, append([]dimse.CommandField{dimse.CFindRQ, dimse.CMoveRQ, dimse.CGetRQ}, normalized...)},
+}
+
+// normalized are the requests of PS3.7 §10.
+var normalized = []dimse.CommandField{
+	dimse.NEventReportRQ, dimse.NGetRQ, dimse.NSetRQ, dimse.NActionRQ, dimse.NCreateRQ, dimse.NDeleteRQ,
+}
+
+// fitting reports whether the message belongs to the service that its context
+// was granted for: a device that may query does not retrieve on the same
+// context.
+func fitting(service policy.Service, m *dimse.Message) bool {
+	permitted := false
+	for _, o := range operations {
+		permitted = permitted || o.service == service && slices.Contains(o.fields, m.Command.Field)
+	}
+	if !permitted {
+		return false
+	}
+	class := m.Command.AffectedSOPClassUID
+	if class == "" {
+		class = m.Command.RequestedSOPClassUID
+	}
+	return class == m.Context.AbstractSyntax || policy.ServiceOf(class) == service
+}
+
+// receive reads and judges the request's data set.
+func (r *relay) receive(ctx context.Context) (operation, error) {
+	data, err := r.s.readMessage(r.from, r.m)
+	if errors.Is(err, errMessageTooLong) {
+		return nil, r.refuse(ctx, statusTooLong, "data set longer than is relayed")
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.data = data
+	if r.link != nil {
+		r.s.mu.Lock()
+		r.s.running[r.m.Command.MessageID] = r
+		r.s.mu.Unlock()
+	}
+	return r.perform, nil
+}
+
+var errMessageTooLong = fmt.Errorf("data set longer than %d bytes", maxMessage)
+
+// readMessage reads a data set into memory; nil if there is none.
+func (s *session) readMessage(from *dimse.Exchange, m *dimse.Message) ([]byte, error) {
+	if m.Data == nil {
+		return nil, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(m.Data, maxMessage+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxMessage {
+		if err := s.drain(from, m); err != nil {
+			return nil, err
+		}
+		return nil, errMessageTooLong
+	}
+	return data, nil
+}
+
+// perform judges the request and has the other side perform it.
+func (r *relay) perform(ctx context.Context) error {
+	defer r.forget()
+	if !r.s.passes(ctx, r.data, r.m.Context.TransferSyntax, r.inward) {
+		return r.refuse(ctx, statusHeldRequest, "data set not let through")
+	}
+	switch r.m.Command.Field {
+	case dimse.CFindRQ:
+		return r.find(ctx)
+	case dimse.CMoveRQ:
+		return r.move(ctx)
+	case dimse.CGetRQ:
+		return r.get(ctx)
+	}
+	return r.once(ctx)
+}
+
+func (r *relay) forget() {
+	if r.link != nil {
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		if r.s.running[r.m.Command.MessageID] == r {
+			delete(r.s.running, r.m.Command.MessageID)
+		}
+	}
+}
+
+// passes judges a data set that is not an object: it names no instance that it
+// could be held against.
+func (s *session) passes(ctx context.Context, data []byte, ts dicom.UID, origin policy.Origin) bool {
+	if len(data) == 0 {
+		return true
+	}
+	jm := s.g.parts.Judge.Begin(s.excepting(origin, judge.Source{
+		TransferSyntax: ts,
+		Size:           int64(len(data)),
+		Monitor:        s.admission.Monitor,
+		Bypass:         s.bypassed(),
+	}))
+	jm.Write(data)
+	report, decision := jm.Finish(ctx)
+	if report.Verdict != finding.Admit {
+		s.log.Warn("data set of a message not let through", "findings", finding.IDs(report.Findings), "reason", decision.Reason)
+	}
+	return report.Verdict == finding.Admit
+}
+
+// begin sends the request on.
+func (r *relay) begin(ctx context.Context) (*dimse.Exchange, *dimse.Operation, error) {
+	x, fresh, err := r.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	op, err := r.beginOn(ctx, x)
+	if err != nil && !fresh && ctx.Err() == nil && over(x) { // it was stale
+		if x, _, err = r.open(ctx); err != nil {
+			return nil, nil, err
+		}
+		op, err = r.beginOn(ctx, x)
+	}
+	return x, op, err
+}
+
+// open returns the other side.
+func (r *relay) open(ctx context.Context) (x *dimse.Exchange, fresh bool, err error) {
+	if r.link == nil {
+		return r.s.down, true, nil
+	}
+	return r.link.exchange(ctx)
+}
+
+func (r *relay) beginOn(ctx context.Context, x *dimse.Exchange) (*dimse.Operation, error) {
+	id, err := sameContext(x, r.m)
+	if err != nil {
+		return nil, err
+	}
+	op, err := x.Begin(ctx, id, r.m.Command, reader(r.data))
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.op = op
+	if r.cancelled {
+		return op, op.Cancel(ctx)
+	}
+	return op, nil
+}
+
+// reader reads a data set, or is nil for none.
+func reader(data []byte) io.Reader {
+	if data == nil {
+		return nil
+	}
+	return bytes.NewReader(data)
+}
+
+// cancel passes a C-CANCEL on. One for an operation that has ended means
+// nothing (PS3.7 §9.3.2.3).
+func (s *session) cancel(ctx context.Context, id uint16) {
+	s.mu.Lock()
+	r := s.running[id]
+	s.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancelled = true
+	if r.op != nil {
+		if err := r.op.Cancel(ctx); err != nil {
+			s.log.Info("cancellation not passed on", "error", err)
+		}
+	}
+}
+
+// next waits for the next response. If none comes in time, the association is
+// of no more use: the operation would hold its place for good.
+func (r *relay) next(ctx context.Context, x *dimse.Exchange, op *dimse.Operation, timeout time.Duration) (dimse.Reply, error) {
+	patient, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
+	defer cancel()
+	reply, err := op.Next(patient)
+	if err != nil && r.link != nil {
+		op.Abandon()
+		r.link.drop(x)
+	}
+	return reply, err
+}
+
+// once relays an operation that has one response.
+func (r *relay) once(ctx context.Context) error {
+	x, op, err := r.begin(ctx)
+	if err != nil {
+		return r.unperformed(ctx, err)
+	}
+	reply, err := r.next(ctx, x, op, r.s.g.config.QueryTimeout)
+	if err != nil {
+		return r.unperformed(ctx, err)
+	}
+	if !r.s.passes(ctx, reply.Data, r.m.Context.TransferSyntax, r.outward) {
+		return r.refuse(ctx, statusHeldMatches, "answer not let through")
+	}
+	r.note(relayedKind(r.service), map[string]any{"status": uint16(reply.Command.Status)})
+	return r.respond(ctx, reply.Command, reply.Data)
+}
+
+// unperformed answers a request that the other side did not perform.
+func (r *relay) unperformed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.s.log.Warn("operation not performed", "operation", r.m.Command.Field, "archive", r.archive, "error", err)
+	status := statusAway
+	switch {
+	case r.op != nil:
+		status = statusBroken
+	case r.m.Command.Field == dimse.CMoveRQ, r.m.Command.Field == dimse.CGetRQ:
+		status = statusAwayMove
+	}
+	return r.refuse(ctx, status, "the other side cannot be reached")
+}
+
+// respond passes a response on under the request's own message id.
+func (r *relay) respond(ctx context.Context, rsp dimse.Command, data []byte) error {
+	return r.from.Respond(ctx, r.m, rsp, reader(data))
+}
+
+// refuse records that a request was not performed, or its answer not let
+// through, and answers with a failure.
+func (r *relay) refuse(ctx context.Context, status dimse.Status, comment string) error {
+	return r.refuseWith(ctx, refusal(r.m.Command.Field, status, comment))
+}
+
+func (r *relay) refuseWith(ctx context.Context, rsp dimse.Command) error {
+	err := r.s.g.recordRefusal(ctx, r.s.peer, refusedKind(r.service), r.s.who(r.entry(map[string]any{
+		"status": uint16(rsp.Status), "reason": rsp.ErrorComment,
+	})))
+	if err != nil {
+		return fmt.Errorf("refusal not recorded: %w", err)
+	}
+	return r.from.Respond(ctx, r.m, rsp, nil)
+}
+
+// refusal is the response to a request that is not performed. The services of
+// PS3.7 §10 have no statuses of an implementation's own.
+func refusal(field dimse.CommandField, status dimse.Status, comment string) dimse.Command {
+	rsp := dimse.Command{Status: status, ErrorComment: comment}
+	if field&0x0F00 != 0 && status >= 0xA000 {
+		id := uint16(status)
+		rsp.Status, rsp.ErrorID = dimse.ProcessingFailure, &id
+	}
+	return rsp
+}
+
+// notServed answers a request that the presentation context is not for, or that
+// nobody knows.
+func (s *session) notServed(ctx context.Context, from *dimse.Exchange, m *dimse.Message, status dimse.Status) error {
+	if err := s.drain(from, m); err != nil {
+		return err
+	}
+	err := s.g.recordRefusal(ctx, s.peer, "operation.refused", s.who(map[string]any{
+		"operation": m.Command.Field.String(), "status": uint16(status), "reason": "not a context for it",
+		"sop_class_uid": shown(m.Context.AbstractSyntax),
+	}))
+	if err != nil {
+		return fmt.Errorf("refusal not recorded: %w", err)
+	}
+	return from.Respond(ctx, m, dimse.Command{Status: status}, nil)
+}
+
+// note puts an operation on the ledger within a second.
+func (r *relay) note(kind string, more map[string]any) {
+	r.s.g.parts.Ledger.Note(kind, r.s.who(r.entry(more)))
+}
+
+// entry is what the ledger keeps of an operation, and more.
+func (r *relay) entry(more map[string]any) map[string]any {
+	c := &r.m.Command
+	body := map[string]any{
+		"operation":       c.Field.String(),
+		"service":         string(r.service),
+		"archive":         r.archive,
+		"sop_class_uid":   shown(r.m.Context.AbstractSyntax),
+		"transfer_syntax": string(r.m.Context.TransferSyntax),
+	}
+	for _, instance := range []dicom.UID{c.RequestedSOPInstanceUID, c.AffectedSOPInstanceUID} {
+		if instance != "" {
+			body["sop_instance_uid"] = shown(instance)
+		}
+	}
+	for key, value := range more {
+		body[key] = value
+	}
+	return body
+}
+
+// relayedKind and refusedKind are what the ledger calls an operation of a
+// service that was performed, and one that was not.
+func relayedKind(s policy.Service) string {
+	if s == policy.ServiceMPPS {
+		return "step.relayed"
+	}
+	return "operation.relayed"
+}
+
+func refusedKind(s policy.Service) string {
+	switch s {
+	case policy.ServiceQuery, policy.ServiceWorklist:
+		return "query.refused"
+	case policy.ServiceRetrieve:
+		return "retrieve.refused"
+	case policy.ServiceMPPS:
+		return "step.refused"
+	}
+	return "operation.refused"
+}
