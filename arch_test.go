@@ -169,6 +169,7 @@ var house = map[string]room{
 	}},
 	"demo": {4, map[string]string{
 		"dicom":           "UIDs",
+		"dicom/commit":    "asks for storage commitment",
 		"dicom/dimse":     "plays the modality",
 		"dicom/ul":        "plays the modality",
 		"inspect/compose": "clean and hostile objects",

@@ -10,7 +10,9 @@
 //
 // One round is one study of each modality, about 20 objects and 0.8 MB. It
 // speaks to the gateway as a modality does, over the network, and knows nothing
-// of what becomes of what it sent: a held object is answered with success.
+// of what becomes of what it sent: a held object is answered with success. At the
+// end of a study it asks for storage commitment and waits a little for the
+// answer, in which what is held is not committed.
 //
 // It will not send anything that could do harm, nor anything like a person's
 // data.
@@ -24,6 +26,7 @@ import (
 	"time"
 
 	"cordon/dicom"
+	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/inspect/compose"
@@ -44,6 +47,9 @@ type Summary struct {
 	Stored  int // objects answered with success or a warning, hostile ones among them
 	Hostile int // of these
 	Failed  int // objects that were not taken, or could not be sent
+
+	Committed   int // objects that the archive answers for
+	Uncommitted int // objects of which the modality was told that it does not
 }
 
 // Play sends studies until the rounds are over or ctx ends. A study that could
@@ -90,19 +96,21 @@ func (p *play) study(ctx context.Context, m modality, round int) error {
 		return err
 	}
 	p.sum.Studies++
-	p.Log.Info("demo: study sent", "modality", m.title, "objects", p.sum.Stored-before.Stored, "hostile", p.sum.Hostile-before.Hostile)
+	p.Log.Info("demo: study sent", "modality", m.title, "objects", p.sum.Stored-before.Stored, "hostile", p.sum.Hostile-before.Hostile,
+		"committed", p.sum.Committed-before.Committed, "not_committed", p.sum.Uncommitted-before.Uncommitted)
 	return nil
 }
 
 // send stores the objects in order. What the gateway does not take is passed
 // over; an error ends the association.
 func (p *play) send(ctx context.Context, calling dicom.AETitle, objects []object) error {
-	a, err := ul.Dial(ctx, p.Address, nil, ul.Request{Calling: calling, Called: p.Called, Contexts: contexts(objects)}, ul.Limits{})
+	a, err := ul.Dial(ctx, p.Address, nil, ul.Request{Calling: calling, Called: p.Called, Contexts: append(contexts(objects), commitmentContext)}, ul.Limits{})
 	if err != nil {
 		return fmt.Errorf("no association with %s: %w", p.Address, err)
 	}
 	conn := dimse.NewConn(a)
 	defer conn.Close()
+	var stored []commit.Reference
 	for _, o := range objects {
 		id, ok := contextOf(a, o)
 		if !ok {
@@ -117,9 +125,13 @@ func (p *play) send(ctx context.Context, calling dicom.AETitle, objects []object
 			continue
 		}
 		p.sum.Stored++
+		stored = append(stored, commit.Reference{SOPClassUID: o.SOPClass, SOPInstanceUID: o.Instance})
 		if o.hostile {
 			p.sum.Hostile++
 		}
+	}
+	if err := p.askCommitment(ctx, conn, stored); err != nil {
+		return err
 	}
 	return conn.Release(ctx)
 }

@@ -1,13 +1,16 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"testing"
 
 	"cordon/dicom"
+	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/finding"
@@ -19,6 +22,7 @@ import (
 type gateway struct {
 	mu            sync.Mutex
 	clean, caught int
+	held          map[dicom.UID]bool
 }
 
 func (g *gateway) serve(t *testing.T) (address string) {
@@ -61,13 +65,45 @@ func (g *gateway) associate(ctx context.Context, nc net.Conn) error {
 		if err != nil {
 			return err
 		}
-		if err := g.inspect(m); err != nil {
-			return err
+		switch m.Command.Field {
+		case dimse.CStoreRQ:
+			if err = g.inspect(m); err == nil {
+				err = conn.Respond(ctx, m, dimse.Command{}, nil)
+			}
+		case dimse.NActionRQ:
+			err = g.commit(ctx, conn, m)
 		}
-		if err := conn.Respond(ctx, m, dimse.Command{}, nil); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// commit answers a request for storage commitment, and reports.
+func (g *gateway) commit(ctx context.Context, conn *dimse.Conn, m *dimse.Message) error {
+	a, err := commit.ReadAction(m.Data, m.Context.TransferSyntax)
+	if err != nil {
+		return err
+	}
+	r := commit.Report{TransactionUID: a.TransactionUID}
+	g.mu.Lock()
+	for _, ref := range a.References {
+		if g.held[ref.SOPInstanceUID] {
+			r.Failed = append(r.Failed, commit.Failure{Reference: ref, Reason: commit.ProcessingFailure})
+		} else {
+			r.Committed = append(r.Committed, ref)
+		}
+	}
+	g.mu.Unlock()
+	var info bytes.Buffer
+	if err := r.Write(&info, m.Context.TransferSyntax); err != nil {
+		return err
+	}
+	event := r.EventType()
+	return errors.Join(conn.Respond(ctx, m, dimse.Command{}, nil), conn.Send(ctx, m.ContextID, dimse.Command{
+		Field: dimse.NEventReportRQ, MessageID: conn.NextMessageID(), EventTypeID: &event,
+		AffectedSOPClassUID: dicom.StorageCommitmentPushModel, AffectedSOPInstanceUID: dicom.StorageCommitmentPushModelInstance,
+	}, &info))
 }
 
 func (g *gateway) inspect(m *dimse.Message) error {
@@ -80,6 +116,10 @@ func (g *gateway) inspect(m *dimse.Message) error {
 	defer g.mu.Unlock()
 	if finding.Worst(out.Findings) > finding.Info || out.Fatal {
 		g.caught++
+		if g.held == nil {
+			g.held = map[dicom.UID]bool{}
+		}
+		g.held[m.Command.AffectedSOPInstanceUID] = true
 	} else {
 		g.clean++
 	}
@@ -95,6 +135,9 @@ func TestCleanStudiesAreCleanAndHostileOnesAreNot(t *testing.T) {
 	}
 	if sum.Studies != rounds*len(cast) || sum.Failed != 0 || sum.Hostile != rounds {
 		t.Errorf("%+v", sum)
+	}
+	if sum.Uncommitted != sum.Hostile || sum.Committed != sum.Stored-sum.Hostile {
+		t.Errorf("commitment: %+v", sum)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
