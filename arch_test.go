@@ -185,6 +185,7 @@ var house = map[string]room{
 		"ledger":       "what happened",
 		"media":        "the sum of an import",
 		"metric":       "writes what is counted",
+		"review":       "activity reviews; signatures",
 		"policy":       "the device that an exception is about",
 		"store":        "a release and its exception in one transaction",
 	}},

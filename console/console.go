@@ -27,6 +27,7 @@ import (
 	"cordon/ledger"
 	"cordon/metric"
 	"cordon/pki"
+	"cordon/review"
 )
 
 // Config is what a Console is told of the house around it.
@@ -45,9 +46,11 @@ type Parts struct {
 	Bypass  *bypass.Bypasses // nil if there is no override
 
 	Metrics *metric.Metrics // what is counted elsewhere; may be nil
+	Reviews *review.Reviews // nil if there are no activity reviews
 
 	Exceptions *exception.Exceptions
-	PKI        *pki.PKI // nil if there can be no certificate authority
+
+	PKI *pki.PKI // nil if there can be no certificate authority
 }
 
 // Console answers for one Cordon. It is safe for concurrent use.
@@ -91,6 +94,7 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
 	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
 	c.pkiRoutes(mux)
+	c.reviewRoutes(mux)
 	if c.parts.Recalls != nil {
 		mux.HandleFunc("GET /api/v1/recall", c.recallList)
 		mux.HandleFunc("POST /api/v1/recall/{id}/done", c.recallDone)

@@ -20,12 +20,14 @@ import (
 	"cordon/exception"
 	"cordon/finding"
 	"cordon/ledger"
+	"cordon/review"
 	"cordon/store"
 )
 
 // site is a console over a real data directory, served on a real address.
 type site struct {
 	*Console
+	db      *store.DB
 	custody *custody.Custody
 	flow    Flow
 	woken   int
@@ -38,7 +40,7 @@ func newSite(t *testing.T) *site {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	dir := t.TempDir()
-	db, err := store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations()})
+	db, err := store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations(), review.Migrations()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{custody: c, flow: Flow{Accepting: true, Since: time.Now()}}
+	s := &site{db: db, custody: c, flow: Flow{Accepting: true, Since: time.Now()}}
 	s.Console = New(Config{
 		Site:    "Test <Hospital>",
 		Version: "1",

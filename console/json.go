@@ -11,6 +11,7 @@ import (
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/pki"
+	"cordon/review"
 )
 
 // maxRequest bounds the body of a request; it holds a name and a reason.
@@ -31,10 +32,10 @@ func reply(w http.ResponseWriter, v any) {
 func refuse(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, custody.ErrNotFound), errors.Is(err, exception.ErrNotFound):
+	case errors.Is(err, custody.ErrNotFound), errors.Is(err, exception.ErrNotFound), errors.Is(err, review.ErrNotFound):
 		code = http.StatusNotFound
 	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState), errors.Is(err, pki.ErrState),
-		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable):
+		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable), errors.Is(err, review.ErrState):
 		code = http.StatusConflict
 	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest), errors.Is(err, pki.ErrRequest):
 		code = http.StatusBadRequest

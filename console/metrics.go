@@ -56,6 +56,8 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 		{metric.UnclaimedBlobs, float64(s.Unclaimed)},
 		{metric.ReviewsDue, float64(s.ReviewsDue)},
 		{metric.ReviewsLate, float64(s.ReviewsLate)},
+		{metric.ActivityReviewsWaiting, float64(s.ActivityReviews.Waiting)},
+		{metric.ActivityReviewsOverdue, float64(s.ActivityReviews.Overdue)},
 		{metric.BypassOn, truth(len(s.Bypass) > 0)},
 		{metric.RescanObjects, float64(s.Rescan.Waiting)},
 		{metric.RescanBytes, float64(s.Rescan.WaitingBytes)},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cordon/bypass"
+	"cordon/review"
 )
 
 // Level sums up whether imaging flows.
@@ -34,6 +35,8 @@ type Status struct {
 	ReviewsDue  int `json:"reviews_due"`  // emergency releases that nobody has reviewed
 	ReviewsLate int `json:"reviews_late"` // of these, older than they may be
 	Unclaimed   int `json:"unclaimed"`    // files here that belong to no object
+
+	ActivityReviews review.Status `json:"activity_reviews"`
 
 	Rescan RescanCounts    `json:"rescan"`           // what was delivered unscanned
 	Bypass []bypass.Bypass `json:"bypass,omitempty"` // on now
@@ -69,6 +72,9 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 		if s.Rescan, err = c.parts.Recalls.Counts(ctx); err != nil {
 			return s, err
 		}
+	}
+	if s.ActivityReviews, err = c.activityReviews(ctx, time.Now()); err != nil {
+		return s, err
 	}
 	s.judge(time.Now())
 	return s, nil
@@ -111,6 +117,7 @@ func (s *Status) judge(now time.Time) {
 			s.degrade(trouble.says)
 		}
 	}
+	s.reviewed()
 	for _, e := range s.Engines {
 		if e.Up && e.Warning != "" {
 			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))

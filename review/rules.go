@@ -138,7 +138,7 @@ var rules = [...]Rule{
 	{ID: "keys", About: "site", Kinds: []string{"ledger.key*", "pki.*", "tls.rotated", "custody.key"}, Test: counted, Threshold: 1,
 		What: "keys and certificates made, changed or withdrawn",
 		Why:  "Each is an act of a person or of the calendar: is it the right one?"},
-	{ID: "verification-failed", About: "site", Kinds: []string{"ledger.verified"}, Where: Fields{"ok": false}, Test: counted, Threshold: 1,
+	{ID: "verification-failed", About: "site", Kinds: []string{"ledger.verified"}, Where: Fields{"intact": false}, Test: counted, Threshold: 1,
 		What: "verifications of the ledger that failed",
 		Why:  "The record was changed. Keep the data directory as evidence."},
 	{ID: "ledger-cut", About: "site", Kinds: []string{"ledger.start"}, Where: Fields{"intact": false}, Test: counted, Threshold: 1,

@@ -20,6 +20,7 @@ type Config struct {
 	Rules    policy.Rules
 	Engines  EnginesConfig
 	Console  ConsoleConfig
+	Audit    AuditConfig
 }
 
 // GatewayConfig is the DICOM side.

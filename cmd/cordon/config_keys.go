@@ -29,9 +29,7 @@ func (d *document) config(n ast.Node, c *Config) {
 		"policy":   func(n ast.Node) { d.policy(n, &c.Rules) },
 		"engines":  func(n ast.Node) { d.engines(n, &c.Engines) },
 		"console":  func(n ast.Node) { d.console(n, &c.Console) },
-		"audit": func(n ast.Node) {
-			d.mapping(n, keys{"syslog": d.without("audit messages over syslog")})
-		},
+		"audit":    func(n ast.Node) { d.audit(n, &c.Audit) },
 	})
 	d.whole(c)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"cordon/bypass"
 	"cordon/console"
@@ -16,6 +17,7 @@ import (
 	"cordon/metric"
 	"cordon/pki"
 	"cordon/rescan"
+	"cordon/review"
 	"cordon/store"
 )
 
@@ -29,6 +31,7 @@ func migrations() []store.Migrations {
 		gateway.Migrations(),
 		bypass.Migrations(),
 		rescan.Migrations(),
+		review.Migrations(),
 		pki.Migrations(),
 	}
 }
@@ -44,6 +47,7 @@ type parts struct {
 	rescan  *rescan.Rescan
 	except  *exception.Exceptions
 	metrics *metric.Metrics
+	reviews *review.Reviews
 	pki     *pki.PKI
 
 	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
@@ -90,6 +94,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if p.except, err = exception.Open(ctx, p.db, p.ledger); err != nil {
 		return err
 	}
+	p.reviews = review.New(review.Config{Days: c.Audit.ReviewDays, Owner: c.Audit.Owner, Zone: time.Local}, review.Parts{DB: p.db, Ledger: p.ledger, Log: log})
 	if p.pki, err = pki.Open(ctx, p.db, p.ledger, filepath.Join(p.dir, "pki")); err != nil {
 		return err
 	}
@@ -121,5 +126,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews}
 }

@@ -29,6 +29,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("control socket", func() error { return console.Serve(rest, d.control, d.console.API(), d.log) })
 
 	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
+	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
 	for _, e := range d.ends {
