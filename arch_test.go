@@ -72,6 +72,12 @@ var house = map[string]room{
 		"finding": "keeps an object's findings",
 		"store":   "rows, blobs",
 	}},
+	"asset": {2, map[string]string{
+		"custody": "who decides and why, checked alike",
+		"dicom":   "UIDs, AE titles",
+		"policy":  "devices as admission takes them",
+		"store":   "its own tables",
+	}},
 	"exception": {2, map[string]string{
 		"custody": "who asks and why, checked alike; the object that a release is about",
 		"dicom":   "AE titles",

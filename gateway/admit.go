@@ -33,7 +33,7 @@ func (s *session) admit() *ul.Rejection {
 		Called:          s.rq.Called,
 		Implementation:  s.rq.ImplementationClassUID,
 		HasUserIdentity: s.rq.UserIdentity != nil,
-		At:              time.Now(),
+		At:              wallClock(time.Now()),
 		Contexts:        contexts,
 	})
 	switch s.admission.Refusal {
@@ -47,6 +47,12 @@ func (s *session) admit() *ul.Rejection {
 		return &rejectCongested
 	}
 	return &rejectCalling
+}
+
+// wallClock is what the clock shows here: in the machine's time zone.
+func wallClock(t time.Time) policy.WallClock {
+	t = t.Local()
+	return policy.WallClock{Day: int(t.Weekday()), Hour: t.Hour(), Minute: t.Minute()}
 }
 
 // reject records the refusal, then sends it. It says why to those who read the

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"cordon/dicom"
 )
@@ -18,7 +17,7 @@ type Association struct {
 	Calling, Called dicom.AETitle
 	Implementation  dicom.UID // implementation class UID
 	HasUserIdentity bool
-	At              time.Time // in the zone that hours are meant in
+	At              WallClock
 	Contexts        []Context
 }
 

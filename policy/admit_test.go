@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"cordon/dicom"
 )
@@ -12,7 +11,7 @@ import (
 var (
 	certificateA = Fingerprint{0xA}
 	certificateB = Fingerprint{0xB}
-	monday       = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	monday       = WallClock{Day: 1, Hour: 10}
 )
 
 func prefixes(texts ...string) (out []netip.Prefix) {
@@ -151,7 +150,7 @@ func TestLimits(t *testing.T) {
 		{"another implementation", func(a *Association) { a.Implementation = "1.2.4" }, WrongImplementation},
 		{"no user identity", func(a *Association) { a.HasUserIdentity = false }, NoUserIdentity},
 		{"another archive", func(a *Association) { a.Called = "PACS" }, ForeignArchive},
-		{"in the evening", func(a *Association) { a.At = monday.Add(8 * time.Hour) }, OutsideHours},
+		{"in the evening", func(a *Association) { a.At.Hour = 18 }, OutsideHours},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := Site{AETitle: "CORDON", Archives: site.Archives, Devices: []Device{device}}

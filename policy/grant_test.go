@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"cordon/dicom"
 )
@@ -261,7 +260,7 @@ func TestShadowCountsWhatRefuseRefuses(t *testing.T) {
 			TLS:     pick(2) == 0,
 			Calling: []dicom.AETitle{"CT1", "US", "ROAM", "MR", "OLD", "NEW"}[pick(6)],
 			Called:  []dicom.AETitle{"CORDON", "PACS", "VNA"}[pick(3)],
-			At:      monday.Add(time.Duration(pick(168)) * time.Hour),
+			At:      WallClock{Day: pick(7), Hour: pick(24)},
 		}
 		for i := range 1 + pick(4) {
 			a.Contexts = append(a.Contexts, Context{ID: uint8(2*i + 1), AbstractSyntax: classes[pick(len(classes))], Roles: Roles{SCP: pick(3) == 0}})

@@ -3,9 +3,16 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 )
+
+// WallClock is what a clock on the wall shows, in the zone that hours are meant
+// in. The zero WallClock is Sunday midnight.
+type WallClock struct {
+	Day          int // of the week, 0 is Sunday
+	Hour, Minute int
+}
 
 // Hours are the times of the week at which a device may associate. The zero
 // Hours are always.
@@ -24,7 +31,7 @@ type Hours struct {
 // until is not after from, it ends on the next day, and belongs to the day it
 // begins on.
 type span struct {
-	days        [7]bool // by time.Weekday
+	days        [7]bool // from Sunday
 	from, until int     // minutes since midnight, 0 to 1440
 }
 
@@ -99,27 +106,26 @@ func parseDays(text string) (days [7]bool, err error) {
 
 // parseMinute reads 00:00 to 24:00.
 func parseMinute(text string) (int, error) {
-	if text == "24:00" {
-		return 24 * 60, nil
-	}
-	t, err := time.Parse("15:04", text)
-	if err != nil || len(text) != len("15:04") {
+	hour, minute, ok := strings.Cut(text, ":")
+	h, errHour := strconv.ParseUint(hour, 10, 8)
+	m, errMinute := strconv.ParseUint(minute, 10, 8)
+	if !ok || len(text) != len("15:04") || len(hour) != 2 || errHour != nil || errMinute != nil || m > 59 || h*60+m > 24*60 {
 		return 0, fmt.Errorf("%q is no time", text)
 	}
-	return t.Hour()*60 + t.Minute(), nil
+	return int(h*60 + m), nil
 }
 
-// Contain reports whether the clock, in t's own zone, is within the hours.
-func (h Hours) Contain(t time.Time) bool {
+// Contain reports whether the clock is within the hours.
+func (h Hours) Contain(t WallClock) bool {
 	if len(h.spans) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(h.spans, func(s span) bool { return s.contains(t) })
 }
 
-func (s span) contains(t time.Time) bool {
-	minute := t.Hour()*60 + t.Minute()
-	today, yesterday := t.Weekday(), (t.Weekday()+6)%7
+func (s span) contains(t WallClock) bool {
+	minute := t.Hour*60 + t.Minute
+	today, yesterday := t.Day%7, (t.Day+6)%7
 	if s.from < s.until {
 		return s.days[today] && s.from <= minute && minute < s.until
 	}

@@ -7,6 +7,10 @@ import (
 	_ "time/tzdata"
 )
 
+func wall(t time.Time) WallClock {
+	return WallClock{Day: int(t.Weekday()), Hour: t.Hour(), Minute: t.Minute()}
+}
+
 func TestHours(t *testing.T) {
 	for _, c := range []struct {
 		hours []string
@@ -36,10 +40,10 @@ func TestHours(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := hours(t, c.hours...)
-		if got := h.Contain(at); got != c.want {
+		if got := h.Contain(wall(at)); got != c.want {
 			t.Errorf("%q contain %s: %v", c.hours, c.at, got)
 		}
-		if again := hours(t, h.Strings()...); again.Contain(at) != c.want {
+		if again := hours(t, h.Strings()...); again.Contain(wall(at)) != c.want {
 			t.Errorf("%q read again are %q", c.hours, h.Strings())
 		}
 	}
@@ -73,14 +77,14 @@ func TestHoursFollowTheClockOnTheWall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := hours(t, c.hours).Contain(at.In(berlin)); got != c.want {
+		if got := hours(t, c.hours).Contain(wall(at.In(berlin))); got != c.want {
 			t.Errorf("%q contain %s UTC: %v", c.hours, c.utc, got)
 		}
 	}
 }
 
 func TestParseHoursSaysWhatToWrite(t *testing.T) {
-	for _, text := range []string{"", "monday 07:00-19:00", "mon-fri 7-19", "mon 07:00", "mon 07:00-07:00", "mon 24:00-08:00", "mon 07:00-25:00", "mon 07:00-08:00 09:00-10:00", "07:00-08:00 09:00-10:00", "mon,,tue"} {
+	for _, text := range []string{"", "monday 07:00-19:00", "mon-fri 7-19", "mon 07:00", "mon 07:00-07:00", "mon 24:00-08:00", "mon 07:00-25:00", "mon 07:00-24:01", "mon 07:60-08:00", "mon +7:00-08:00", "mon 007:0-08:00", "mon 07:00-08:00 09:00-10:00", "07:00-08:00 09:00-10:00", "mon,,tue"} {
 		if _, err := ParseHours([]string{text}); err == nil || !strings.ContainsAny(err.Error(), ":;") {
 			t.Errorf("%q: %v", text, err)
 		}
