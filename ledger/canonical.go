@@ -3,9 +3,7 @@ package ledger
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -23,30 +21,9 @@ const (
 
 // canonical returns the one encoding that we accept of a value: see the package
 // comment. Whatever encoding/json can marshal is allowed if its numbers are
-// integers.
+// integers. In a record it is the value of a member, one deep.
 func canonical(v any) ([]byte, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return canonicalJSON(text)
-}
-
-// canonicalJSON re-encodes JSON text.
-func canonicalJSON(text []byte) ([]byte, error) {
-	if len(text) > 4*maxRecord {
-		return nil, fmt.Errorf("%d bytes of JSON: too long for a record", len(text))
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
-	}
-	out, err := appendValue(nil, v, 0)
+	out, err := appendValue(make([]byte, 0, 512), v, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +33,9 @@ func canonicalJSON(text []byte) ([]byte, error) {
 	return out, nil
 }
 
+// appendValue appends a value that is nested depth deep. The kinds of values
+// that most bodies are made of are encoded at once, the rest as encoding/json
+// sees it.
 func appendValue(out []byte, v any, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
@@ -67,14 +47,36 @@ func appendValue(out []byte, v any, depth int) ([]byte, error) {
 		return strconv.AppendBool(out, v), nil
 	case string:
 		return appendString(out, v), nil
-	case json.Number:
+	case int:
+		return appendInteger(out, int64(v))
+	case int64:
 		return appendInteger(out, v)
+	case json.Number:
+		return appendNumber(out, v)
 	case []any:
 		return appendArray(out, v, depth)
 	case map[string]any:
 		return appendObject(out, v, depth)
 	}
-	return nil, fmt.Errorf("%T: not a JSON value", v)
+	return appendJSON(out, v, depth)
+}
+
+// appendJSON appends what encoding/json makes of v.
+func appendJSON(out []byte, v any, depth int) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > 4*maxRecord {
+		return nil, fmt.Errorf("%d bytes of JSON: too long for a record", len(text))
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var plain any
+	if err := dec.Decode(&plain); err != nil {
+		return nil, err
+	}
+	return appendValue(out, plain, depth)
 }
 
 func appendArray(out []byte, values []any, depth int) (_ []byte, err error) {
@@ -104,10 +106,17 @@ func appendObject(out []byte, object map[string]any, depth int) (_ []byte, err e
 	return append(out, '}'), nil
 }
 
-func appendInteger(out []byte, n json.Number) ([]byte, error) {
+func appendNumber(out []byte, n json.Number) ([]byte, error) {
 	i, err := strconv.ParseInt(n.String(), 10, 64)
-	if err != nil || i > maxInteger || i < -maxInteger {
+	if err != nil {
 		return nil, fmt.Errorf("number %.32s: only integers of up to 53 bits", n)
+	}
+	return appendInteger(out, i)
+}
+
+func appendInteger(out []byte, i int64) ([]byte, error) {
+	if i > maxInteger || i < -maxInteger {
+		return nil, fmt.Errorf("number %d: only integers of up to 53 bits", i)
 	}
 	return strconv.AppendInt(out, i, 10), nil
 }

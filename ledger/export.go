@@ -14,30 +14,25 @@ import (
 // page is how many records are read in one transaction.
 const page = 500
 
-// header is the first line of an export.
-type header struct {
-	Format  int    `json:"cordon-ledger"`
-	Key     string `json:"key"`
-	Records int64  `json:"records"`
-}
-
-// exportFormat is the header's Format.
-const exportFormat = 1
-
-// Export signs what there is and writes all of it to w.
+// Export signs what there is, gives the witnesses a moment to cosign it, and
+// writes all of it to w.
 func (l *Ledger) Export(ctx context.Context, w io.Writer) error {
 	if _, err := l.Checkpoint(ctx); err != nil {
 		return err
 	}
+	l.cosignNow(ctx)
+	l.pruning.RLock() // so that no body goes between two pages
+	defer l.pruning.RUnlock()
 	return Export(ctx, l.db, w)
 }
 
 // Export writes the records up to the last checkpoint, and that, to w, without
 // a key: the database may be open read-only.
 func Export(ctx context.Context, db *store.DB, w io.Writer) error {
-	var last signedCheckpoint
+	var h header
+	var last []byte
 	err := db.View(ctx, func(tx *store.Tx) (err error) {
-		last, err = lastCheckpoint(tx)
+		h, last, err = newHeader(tx)
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -47,20 +42,53 @@ func Export(ctx context.Context, db *store.DB, w io.Writer) error {
 		return fmt.Errorf("exporting ledger: %w", err)
 	}
 	out := bufio.NewWriter(w)
-	line, err := canonical(header{Format: exportFormat, Key: last.vkey, Records: last.size})
+	line, err := h.encode()
 	if err != nil {
 		return fmt.Errorf("exporting ledger: %w", err)
 	}
 	fmt.Fprintf(out, "%s\n", line)
-	err = scan(ctx, db, 0, last.size, func(_ int64, data []byte) error {
+	err = scan(ctx, db, 0, h.Records, func(_ int64, data []byte) error {
 		_, err := fmt.Fprintf(out, "%s\n", data)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("exporting ledger: %w", err)
 	}
-	out.Write(last.note) // Flush returns its error
+	out.Write(last) // Flush returns its error
 	return out.Flush()
+}
+
+// newHeader describes an export up to the last checkpoint, which it returns with
+// its cosignatures.
+func newHeader(tx *store.Tx) (h header, signed []byte, err error) {
+	last, err := lastCheckpoint(tx)
+	if err != nil {
+		return h, nil, err
+	}
+	h = header{Format: exportFormat, Records: last.size, Cosigned: []string{}, Witnesses: []string{}}
+	if h.Key, err = firstKey(tx); err != nil {
+		return h, nil, err
+	}
+	latest, err := lastCosignatures(tx, last.size)
+	if err != nil {
+		return h, nil, err
+	}
+	signed = last.note
+	for _, c := range latest { // by size
+		h.Witnesses = append(h.Witnesses, c.witness)
+	}
+	for _, size := range sizes(latest) {
+		note, err := cosignedNote(tx, size, latest)
+		if err != nil {
+			return h, nil, err
+		}
+		if size == last.size {
+			signed = note
+		} else {
+			h.Cosigned = append(h.Cosigned, string(note))
+		}
+	}
+	return h, signed, nil
 }
 
 // Tail calls fn with the last n records, the oldest first.

@@ -86,9 +86,7 @@ func (l *Ledger) advance(name string, next int64) {
 		_, err := tx.Exec(`UPDATE ledger_cursors SET next = ? WHERE name = ?`, next, name)
 		return err
 	}, func(err error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.err = fmt.Errorf("ledger cursor %s: %w", name, err)
+		l.failed(fmt.Errorf("ledger cursor %s: %w", name, err))
 	})
 }
 

@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync"
 	"unicode"
 
 	"cordon/store"
@@ -22,6 +24,62 @@ import (
 type key struct {
 	signer note.Signer
 	vkey   string // the verifier key "name+hash+base64"
+}
+
+// sign returns the signed note of a checkpoint, whose origin is the key's name.
+func (k *key) sign(c checkpoint) ([]byte, error) {
+	c.origin = k.signer.Name()
+	return note.Sign(&note.Note{Text: c.text()}, k.signer)
+}
+
+// fingerprint is how people compare keys.
+func (k *key) fingerprint() string {
+	v, err := parseVerifier(k.vkey)
+	if err != nil {
+		return "" // parseKey made it
+	}
+	return v.fingerprint
+}
+
+// keys is the key in use and, while it is being replaced, the next.
+type keys struct {
+	mu        sync.Mutex
+	now, next *key
+}
+
+// of returns the one with this verifier key; the one in use if it is "".
+func (k *keys) of(vkey string) (*key, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case vkey == "" || vkey == k.now.vkey:
+		return k.now, nil
+	case k.next != nil && vkey == k.next.vkey:
+		return k.next, nil
+	}
+	return nil, fmt.Errorf("the last checkpoint was signed by %s, which is not this ledger's key", vkey)
+}
+
+// introduce has checkpoints signed by next too, once the ledger says so; nil
+// ends that.
+func (k *keys) introduce(next *key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.next = next
+}
+
+// use replaces the key in use.
+func (k *keys) use(next *key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.now, k.next = next, nil
+}
+
+// current is the key in use.
+func (k *keys) current() *key {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now
 }
 
 var errNoKey = errors.New("no key")
@@ -57,9 +115,15 @@ func parseKey(skey string) (*key, error) {
 	return &key{signer: signer, vkey: vkey}, err
 }
 
-// newKey makes a key and its file, durably.
-func newKey(path, origin string) (*key, error) {
-	skey, _, err := note.GenerateKey(rand.Reader, originName(origin))
+// newOrigin names a ledger that is new: after its site, and unlike any other of
+// that site, since each node has its own.
+func newOrigin(site string) string {
+	return originName(site) + "/" + hex.EncodeToString(random(4))
+}
+
+// newKey makes a key of that name and its file, durably.
+func newKey(path, name string) (*key, error) {
+	skey, _, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
 		return nil, fmt.Errorf("making ledger key: %w", err)
 	}

@@ -12,17 +12,21 @@
 //	l.Note("object.delivered", body)                                    // durable within a second
 //
 // A record is one line of canonical JSON: an object with the keys body, kind,
-// seq, time and v. Canonical means: keys in the order of their UTF-8 bytes; no
-// white space; numbers are integers of at most 53 bits, without exponent or
-// superfluous zero; strings are UTF-8, in which only the quotation mark and the
-// backslash are escaped by a backslash, control characters below U+0020 as
-// \u00xx in lower case, and nothing else; time is UTC with six decimals,
-// 2006-01-02T15:04:05.000000Z; seq counts from 0 without a gap; v is 1.
+// seq, time and v; docs/ledger.md lists the kinds. Canonical means: keys in the
+// order of their UTF-8 bytes; no white space; numbers are integers of at most 53
+// bits, without exponent or superfluous zero; strings are UTF-8, in which only
+// the quotation mark and the backslash are escaped by a backslash, control
+// characters below U+0020 as \u00xx in lower case, and nothing else; time is UTC
+// with six decimals, 2006-01-02T15:04:05.000000Z; seq counts from 0 without a
+// gap; v is 2. In the Merkle tree stands the line with
+// "body_sha256":"HEX" in the place of "body":…, which is also what is left of a
+// record whose body was pruned. (Records of v 1, which older versions wrote,
+// stand there whole and are kept whole.)
 //
 // An export is a header line, the records, and a signed note:
 //
-//	{"cordon-ledger":1,"key":"NAME+HASH+KEY","records":N}
-//	{"body":…,"kind":…,"seq":0,"time":…,"v":1}
+//	{"cordon-ledger":2,"cosigned":[NOTE…],"key":"NAME+HASH+KEY","records":N,"witnesses":["NAME+HASH+KEY"…]}
+//	{"body":…,"kind":…,"seq":0,"time":…,"v":2}
 //	…
 //	NAME
 //	N
@@ -30,20 +34,31 @@
 //	time 2006-01-02T15:04:05.000000Z
 //
 //	— NAME SIGNATURE
+//	— WITNESS COSIGNATURE
 //
-// Verify re-encodes what it reads and compares, so that each bit of the file is
-// either signed or decides what is.
+// key is the first that signed; records of kind ledger.key introduce the later
+// ones. A proof is a smaller file, for some records alone:
+//
+//	{"cordon-proof":1,"introductions":[NOTE…],"key":"NAME+HASH+KEY","records":M,"witnesses":[…]}
+//	{"body":…,"kind":…,"seq":S,"time":…,"v":2}
+//	["HASH"…]                                  the audit path, RFC 6962 §2.1.1
+//	…                                          and the signed note, as above
+//
+// Verify and VerifyProof re-encode what they read and compare, so that each bit
+// of a file is either signed or decides what is.
 //
 // The life of a record: Append gives it the next number and adds its hash to
 // the tree, inside the caller's transaction; if that comes to nothing, so does
 // the record, and the number is given to the next. A checkpoint signs it within
-// a minute. Open begins each run with a record that names the last checkpoint
-// and says whether the run before ended in order.
+// a minute, and witnesses cosign that. Open begins each run with a record that
+// names the last checkpoint and says whether the run before ended in order.
+// Years later Prune takes its body; patient data in it, sealed, may be erased at
+// any time.
 //
 // It proves that records were not changed, taken out or put in between after
-// they were signed. It cannot prove that what it was told is true, nor show
-// records that a thief of the whole machine cut off together with their
-// checkpoints: keep exports, or checkpoints, elsewhere.
+// they were signed. It cannot prove that what it was told is true, nor, without
+// a witness or a checkpoint kept elsewhere, show that a thief of the whole
+// machine with its keys wrote another history.
 package ledger
 
 import (
@@ -56,38 +71,43 @@ import (
 	"time"
 
 	"cordon/store"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
-
-// signEvery is the longest that a record stays unsigned while Run runs.
-const signEvery = time.Minute
 
 // Ledger is an open log. Its methods may be called from any goroutine.
 type Ledger struct {
-	db    *store.DB
-	key   *key
-	print string // the key's fingerprint
-	seal  *sealKey
-	start Start
-	bell  bell // rings for followers
+	db      *store.DB
+	keyPath string
+	keys    keys
+	seal    *sealKey
+	start   Start
+	now     func() time.Time
+	clock   clock // of the last record; the database's writer alone touches it
 
-	mu   sync.Mutex
-	lost int64 // notes that could not be written, since the last that said so
-	err  error // of the last work that nobody waited for
+	bell     bell         // rings for followers
+	signed   bell         // rings for witnesses
+	pruning  sync.RWMutex // held for reading by exports
+	rotating sync.Mutex
+
+	mu        sync.Mutex
+	lost      int64 // records that could not be written, since the last that said so
+	lostSince time.Time
+	err       error // of the last work that nobody waited for
+	witnesses []*witnessing
 }
 
 // Start is what Open found.
 type Start struct {
-	Records int64 // before this run
-	Clean   bool  // the last run ended in order, or there was none
-	Intact  bool  // the tree still has the root that the last checkpoint signed
+	Records    int64 // before this run
+	Clean      bool  // the last run ended in order, or there was none
+	Intact     bool  // the tree still has the root that the last checkpoint signed
+	RolledBack bool  // more records were signed than are here: an older copy was put back
 }
 
 // Open opens the ledger in db, whose key is in the file at keyPath, and records
 // the start. At the first start ever it makes the key; origin, a name for this
 // site, becomes part of it. Later an absent or another key is an error: a new
-// one would end the proof.
+// one would end the proof. Beside the key are the seal key (ledger.seal) and the
+// last checkpoint (ledger.last), from which an older database is known.
 func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, error) {
 	var records int64
 	var last signedCheckpoint
@@ -105,15 +125,14 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 	first := errors.Is(err, errNoKey) && records == 0
 	switch {
 	case first:
-		k, err = newKey(keyPath, origin)
+		k, err = newKey(keyPath, newOrigin(origin))
 	case errors.Is(err, errNoKey):
 		err = fmt.Errorf("ledger key %s is missing, and %d records are signed with it: restore it from a backup", keyPath, records)
 	}
 	if err != nil {
 		return nil, err
 	}
-	v, err := parseVerifier(k.vkey)
-	if err != nil {
+	if k, err = settleKey(keyPath, k, last.vkey); err != nil {
 		return nil, err
 	}
 	if last.vkey != "" && last.vkey != k.vkey {
@@ -123,8 +142,8 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{db: db, key: k, print: v.fingerprint, seal: seal}
-	if err := db.Update(ctx, func(tx *store.Tx) error { return l.begin(tx, v, first) }); err != nil {
+	l := &Ledger{db: db, keyPath: keyPath, keys: keys{now: k}, seal: seal, now: time.Now}
+	if err := db.Update(ctx, func(tx *store.Tx) error { return l.begin(tx, first) }); err != nil {
 		return nil, fmt.Errorf("opening ledger: %w", err)
 	}
 	if _, err := l.Checkpoint(ctx); err != nil {
@@ -133,65 +152,32 @@ func Open(ctx context.Context, db *store.DB, keyPath, origin string) (*Ledger, e
 	return l, nil
 }
 
-// begin records the start of a run and what the one before left. Where it is not
-// the first ever, a ledger without a record has lost them all.
-func (l *Ledger) begin(tx *store.Tx, v *verifier, first bool) error {
-	n, err := size(tx)
-	if err != nil {
-		return err
-	}
-	l.start = Start{Records: n, Clean: true, Intact: true}
-	var stop sql.NullInt64
-	err = tx.QueryRow(`SELECT stop FROM ledger_runs ORDER BY start DESC LIMIT 1`).Scan(&stop)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	l.start.Clean = err != nil || stop.Valid
-
-	body := map[string]any{"clean": l.start.Clean, "key": l.print, "records": n}
-	last, err := lastCheckpoint(tx)
-	switch {
-	case err == nil:
-		body["checkpoint"] = string(last.note)
-		l.start.Intact = stillSigned(tx, last, v)
-	case !errors.Is(err, sql.ErrNoRows):
-		return err
-	default:
-		l.start.Intact = first
-	}
-	body["intact"] = l.start.Intact
-	if err := l.Append(tx, "ledger.start", body); err != nil {
-		return err
-	}
-	_, err = tx.Exec(`INSERT INTO ledger_runs (start) VALUES (?)`, n)
-	return err
-}
-
-// stillSigned reports whether the tree has the root that the checkpoint signed.
-func stillSigned(tx *store.Tx, last signedCheckpoint, v *verifier) bool {
-	c, err := openCheckpoint(last.note, v)
-	if err != nil {
-		return false
-	}
-	root, err := tlog.TreeHash(c.size, hashes(tx))
-	return err == nil && c.size == last.size && root == c.root
-}
-
 // Start returns what Open found. A start that is not intact is an alarm.
 func (l *Ledger) Start() Start { return l.start }
 
 // Fingerprint returns "SHA256:…" of the public key, for people to compare.
-func (l *Ledger) Fingerprint() string { return l.print }
+func (l *Ledger) Fingerprint() string { return l.keys.current().fingerprint() }
 
 // Key returns the verifier key, "name+hash+base64", to be kept where the ledger
 // is not.
-func (l *Ledger) Key() string { return l.key.vkey }
+func (l *Ledger) Key() string { return l.keys.current().vkey }
 
 // Append adds a record in the caller's transaction. kind is lower case with
-// dots; body is anything that encoding/json can marshal whose numbers are
-// integers. An error means that nothing was added; the caller gives the
-// transaction up.
+// dots, and has a row in Kinds; body is anything that encoding/json can marshal
+// whose numbers are integers. An error means that nothing was added; the caller
+// gives the transaction up.
 func (l *Ledger) Append(tx *store.Tx, kind string, body any) error {
+	now := l.now()
+	if jump, ok := l.clock.jump(now); ok {
+		if err := l.appendAt(tx, now, "ledger.clock", jump); err != nil {
+			return err
+		}
+	}
+	l.clock.set(now)
+	return l.appendAt(tx, now, kind, body)
+}
+
+func (l *Ledger) appendAt(tx *store.Tx, now time.Time, kind string, body any) error {
 	text, err := canonical(body)
 	if err != nil {
 		return fmt.Errorf("ledger record of kind %s: %w", kind, err)
@@ -200,14 +186,19 @@ func (l *Ledger) Append(tx *store.Tx, kind string, body any) error {
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	line, err := Record{Seq: n, Time: time.Now(), Kind: kind, Body: text, Version: version}.encode()
+	r := Record{Seq: n, Time: now, Kind: kind, Body: text, Version: version}
+	line, err := r.encode()
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	leaf, err := r.leaf(line)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if _, err := tx.Exec(`INSERT INTO ledger_records (seq, data) VALUES (?, ?)`, n, line); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	if err := grow(tx, n, line); err != nil {
+	if err := grow(tx, n, leaf); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	tx.OnCommit(l.bell.ring)
@@ -217,93 +208,4 @@ func (l *Ledger) Append(tx *store.Tx, kind string, body any) error {
 // Record adds a record and returns when it is on disk.
 func (l *Ledger) Record(ctx context.Context, kind string, body any) error {
 	return l.db.Update(ctx, func(tx *store.Tx) error { return l.Append(tx, kind, body) })
-}
-
-// Note adds a record that is on disk within a second; nobody waits for it. The
-// body must not change after the call. One that cannot be written is counted,
-// and the count is recorded as soon as something can be: see Err.
-func (l *Ledger) Note(kind string, body any) {
-	l.db.Later(func(tx *store.Tx) error { return l.Append(tx, kind, body) }, func(err error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.lost++
-		l.err = err
-	})
-}
-
-// Err returns the last error of the work that nobody waited for, notes and the
-// checkpoints of Run; nil once it works again.
-func (l *Ledger) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
-
-// Run signs a checkpoint every minute until ctx ends, then records the stop,
-// signs once more and returns. An error in between is kept for Err, and the
-// next minute tries again.
-func (l *Ledger) Run(ctx context.Context) error {
-	tick := time.NewTicker(signEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			l.upkeep(ctx)
-		case <-ctx.Done():
-			return l.stop(context.WithoutCancel(ctx))
-		}
-	}
-}
-
-// upkeep records what was lost, if anything, and signs.
-func (l *Ledger) upkeep(ctx context.Context) {
-	err := l.recordLost(ctx)
-	if err == nil {
-		_, err = l.Checkpoint(ctx)
-	}
-	if ctx.Err() != nil {
-		return // stop does it
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-}
-
-// recordLost says how many notes could not be written.
-func (l *Ledger) recordLost(ctx context.Context) error {
-	l.mu.Lock()
-	lost := l.lost
-	l.mu.Unlock()
-	if lost == 0 {
-		return nil
-	}
-	if err := l.Record(ctx, "ledger.lost", map[string]any{"records": lost}); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	l.lost -= lost
-	l.mu.Unlock()
-	return nil
-}
-
-func (l *Ledger) stop(ctx context.Context) error {
-	if err := l.recordLost(ctx); err != nil {
-		return fmt.Errorf("recording the stop: %w", err)
-	}
-	err := l.db.Update(ctx, func(tx *store.Tx) error {
-		n, err := size(tx)
-		if err != nil {
-			return err
-		}
-		if err := l.Append(tx, "ledger.stop", map[string]any{"records": n}); err != nil {
-			return err
-		}
-		_, err = tx.Exec(`UPDATE ledger_runs SET stop = ? WHERE start = ?`, n, l.start.Records)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("recording the stop: %w", err)
-	}
-	_, err = l.Checkpoint(ctx)
-	return err
 }

@@ -268,7 +268,7 @@ func TestUncleanStopIsRecorded(t *testing.T) {
 		Clean      bool
 	}
 	err = s.l.Tail(t.Context(), 1, func(r ledger.Record) error { return json.Unmarshal(r.Body, &body) })
-	if err != nil || !strings.HasPrefix(body.Checkpoint, "Example-Hospital\n5\n") {
+	if err != nil || !strings.HasPrefix(body.Checkpoint, "Example-Hospital/") || !strings.Contains(body.Checkpoint, "\n5\n") {
 		t.Errorf("the start does not name the checkpoint before: %q, %v", body.Checkpoint, err)
 	}
 }
@@ -366,7 +366,7 @@ func TestLostNotesAreCountedOnTheLedger(t *testing.T) {
 	s = open(t, dir)
 	found := false
 	err := s.l.Tail(t.Context(), 10, func(r ledger.Record) error {
-		found = found || r.Kind == "ledger.lost" && string(r.Body) == `{"records":2}`
+		found = found || r.Kind == "ledger.lost" && strings.HasPrefix(string(r.Body), `{"records":2,"since":`)
 		return nil
 	})
 	if err != nil || !found {

@@ -13,49 +13,73 @@ import (
 )
 
 // VerifyLive verifies the log in a database, which may be in use and may be
-// open read-only: every record, every hash of the tree, every checkpoint ever
-// signed. Records after the last checkpoint are counted in Result.Records but
+// open read-only: every record, every hash of the tree, every checkpoint that
+// is kept. Records after the last checkpoint are counted in Result.Records but
 // not in TreeSize; they have no signature yet.
 func VerifyLive(ctx context.Context, db *store.DB, o VerifyOptions) (Result, error) {
+	for {
+		before, err := prunedTo(ctx, db)
+		if err != nil {
+			return Result{}, fmt.Errorf("verifying ledger: %w", err)
+		}
+		r, err := verifyLive(ctx, db, o)
+		if err == nil {
+			return r, nil
+		}
+		if now, _ := prunedTo(ctx, db); now == before { // else bodies went meanwhile
+			return Result{}, fmt.Errorf("verifying ledger: %w", err)
+		}
+	}
+}
+
+func prunedTo(ctx context.Context, db *store.DB) (to int64, err error) {
+	err = db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COALESCE(MAX(upto), 0) FROM ledger_prunings`).Scan(&to)
+	})
+	return to, err
+}
+
+func verifyLive(ctx context.Context, db *store.DB, o VerifyOptions) (Result, error) {
 	var end int64
-	var last signedCheckpoint
+	var h header
+	var last []byte
 	err := db.View(ctx, func(tx *store.Tx) (err error) {
 		if end, err = size(tx); err != nil {
 			return err
 		}
-		last, err = lastCheckpoint(tx)
+		h, last, err = newHeader(tx)
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Result{}, errors.New("verifying ledger: nothing has been signed")
+		return Result{}, errors.New("nothing has been signed")
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("verifying ledger: %w", err)
+		return Result{}, err
 	}
-	if last.size > end {
-		return Result{}, fmt.Errorf("verifying ledger: records were cut off: %d are here, %d were signed", end, last.size)
+	if h.Records > end {
+		return Result{}, fmt.Errorf("records were cut off: %d are here, %d were signed", end, h.Records)
 	}
-	v, err := parseVerifier(last.vkey)
+	t, err := h.tally(o)
 	if err != nil {
-		return Result{}, fmt.Errorf("verifying ledger: %w", err)
+		return Result{}, err
 	}
-	t := newTally(v, o)
 	var c checkpoint
+	cosigned := append(h.Cosigned, string(last))
 	for t.tree.size < end {
-		err := db.View(ctx, func(tx *store.Tx) error { return t.page(tx, min(end, t.tree.size+page), &c) })
+		err := db.View(ctx, func(tx *store.Tx) error { return t.page(tx, min(end, t.tree.size+page), &c, &cosigned) })
 		if err != nil {
-			return Result{}, fmt.Errorf("verifying ledger: %w", err)
+			return Result{}, err
 		}
 	}
-	if c.size != last.size {
-		return Result{}, errors.New("verifying ledger: the last checkpoint has changed")
+	if c.size != h.Records {
+		return Result{}, errors.New("the last checkpoint has changed")
 	}
-	return t.result(c)
+	return t.result(c, last)
 }
 
 // page verifies the records up to end, with what is stored about them; c is set
 // to the last checkpoint among them.
-func (t *tally) page(tx *store.Tx, end int64, c *checkpoint) error {
+func (t *tally) page(tx *store.Tx, end int64, c *checkpoint, cosigned *[]string) error {
 	from := t.tree.size
 	lines, err := records(tx, from, end)
 	if err != nil {
@@ -79,11 +103,11 @@ func (t *tally) page(tx *store.Tx, end int64, c *checkpoint) error {
 		if s.vkey != t.verifier.vkey {
 			return fmt.Errorf("checkpoint of %d records: by another key", t.tree.size)
 		}
-		if *c, err = openCheckpoint(s.note, t.verifier); err != nil {
+		if *c, _, err = t.open(s.note); err != nil {
 			return fmt.Errorf("checkpoint of %d records: %w", t.tree.size, err)
 		}
-		if err := t.check(*c); err != nil {
-			return err
+		if *cosigned, err = t.openCosigned(*cosigned); err != nil {
+			return fmt.Errorf("cosigned checkpoint of %d records: %w", t.tree.size, err)
 		}
 	}
 	return compareHashes(tx, tlog.StoredHashCount(from), stored)

@@ -2,15 +2,21 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// version is the "v" of every record written.
-const version = 1
+// version is the "v" of every record written. In the tree a record of version 1
+// stands for its whole line, one of version 2 for its line with the body's
+// digest in the place of the body, so that its proof holds without the body.
+const version = 2
 
 // timeFormat is RFC 3339 in UTC with exactly six decimals.
 const timeFormat = "2006-01-02T15:04:05.000000Z"
@@ -20,58 +26,85 @@ type Record struct {
 	Seq     int64           `json:"seq"`  // from 0, without a gap
 	Time    time.Time       `json:"time"` // UTC, to the microsecond, by this machine's clock
 	Kind    string          `json:"kind"`
-	Body    json.RawMessage `json:"body"` // canonical JSON
+	Body    json.RawMessage `json:"body,omitempty"`        // canonical JSON; nil once it has been pruned
+	Digest  string          `json:"body_sha256,omitempty"` // of the body, lower case hex, if it has been pruned
 	Version int             `json:"v"`
 }
 
 var kindSyntax = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,63}$`)
 
-// encode returns the record's canonical line, without a line feed.
+// encode returns the record's canonical line, without a line feed. The body must
+// be canonical.
 func (r Record) encode() ([]byte, error) {
 	if !kindSyntax.MatchString(r.Kind) {
 		return nil, fmt.Errorf("kind %.80q: expected lower case, digits, dots, dashes", r.Kind)
 	}
-	line, err := canonical(map[string]any{
-		"body": r.Body,
-		"kind": r.Kind,
-		"seq":  r.Seq,
-		"time": r.Time.UTC().Format(timeFormat),
-		"v":    r.Version,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("record of kind %s: %w", r.Kind, err)
+	var line []byte
+	if r.Body != nil {
+		line = append(line, `{"body":`...)
+		line = append(line, r.Body...)
+	} else {
+		line = append(line, `{"body_sha256":"`...)
+		line = append(line, r.Digest...)
+		line = append(line, '"')
+	}
+	line = append(line, `,"kind":"`...)
+	line = append(line, r.Kind...)
+	line = append(line, `","seq":`...)
+	line = strconv.AppendInt(line, r.Seq, 10)
+	line = append(line, `,"time":"`...)
+	line = r.Time.UTC().AppendFormat(line, timeFormat)
+	line = append(line, `","v":`...)
+	line = strconv.AppendInt(line, int64(r.Version), 10)
+	line = append(line, '}')
+	if len(line) > maxRecord {
+		return nil, fmt.Errorf("record of kind %s: %d bytes, at most %d", r.Kind, len(line), maxRecord)
 	}
 	return line, nil
 }
 
+// leaf returns what the tree keeps of the record whose line is given.
+func (r Record) leaf(line []byte) ([]byte, error) {
+	if r.Version == 1 || r.Body == nil {
+		return line, nil
+	}
+	return r.pruned().encode()
+}
+
+// pruned is the record without its body. Only those of version 2 and above can
+// be.
+func (r Record) pruned() Record {
+	sum := sha256.Sum256(r.Body)
+	r.Body, r.Digest = nil, hex.EncodeToString(sum[:])
+	return r
+}
+
+// prunable reports whether the body may go when it is old: the ledger's own
+// records carry the proof.
+func (r Record) prunable() bool {
+	return r.Version > 1 && !strings.HasPrefix(r.Kind, "ledger.")
+}
+
 var errNotCanonical = errors.New("not in canonical form")
+
+// digestSyntax is how a body's digest is written.
+var digestSyntax = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // decode reads a line, and accepts it only if it is what encode writes.
 func decode(line []byte) (Record, error) {
-	var raw struct {
-		Body json.RawMessage `json:"body"`
-		Kind string          `json:"kind"`
-		Seq  int64           `json:"seq"`
-		Time string          `json:"time"`
-		V    int             `json:"v"`
-	}
 	if len(line) > maxRecord {
 		return Record{}, fmt.Errorf("%d bytes: a record has at most %d", len(line), maxRecord)
 	}
-	if err := json.Unmarshal(line, &raw); err != nil {
-		return Record{}, err
-	}
-	at, err := time.Parse(timeFormat, raw.Time)
+	r, err := parse(line)
 	if err != nil {
 		return Record{}, err
 	}
-	if raw.V != version {
-		return Record{}, fmt.Errorf("version %d: this Cordon reads version %d", raw.V, version)
+	if r.Version < 1 || r.Version > version {
+		return Record{}, fmt.Errorf("version %d: this Cordon reads versions 1 to %d", r.Version, version)
 	}
-	if raw.Body == nil {
+	if r.Body == nil && (!r.prunable() || !digestSyntax.MatchString(r.Digest)) {
 		return Record{}, errNotCanonical
 	}
-	r := Record{Seq: raw.Seq, Time: at, Kind: raw.Kind, Body: raw.Body, Version: raw.V}
 	again, err := r.encode()
 	if err != nil {
 		return Record{}, err
@@ -80,4 +113,58 @@ func decode(line []byte) (Record, error) {
 		return Record{}, errNotCanonical
 	}
 	return r, nil
+}
+
+// parse reads the five members of a record, in their order, each in canonical
+// form.
+func parse(line []byte) (r Record, err error) {
+	rest := line
+	member := func(name string) (p []byte) {
+		if err != nil {
+			return nil
+		}
+		after, ok := bytes.CutPrefix(rest, []byte(name))
+		if !ok {
+			err = errNotCanonical
+			return nil
+		}
+		var n int
+		if n, err = value(after, 1); err != nil {
+			return nil
+		}
+		rest = after[n:]
+		return after[:n]
+	}
+	if bytes.HasPrefix(rest, []byte(`{"body":`)) {
+		r.Body = bytes.Clone(member(`{"body":`))
+	} else {
+		r.Digest = unquote(member(`{"body_sha256":`))
+	}
+	r.Kind = unquote(member(`,"kind":`))
+	seq := member(`,"seq":`)
+	at := member(`,"time":`)
+	v := member(`,"v":`)
+	if err != nil {
+		return r, err
+	}
+	if string(rest) != "}" {
+		return r, errNotCanonical
+	}
+	if r.Seq, err = strconv.ParseInt(string(seq), 10, 64); err != nil {
+		return r, err
+	}
+	if r.Time, err = time.Parse(timeFormat, unquote(at)); err != nil {
+		return r, err
+	}
+	r.Version, err = strconv.Atoi(string(v))
+	return r, err
+}
+
+// unquote is the content of a string without escapes; of anything else it is
+// something that is no member's value.
+func unquote(p []byte) string {
+	if len(p) < 2 || p[0] != '"' {
+		return ""
+	}
+	return string(p[1 : len(p)-1])
 }

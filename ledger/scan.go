@@ -31,6 +31,25 @@ func Scan(ctx context.Context, db *store.DB, from, to int64, fn func(Record) err
 	})
 }
 
+// Before returns how many records were written before t, found by halving. Where
+// the clock was set back, records of that while may be on either side.
+func Before(ctx context.Context, db *store.DB, t time.Time) (int64, error) {
+	low := int64(0)
+	high, err := Size(ctx, db)
+	for err == nil && low < high {
+		middle := low + (high-low)/2
+		err = Scan(ctx, db, middle, middle+1, func(r Record) error {
+			if r.Time.Before(t) {
+				low = middle + 1
+			} else {
+				high = middle
+			}
+			return nil
+		})
+	}
+	return low, err
+}
+
 // First returns the time of the first record; false if there is none.
 func First(tx *store.Tx) (time.Time, bool, error) {
 	n, err := size(tx)
