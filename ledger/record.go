@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // version is the "v" of every record written. In the tree a record of version 1
@@ -69,6 +71,17 @@ func (r Record) leaf(line []byte) ([]byte, error) {
 		return line, nil
 	}
 	return r.pruned().encode()
+}
+
+// Hash returns the record's own in the tree (RFC 6962 §2.1: a leaf's), base64;
+// it is the same with and without its body.
+func (r Record) Hash() (string, error) {
+	line, err := r.encode()
+	if err != nil {
+		return "", err
+	}
+	leaf, err := r.leaf(line)
+	return tlog.RecordHash(leaf).String(), err
 }
 
 // pruned is the record without its body. Only those of version 2 and above can
