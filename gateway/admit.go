@@ -27,7 +27,10 @@ func (s *session) admit() *ul.Rejection {
 	for _, c := range s.rq.Contexts {
 		contexts = append(contexts, policy.Context{ID: c.ID, AbstractSyntax: c.AbstractSyntax, Roles: proposedRoles(s.rq, c.AbstractSyntax)})
 	}
+	shown, isTLS := showsItself(s.in)
 	s.admission = s.g.site().Admit(policy.Association{
+		TLS:             isTLS,
+		Certificate:     shown,
 		Address:         s.peer,
 		Calling:         s.rq.Calling,
 		Called:          s.rq.Called,

@@ -22,6 +22,7 @@ type archive struct {
 	silent        bool      // the last one was silence: an association alone does not make up for it
 	downUntil     time.Time // not tried before; zero while it answers
 	lastError     string    // why the last attempt failed; "" after a success
+	tlsWhy        string    // why the last TLS handshake failed; "" after one that did not
 	lastDelivered time.Time
 }
 
@@ -110,6 +111,7 @@ func (g *Gateway) associate(ctx context.Context, a *archive, rq ul.Request) (*di
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
 	as, err := ul.Dial(ctx, a.upstream.Address, a.upstream.tls(), rq, g.config.Limits)
+	g.tlsFailed(a, err)
 	if err != nil {
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)
 		if isPermanent(err) {

@@ -84,18 +84,21 @@ type Upstream struct {
 // are given beside them.
 type Config struct {
 	Site            policy.Site
-	Upstreams       []Upstream    // those of Site.Archives, by name
-	MaxAssociations int           // at a time, over all addresses; 256
-	MaxPerAddress   int           // at a time, from one address; 64
-	MaxObject       int64         // bytes of one data set; 16 GiB. A longer one aborts the association
-	Limits          ul.Limits     // of each association, on both sides
-	ConnectTimeout  time.Duration // to reach an archive and associate; 5 s
-	ResponseTimeout time.Duration // for an archive to answer a C-STORE; 30 s. Then the object is kept and delivered later
-	QueryTimeout    time.Duration // for an archive to answer another request, or to send the next match; 5 min
-	RetrieveTimeout time.Duration // for an archive to say or send something while it performs a retrieve; 1 h
-	Grace           time.Duration // for objects under way when the gateway stops; 10 s
-	RetryMin        time.Duration // first wait before an archive that failed is tried again; 2 s
-	RetryMax        time.Duration // longest wait for one object; 5 min. An archive rests half a minute at the most
+	Upstreams       []Upstream                      // those of Site.Archives, by name
+	MaxAssociations int                             // at a time, over all addresses; 256
+	MaxPerAddress   int                             // at a time, from one address; 64
+	MaxPerDevice    int                             // at a time, of one declared device; 64
+	ConnectionRate  int                             // connections a second from one address; 50. Four times as many may come at once
+	MaxObject       int64                           // bytes of one data set; 16 GiB. A longer one aborts the association
+	OutletTLS       func(policy.Device) *tls.Config // towards a device's port, asked for each connection; nil, or if it returns nil: plain TCP
+	Limits          ul.Limits                       // of each association, on both sides
+	ConnectTimeout  time.Duration                   // to reach an archive and associate; 5 s
+	ResponseTimeout time.Duration                   // for an archive to answer a C-STORE; 30 s. Then the object is kept and delivered later
+	QueryTimeout    time.Duration                   // for an archive to answer another request, or to send the next match; 5 min
+	RetrieveTimeout time.Duration                   // for an archive to say or send something while it performs a retrieve; 1 h
+	Grace           time.Duration                   // for objects under way when the gateway stops; 10 s
+	RetryMin        time.Duration                   // first wait before an archive that failed is tried again; 2 s
+	RetryMax        time.Duration                   // longest wait for one object; 5 min. An archive rests half a minute at the most
 }
 
 func (c Config) withDefaults() Config {
@@ -104,6 +107,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxPerAddress == 0 {
 		c.MaxPerAddress = 64
+	}
+	if c.MaxPerDevice == 0 {
+		c.MaxPerDevice = 64
+	}
+	if c.ConnectionRate == 0 {
+		c.ConnectionRate = 50
 	}
 	if c.MaxObject == 0 {
 		c.MaxObject = 16 << 30
@@ -151,7 +160,9 @@ type Gateway struct {
 	config   Config
 	parts    Parts
 	since    time.Time
+	door     *door
 	seats    *seats
+	callers  *crowd[string] // declared devices with an association, by name
 	refusals *quota
 	counts   counts
 	archives map[string]*archive // by name
@@ -184,6 +195,8 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		live:     newLive(),
 	}
 	g.refusals = newQuota(maxRefusals, refusalInterval)
+	g.door = newDoor(g.config.ConnectionRate)
+	g.callers = newCrowd[string](g.config.MaxPerDevice, g.config.MaxAssociations)
 	g.seats = newSeats(g.config.MaxAssociations, g.config.MaxPerAddress)
 	for _, a := range c.Site.Archives {
 		u, ok := upstream(c.Upstreams, a.Name)

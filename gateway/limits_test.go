@@ -2,10 +2,14 @@ package gateway
 
 import (
 	"fmt"
+	mathrand "math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"cordon/dicom"
+	"cordon/policy"
 )
 
 // Whoever makes up a new AE title for each association fills no memory.
@@ -22,6 +26,7 @@ func TestMadeUpTitlesFillNoMemory(t *testing.T) {
 // A host with one IPv6 network has one peer's seats, not all of them.
 func TestSeatsOfAnIPv6NetworkAreOnePeers(t *testing.T) {
 	s := newSeats(10, 2)
+	var last seat
 	for i, c := range []struct {
 		peer string
 		want bool
@@ -29,12 +34,146 @@ func TestSeatsOfAnIPv6NetworkAreOnePeers(t *testing.T) {
 		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
 		{"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.2", true}, {"192.0.2.2", false},
 	} {
-		if got := s.take(netip.MustParseAddr(c.peer)); got != c.want {
-			t.Errorf("%d: %s: %v", i, c.peer, got)
+		got, ok := s.take(netip.MustParseAddr(c.peer), policy.Site{})
+		if ok != c.want {
+			t.Errorf("%d: %s: %v", i, c.peer, ok)
+		}
+		if i == 1 {
+			last = got
 		}
 	}
-	s.giveBack(netip.MustParseAddr("2001:db8::1"))
-	if !s.take(netip.MustParseAddr("2001:db8::4")) {
+	s.giveBack(last)
+	if _, ok := s.take(netip.MustParseAddr("2001:db8::4"), policy.Site{}); !ok {
 		t.Error("a seat that was given back cannot be taken")
+	}
+}
+
+// known is a site of so many devices, 10.0.0.1 and on, and an archive that calls.
+func known(devices int) policy.Site {
+	var site policy.Site
+	for i := range devices {
+		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).Next()
+		site.Devices = append(site.Devices, policy.Device{Name: fmt.Sprint("ct-", i), Addresses: []netip.Prefix{netip.PrefixFrom(addr, 32)}})
+	}
+	site.Archives = []policy.Archive{{Name: "pacs", Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.9.9/32")}}}
+	return site
+}
+
+// Whoever floods, in whatever order and from however many addresses, known ones
+// among them: each known device still finds the seats that are kept for it.
+func TestKnownDevicesFindTheirSeats(t *testing.T) {
+	for _, c := range []struct{ all, each, devices int }{{256, 64, 10}, {256, 64, 200}, {16, 8, 5}, {8, 8, 7}, {4, 4, 0}} {
+		site := known(c.devices)
+		s := newSeats(c.all, c.each)
+		random := mathrand.New(mathrand.NewPCG(1, uint64(c.all)))
+		var taken []seat
+		for range 20 * c.all {
+			peer := netip.AddrFrom4([4]byte{192, 168, byte(random.IntN(4)), byte(random.IntN(250))}) // strangers
+			if random.IntN(2) == 0 && c.devices > 0 {
+				peer = site.Devices[random.IntN(min(3, c.devices))].Addresses[0].Addr() // infected devices
+			}
+			if got, ok := s.take(peer, site); ok {
+				taken = append(taken, got)
+			}
+			if len(taken) > 0 && random.IntN(8) == 0 {
+				i := random.IntN(len(taken))
+				s.giveBack(taken[i])
+				taken = slices.Delete(taken, i, i+1)
+			}
+		}
+		if c.devices > 0 && s.strangers > (c.all+1)/2 {
+			t.Errorf("%+v: strangers have %d seats", c, s.strangers)
+		}
+		kept := s.kept(c.devices + 1)
+		if kept < 1 {
+			t.Errorf("%+v: no seat is kept", c)
+		}
+		for i := range site.Devices { // all of them at once
+			for s.byOwner[owner{name: site.Devices[i].Name}] < kept {
+				if _, ok := s.take(site.Devices[i].Addresses[0].Addr(), site); !ok {
+					t.Fatalf("%+v: device %d is turned away with %d of %d seats taken", c, i, s.taken, c.all)
+				}
+			}
+		}
+		if s.taken > c.all {
+			t.Errorf("%+v: %d seats taken", c, s.taken)
+		}
+	}
+}
+
+// A known device keeps its seats from the moment that it is known, and not longer.
+func TestSeatsFollowTheSite(t *testing.T) {
+	s := newSeats(4, 4)
+	device := known(1)
+	stranger := netip.MustParseAddr("192.0.2.1")
+	for range 4 {
+		if _, ok := s.take(stranger, policy.Site{}); !ok {
+			t.Fatal("with nobody known, all seats are anybody's")
+		}
+	}
+	s = newSeats(4, 4)
+	for want := range 3 {
+		if _, ok := s.take(stranger, device); ok != (want < 2) {
+			t.Errorf("stranger %d: %v", want, ok)
+		}
+	}
+	denied := known(1)
+	denied.Devices[0].Denied, denied.Archives = true, nil
+	if ownerOf(denied, denied.Devices[0].Addresses[0].Addr()) != (owner{}) {
+		t.Error("seats are kept for a device that is denied")
+	}
+}
+
+// One address may open connections at a rate and no faster; what it is refused is
+// counted, and others are not touched. Addresses without end fill no memory and
+// cost known peers nothing.
+func TestDoor(t *testing.T) {
+	d := newDoor(10)
+	now := time.Now()
+	flood, other := netip.MustParseAddr("127.0.0.66"), netip.MustParseAddr("127.0.0.67")
+	in := 0
+	for range 1000 {
+		if d.lets(flood, false, now) {
+			in++
+		}
+	}
+	if in != 10*burstSeconds || !d.lets(other, false, now) {
+		t.Errorf("%d of 1000 at once, want %d", in, 10*burstSeconds)
+	}
+	for i := range 100 {
+		if d.lets(flood, false, now.Add(time.Duration(i)*10*time.Millisecond)) {
+			in++
+		}
+	}
+	if in -= 10 * burstSeconds; in != 9 {
+		t.Errorf("%d in the next second, want 9", in)
+	}
+	if o := d.drain(); o.total != 1000-10*burstSeconds+91 || o.peers != 1 {
+		t.Errorf("%+v", o)
+	}
+	for i := range maxQuotaPeers + 10 {
+		d.lets(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), false, now)
+	}
+	if len(d.strangers.peers) > maxQuotaPeers {
+		t.Errorf("%d addresses are remembered", len(d.strangers.peers))
+	}
+	if !d.lets(netip.MustParseAddr("127.0.0.21"), true, now) {
+		t.Error("a known device is refused for the strangers' number")
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	c := newCrowd[string](2, 3)
+	for i, want := range []bool{true, true, false} {
+		if c.enter("a") != want {
+			t.Errorf("a, %d", i)
+		}
+	}
+	if !c.enter("b") || c.enter("c") {
+		t.Error("three in all")
+	}
+	c.leave("a")
+	if !c.enter("c") || len(c.in) != 3 {
+		t.Error("who leaves makes room")
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"strings"
 	"sync"
 )
@@ -51,10 +52,19 @@ func (g *Gateway) outlet(device string) (*archive, bool) {
 	defer g.outlets.mu.Unlock()
 	a := g.outlets.known[device]
 	if a == nil || a.upstream.Address != at.String() || a.upstream.AETitle != d.AETitle {
-		a = newArchive(Upstream{Name: outletName(device), AETitle: d.AETitle, Address: at.String()})
+		a = newArchive(Upstream{Name: outletName(device), AETitle: d.AETitle, Address: at.String(), TLS: func() *tls.Config { return g.outletTLS(device) }})
 		g.outlets.known[device] = a
 	}
 	return a, true
+}
+
+// outletTLS is how the next connection to a device is secured; nil is plain TCP.
+func (g *Gateway) outletTLS(device string) *tls.Config {
+	d, ok := g.site().Device(device)
+	if !ok || g.config.OutletTLS == nil {
+		return nil
+	}
+	return g.config.OutletTLS(d)
 }
 
 // target is an archive, or a device as custody names it; nil if the

@@ -53,6 +53,7 @@ func (g *Gateway) recordOmissions(ctx context.Context) {
 			return
 		case <-ticker.C:
 			g.recordOmission(ctx)
+			g.recordHangUps(ctx)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"cordon/dicom/ul"
+	"cordon/metric"
 )
 
 // Serve accepts associations from l until ctx ends, then lets the objects
@@ -27,13 +27,19 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	accepting, ended := context.WithCancel(ctx)
 	running.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is accepted any more
 	err := g.accept(ctx, l, func(nc net.Conn) {
-		running.Go(func() { g.serve(ctx, work, nc) }) // ends with its connection, or with work
+		peer, start := address(nc), func(f func()) { running.Go(f) }
+		if known := ownerOf(g.site(), peer) != (owner{}); !g.door.lets(peer, known, time.Now()) {
+			g.refuseEntry(ctx, nc, peer, start)
+			return
+		}
+		start(func() { g.serve(ctx, work, nc) }) // ends with its connection, or with work
 	})
 	ended()
 	grace := time.AfterFunc(g.config.Grace, cancel)
 	running.Wait()
 	grace.Stop()
 	g.recordOmission(context.WithoutCancel(ctx))
+	g.recordHangUps(context.WithoutCancel(ctx))
 	return err
 }
 
@@ -65,20 +71,17 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
 	defer nc.Close()
 	defer g.survive("association")
 	peer := address(nc)
-	if !g.seats.take(peer) {
-		g.counts.rejected.Add(1)
-		g.parts.Log.Warn("too many associations", "peer", peer)
-		g.recordFailure(work, peer, errNoSeat)
-		g.turnAway(ctx, nc)
+	seat, ok := g.seats.take(peer, g.site())
+	if !ok {
+		g.noSeat(ctx, work, nc, peer)
 		return
 	}
-	defer g.seats.giveBack(peer)
+	defer g.seats.giveBack(seat)
 
-	in, err := ul.Receive(ctx, nc, g.config.Limits) // nothing is under way yet: it ends with ctx
+	in, err := g.receive(ctx, nc, peer, g.config.Limits) // nothing is under way yet: it ends with ctx
 	if err != nil {
-		g.parts.Log.Info("no association", "peer", peer, "error", err)
 		if ctx.Err() == nil {
-			g.recordFailure(work, peer, err)
+			g.noAssociation(work, peer, err)
 		}
 		return
 	}
@@ -90,6 +93,17 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
 
 var errNoSeat = errors.New("too many associations")
 
+// noSeat tells a peer to come back later.
+func (g *Gateway) noSeat(ctx, work context.Context, nc net.Conn, peer netip.Addr) {
+	g.counts.rejected.Add(1)
+	g.parts.Metrics.Count(metric.Rejections, 1, "no seat")
+	g.noAssociation(work, peer, errNoSeat)
+	if g.door.standing.enter(seatHolder(peer)) {
+		defer g.door.standing.leave(seatHolder(peer))
+		g.turnAway(ctx, nc, peer, rejectFull)
+	}
+}
+
 // survive, deferred, ends what ran by a panic of ours, counts it, and lets the
 // rest go on.
 func (g *Gateway) survive(what string) {
@@ -97,23 +111,6 @@ func (g *Gateway) survive(what string) {
 		g.counts.panics.Add(1)
 		g.parts.Log.Error("ended by a fault of ours", "what", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}
-}
-
-// turnAway answers a peer for which there is no seat: transient, so that it
-// tries again (PS3.8 §9.3.4). It waits for the request only shortly, since
-// peers that say nothing would otherwise pile up here.
-func (g *Gateway) turnAway(ctx context.Context, nc net.Conn) {
-	if !g.seats.takeStanding() {
-		return
-	}
-	defer g.seats.giveBackStanding()
-	limits := g.config.Limits
-	limits.ARTIM = 2 * time.Second
-	in, err := ul.Receive(ctx, nc, limits)
-	if err != nil {
-		return
-	}
-	in.Reject(rejectFull)
 }
 
 // address of the peer, without the port; the zero Addr if it has none.

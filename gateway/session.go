@@ -61,6 +61,12 @@ func (s *session) run(ctx, work context.Context) error {
 	if rejection := s.admit(); rejection != nil {
 		return s.reject(work, *rejection, s.admission.Refusal.String())
 	}
+	if d := s.admission.Device; d != "" {
+		if !s.g.callers.enter(d) {
+			return s.reject(work, rejectFull, "too many associations of this device")
+		}
+		defer s.g.callers.leave(d)
+	}
 	err := s.begin(work)
 	s.g.counts.turningAway.Store(err != nil)
 	if err != nil {

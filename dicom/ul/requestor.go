@@ -60,10 +60,22 @@ func connect(ctx context.Context, address string, config *tls.Config, l Limits) 
 	t := tls.Client(nc, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
+		return nil, &HandshakeError{Address: address, Err: err}
 	}
 	return t, nil
 }
+
+// HandshakeError is a TLS handshake that failed. Under TLS 1.3 a server that
+// refuses our certificate says so later, in answer to the A-ASSOCIATE-RQ.
+type HandshakeError struct {
+	Address string
+	Err     error
+}
+
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("TLS handshake with %s: %v", e.Address, e.Err)
+}
+func (e *HandshakeError) Unwrap() error { return e.Err }
 
 // negotiate sends the A-ASSOCIATE-RQ (AE-2) and reads until the machine leaves Sta5.
 func (a *Association) negotiate(ctx context.Context) error {
