@@ -8,7 +8,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 
 # The real programs that the tests talk to. They are installed when one is missing.
 PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom
-PROGRAMS := storescu storescp dcmsend echoscu dcmdump Orthanc clamd c-icap
+PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap
 
 .PHONY: up build test check fmt vet unit race fuzz interop peers bench generate clean
 
@@ -51,10 +51,11 @@ peers:
 	@missing=; for p in $(PROGRAMS); do command -v $$p >/dev/null 2>&1 || missing=1; done; \
 	[ -f /usr/lib/python3/dist-packages/pydicom/__init__.py ] || missing=1; \
 	[ -d /usr/share/clamav-testfiles ] || missing=1; \
+	node=; { command -v node && command -v npm; } >/dev/null 2>&1 || { missing=1; node="nodejs npm"; }; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	    echo "the tests need these Debian packages: $(PEERS); install them, or run make test as root"; exit 1; fi; \
-	  apt-get update -qq; RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PEERS) >/dev/null; fi
+	    echo "the tests need these Debian packages: $(PEERS) $$node; install them, or run make test as root"; exit 1; fi; \
+	  apt-get update -qq; RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PEERS) $$node >/dev/null; fi
 
 generate:
 	$(GO) generate ./...

@@ -1,0 +1,109 @@
+package interop
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// nodeFiles are the peers on dcmjs-dimse, a DICOM implementation in JavaScript that shares no code with DCMTK. The
+// package and all that it needs are pinned with their digests in package-lock.json.
+const nodeFiles = "testdata/dcmjs"
+
+// nodeDir is a directory with the scripts and their packages, kept in the user's cache from run to run. npm checks each
+// package against the lock file's digest when it puts it there.
+var nodeDir = sync.OnceValues(func() (string, error) {
+	lock, err := os.ReadFile(filepath.Join(nodeFiles, "package-lock.json"))
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	dir := filepath.Join(cache, "cordon-interop", fmt.Sprintf("dcmjs-%x", sha256.Sum256(lock))[:24])
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := copyNodeFiles(dir); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "installed")); err == nil {
+		return dir, nil
+	}
+	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci (npm is Debian's package npm; make peers installs it): %w\n%s", err, out)
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "installed"), nil, 0o644)
+})
+
+func copyNodeFiles(dir string) error {
+	for _, name := range []string{"package.json", "package-lock.json", "scu.js", "scp.js"} {
+		text, err := os.ReadFile(filepath.Join(nodeFiles, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nodeScript(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := nodeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// nodeSCU runs one operation of dcmjs-dimse and returns the lines of JSON that it printed, one for each response.
+func nodeSCU(t *testing.T, operation string, at *peer, calling, input string) []string {
+	t.Helper()
+	cmd := command(t, "node", nodeScript(t, "scu.js"), operation, at.Host, at.Port, calling, string(at.AETitle), input)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("dcmjs-dimse %s to %s: %v\n%s", operation, at.AETitle, err, tail(out))
+	}
+	var lines []string
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "{") { // the package remarks on what it does not know
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+// nodeSCP is a dcmjs-dimse provider: it takes performed procedure steps and images and prints what came.
+type nodeSCP struct {
+	peer
+	process *process
+}
+
+func startNodeSCP(t *testing.T) *nodeSCP {
+	t.Helper()
+	p := &nodeSCP{peer: *newPeer(t, "STEPS")}
+	p.process = launch(t, "node", nodeScript(t, "scp.js"), p.Port)
+	p.awaitReady(t)
+	return p
+}
+
+// took returns the lines that it printed, one for each request.
+func (p *nodeSCP) took() []string {
+	var lines []string
+	for line := range strings.Lines(p.process.printed()) {
+		if strings.HasPrefix(line, `{"operation"`) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
