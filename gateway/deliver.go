@@ -11,6 +11,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
+	"cordon/judge"
 )
 
 // Deliver sends what is in the spool to each archive, oldest first within a
@@ -132,8 +133,10 @@ func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.
 		return err
 	}
 	defer up.Close()
+	moved := newTransfers(g, "")
+	defer moved.end()
 	for _, objects := range series {
-		if err := g.deliverSeries(ctx, a, up, objects, files); err != nil {
+		if err := g.deliverSeries(ctx, a, up, moved, objects, files); err != nil {
 			return err
 		}
 	}
@@ -148,12 +151,12 @@ func isPermanent(err error) bool {
 }
 
 // deliverSeries delivers objects in order until one has to wait.
-func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, objects []custody.Object, files map[string]dicom.Beginning) error {
+func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, moved *transfers, objects []custody.Object, files map[string]dicom.Beginning) error {
 	for _, o := range objects {
 		if o.CallingAE != objects[0].CallingAE {
 			return nil // another title's turn
 		}
-		more, err := g.deliverOne(ctx, a, up, o, files[o.ID])
+		more, err := g.deliverOne(ctx, a, up, moved, o, files[o.ID])
 		if err != nil || !more {
 			return err
 		}
@@ -203,7 +206,7 @@ func (g *Gateway) putOff(ctx context.Context, objects []custody.Object, err erro
 // whether the next of the series may follow. An error means that the
 // association or the archive cannot be used any more. Of a whole file, its
 // data set is sent; file is the zero Beginning for what is not one.
-func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o custody.Object, file dicom.Beginning) (more bool, err error) {
+func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, moved *transfers, o custody.Object, file dicom.Beginning) (more bool, err error) {
 	if !proposed(up, o) {
 		return false, nil // one too many contexts: the next association's
 	}
@@ -226,7 +229,14 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, o 
 	}
 	defer blob.Close()
 	data, size := message(blob, o.Bytes, file)
+	out := wayOf(o, a, up)
+	moved.begin(out, judge.Patient{})
 	rsp, err := g.storeTo(ctx, a, up, id, request(o), data, size)
+	if err != nil {
+		moved.add(out, judge.Patient{}, dicom.UID(o.SOPClassUID), statusAway, "no answer")
+	} else {
+		moved.add(out, judge.Patient{}, dicom.UID(o.SOPClassUID), rsp.Status, "")
+	}
 	switch {
 	case errors.Is(err, custody.ErrDamaged):
 		return false, errors.Join(err, g.needsPerson(context.WithoutCancel(ctx), o, custody.Failure{Err: err}))

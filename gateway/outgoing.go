@@ -60,10 +60,10 @@ func (o *object) passOut(ctx context.Context) error {
 	switch {
 	case errors.Is(err, errBuffer):
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	case err != nil:
 		s.log.Warn("device did not take an object", "device", o.out.device, "error", err)
-		return s.refuse(ctx, o.from, o.message, statusAway, "the device cannot be reached")
+		return o.refuse(ctx, statusAway, "the device cannot be reached")
 	}
 	o.recordSent(rsp.Status)
 	return o.answer(ctx, rsp)
@@ -101,12 +101,13 @@ func (o *object) holdOut(ctx context.Context) error {
 	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, o.row(custody.Held))
 	if err != nil {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	}
 	if o.out.retrieval != nil {
 		o.out.retrieval.hold(o.message.Command.AffectedSOPInstanceUID)
 	}
 	o.noticeHeld(kept.ID)
+	o.count(statusHeldOut, "held by the gateway")
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: statusHeldOut, ErrorComment: "held by the gateway"}, nil)
 }
 

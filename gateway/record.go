@@ -113,6 +113,7 @@ func (s *session) begin(ctx context.Context) error {
 
 // end records how the association ended, joining the next group.
 func (s *session) end(_ context.Context, outcome string) {
+	s.moved.end()
 	now := time.Now().UnixMicro()
 	t := &s.tally
 	s.g.parts.DB.Later(func(tx *store.Tx) error {

@@ -29,6 +29,7 @@ type session struct {
 	links     []*link
 	down      *dimse.Exchange // to whoever opened the association
 	tally     tally
+	moved     *transfers
 
 	under   underWay
 	places  chan struct{}           // one taken by each operation of the window
@@ -45,6 +46,7 @@ type tally struct {
 func newSession(g *Gateway, peer netip.Addr, in *ul.Indication) *session {
 	id := rand.Text()
 	return &session{
+		moved:   newTransfers(g, id),
 		g:       g,
 		id:      id,
 		log:     g.parts.Log.With("association", id, "peer", peer, "calling", in.Request.Calling),

@@ -42,6 +42,7 @@ func (o *object) take(ctx context.Context) (operation, error) {
 	s, m := o.session, o.message
 	switch {
 	case m.Data == nil:
+		s.countUnread(o.from, m, statusNoDataSet, "no data set")
 		return nil, s.refuse(ctx, o.from, m, statusNoDataSet, "no data set")
 	case m.Command.AffectedSOPClassUID != m.Context.AbstractSyntax:
 		return nil, s.turnDown(ctx, o.from, m, statusWrongContext, "SOP class is not the presentation context's")
@@ -64,7 +65,7 @@ func (o *object) settle(ctx context.Context) error {
 	s := o.session
 	if o.unkept != nil {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", o.unkept)
-		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	}
 	switch o.report.Verdict {
 	case finding.Admit:
@@ -74,7 +75,7 @@ func (o *object) settle(ctx context.Context) error {
 		}
 		return o.deliver(ctx)
 	case finding.Refuse:
-		return s.refuse(ctx, o.from, o.message, o.refusal(), o.decision.Reason)
+		return o.refuse(ctx, o.refusal(), o.decision.Reason)
 	}
 	if o.out != nil {
 		return o.holdOut(ctx)
@@ -107,6 +108,7 @@ func (s *session) turnDown(ctx context.Context, from *dimse.Exchange, m *dimse.M
 	if err := s.drain(from, m); err != nil {
 		return err
 	}
+	s.countUnread(from, m, status, comment)
 	return s.refuse(ctx, from, m, status, comment)
 }
 
@@ -153,6 +155,7 @@ type object struct {
 	buffer   *custody.Buffer
 	report   finding.Report
 	decision policy.Decision
+	patient  judge.Patient
 	bypassed bool  // its verdict is set aside
 	unkept   error // why the buffer could not take it
 }
@@ -177,6 +180,7 @@ func (o *object) receive(ctx context.Context) error {
 		ctx = ended
 	}
 	o.report, o.decision = jm.Finish(ctx)
+	o.patient = jm.Patient()
 	if errors.Is(err, errTooLong) {
 		s.g.recordFailure(context.WithoutCancel(ctx), s.peer, err)
 		o.from.Conn().Abort()
@@ -224,7 +228,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, row)
 	if err != nil {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	}
 	if state == custody.Held {
 		o.noticeHeld(kept.ID)
@@ -234,6 +238,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 		o.leaveCopy()
 		s.g.wake(append(row.Also, row.Archive)...)
 	}
+	o.count(dimse.Success, "")
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
 }
 
@@ -287,7 +292,7 @@ func (o *object) deliver(ctx context.Context) error {
 	switch {
 	case errors.Is(err, errBuffer):
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	case errors.Is(err, errResting): // said when it failed, and when the association began
 		return o.keep(ctx, custody.Spooled)
 	case err != nil:
@@ -299,7 +304,7 @@ func (o *object) deliver(ctx context.Context) error {
 	}
 	if err := o.copyToOthers(ctx, rsp.Status); err != nil {
 		s.log.Error("object cannot be kept for further archives: the sender is asked to try again", "error", err)
-		return s.refuse(ctx, o.from, o.message, statusCannotBeKept, "out of resources")
+		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	}
 	o.record(rsp.Status)
 	return o.answer(ctx, rsp)
@@ -307,6 +312,7 @@ func (o *object) deliver(ctx context.Context) error {
 
 // answer passes the other side's answer on.
 func (o *object) answer(ctx context.Context, rsp dimse.Command) error {
+	o.count(rsp.Status, "from the other side")
 	return o.from.Respond(ctx, o.message, dimse.Command{
 		Status:           rsp.Status,
 		OffendingElement: rsp.OffendingElement,
@@ -419,14 +425,21 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		return dimse.Command{}, fmt.Errorf("%w: %w", errBuffer, err)
 	}
 	defer data.Close()
-	c := &o.message.Command
-	return o.session.g.storeTo(ctx, to, x, id, dimse.StoreRequest{
+	c, out := &o.message.Command, o.wayOut(x)
+	o.session.moved.begin(out, o.patient)
+	rsp, err := o.session.g.storeTo(ctx, to, x, id, dimse.StoreRequest{
 		SOPClassUID:             c.AffectedSOPClassUID,
 		SOPInstanceUID:          c.AffectedSOPInstanceUID,
 		Priority:                c.Priority,
 		MoveOriginatorAETitle:   c.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: c.MoveOriginatorMessageID,
 	}, data, o.report.Bytes)
+	if err != nil {
+		o.session.moved.add(out, o.patient, c.AffectedSOPClassUID, statusAway, "no answer")
+	} else {
+		o.session.moved.add(out, o.patient, c.AffectedSOPClassUID, rsp.Status, "")
+	}
+	return rsp, err
 }
 
 // storer is a dimse.Conn, or a dimse.Exchange.

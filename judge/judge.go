@@ -148,10 +148,6 @@ func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decisio
 	return r, d
 }
 
-// Patient is whom the object is of, once it is finished. It is not in the report,
-// which is shown and sent about.
-func (jm *Judgement) Patient() inspect.Patient { return jm.patient }
-
 // Tolerable returns the findings that alone keep the object from delivery, if
 // all of them may be excepted for its device.
 func (j *Judge) Tolerable(r finding.Report) []finding.Finding { return j.config.Rules.Tolerable(r) }
