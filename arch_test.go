@@ -144,6 +144,7 @@ var house = map[string]room{
 	}},
 
 	"gateway": {4, map[string]string{
+		"asset":        "what devices do is learned",
 		"commitment":   "who asks for storage commitment",
 		"custody":      "spools and holds",
 		"dicom":        "UIDs, AE titles",

@@ -11,7 +11,8 @@ import (
 )
 
 // Observation is one thing that a peer was seen to do: an association, if
-// Service is "", or a message of one that was let through.
+// Service is "", or a message of one, which was let through unless Refused says
+// otherwise.
 type Observation struct {
 	At   time.Time // in the zone that hours are meant in
 	Peer Peer
@@ -89,6 +90,7 @@ func (r *Register) Observe(o Observation) {
 	switch {
 	case o.Refusal != policy.NotRefused:
 		d.refused++
+	case o.turnedDown():
 	case o.Service == "":
 		d.associations++
 		if o.Peer.TLS {
@@ -174,7 +176,7 @@ func (o Observation) uses() []use {
 		}
 	}
 	switch {
-	case o.Refusal != policy.NotRefused:
+	case o.Refusal != policy.NotRefused, o.turnedDown():
 	case o.Service == "":
 		add(Called, string(o.Peer.Called))
 		add(Implementation, uid(o.Peer.Implementation))
@@ -189,6 +191,9 @@ func (o Observation) uses() []use {
 	}
 	return out
 }
+
+// turnedDown reports whether it is a message that was refused.
+func (o Observation) turnedDown() bool { return o.Service != "" && len(o.Refused) > 0 }
 
 // counted are the objections that would each have been a refusal of its own: of
 // an association that would have been refused, the first reason alone.

@@ -28,7 +28,7 @@ func (s *session) admit() *ul.Rejection {
 		contexts = append(contexts, policy.Context{ID: c.ID, AbstractSyntax: c.AbstractSyntax, Roles: proposedRoles(s.rq, c.AbstractSyntax)})
 	}
 	shown, isTLS := showsItself(s.in)
-	s.admission = s.g.site().Admit(policy.Association{
+	s.asked = policy.Association{
 		TLS:             isTLS,
 		Certificate:     shown,
 		Address:         s.peer,
@@ -38,7 +38,9 @@ func (s *session) admit() *ul.Rejection {
 		HasUserIdentity: s.rq.UserIdentity != nil,
 		At:              wallClock(time.Now()),
 		Contexts:        contexts,
-	})
+	}
+	s.admission = s.g.site().Admit(s.asked)
+	s.observeAssociation()
 	switch s.admission.Refusal {
 	case policy.NotRefused:
 		return nil

@@ -61,6 +61,7 @@ import (
 	"log/slog"
 	"time"
 
+	"cordon/asset"
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/ul"
@@ -151,25 +152,27 @@ type Parts struct {
 
 	Commitment Commitment // nil: storage commitment is not offered
 
-	Observe func(Observation) // told of everything that a peer uses; must be quick; nil: nobody wants to know
-	Metrics *metric.Metrics   // may be nil
+	Observe func(asset.Observation) // told of everything that a device uses; must be quick; nil: nobody wants to know
+	Devices func() []policy.Device  // declared now, instead of Site.Devices; nil: those
+	Metrics *metric.Metrics         // may be nil
 }
 
 // Gateway guards the way to the archives. Make one with New.
 type Gateway struct {
-	config   Config
-	parts    Parts
-	since    time.Time
-	door     *door
-	seats    *seats
-	callers  *crowd[string] // declared devices with an association, by name
-	refusals *quota
-	counts   counts
-	archives map[string]*archive // by name
-	outlets  outlets
-	memory   *memory
-	moves    moves
-	live     live
+	config     Config
+	parts      Parts
+	since      time.Time
+	door       *door
+	seats      *seats
+	callers    *crowd[string] // declared devices with an association, by name
+	refusals   *quota
+	objections *quota // what shadow let pass
+	counts     counts
+	archives   map[string]*archive // by name
+	outlets    outlets
+	memory     *memory
+	moves      moves
+	live       live
 }
 
 //go:embed migrations/*.sql
@@ -195,6 +198,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		live:     newLive(),
 	}
 	g.refusals = newQuota(maxRefusals, refusalInterval)
+	g.objections = newQuota(maxRefusals, refusalInterval)
 	g.door = newDoor(g.config.ConnectionRate)
 	g.callers = newCrowd[string](g.config.MaxPerDevice, g.config.MaxAssociations)
 	g.seats = newSeats(g.config.MaxAssociations, g.config.MaxPerAddress)
@@ -224,7 +228,13 @@ func upstream(us []Upstream, name string) (Upstream, bool) {
 }
 
 // site is who may do what.
-func (g *Gateway) site() policy.Site { return g.config.Site }
+func (g *Gateway) site() policy.Site {
+	site := g.config.Site
+	if g.parts.Devices != nil {
+		site.Devices = g.parts.Devices()
+	}
+	return site
+}
 
 // Wake makes the deliverers look at the spool now, after a release.
 func (g *Gateway) Wake() {

@@ -102,12 +102,16 @@ func (s *session) begin(ctx context.Context) error {
 			string(s.rq.Calling), s.peer.String(), s.admission.Device, now, now); err != nil {
 			return err
 		}
-		return s.g.parts.Ledger.Append(tx, "association.begin", s.who(map[string]any{
+		body := map[string]any{
 			"archive":        s.admission.Archive,
 			"learned":        s.admission.Learned,
 			"implementation": clip(string(s.rq.ImplementationClassUID), maxUID),
 			"contexts":       len(s.rq.Contexts),
-		}))
+		}
+		if refused := s.refusedContexts(); len(refused) > 0 {
+			body["refused"] = reasons(refused)
+		}
+		return s.g.parts.Ledger.Append(tx, "association.begin", s.who(body))
 	})
 }
 

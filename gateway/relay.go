@@ -57,7 +57,9 @@ func (s *session) receiveRelayed(ctx context.Context, m *dimse.Message) (operati
 		s: s, m: m, service: grant.Service, archive: l.to.upstream.Name, from: s.down, link: l,
 		inward: s.origin(), outward: s.theirOrigin(l.to.upstream.Name),
 	}
-	s.observe(m, m.Command.MoveDestination)
+	if m.Command.Field != dimse.CMoveRQ { // its destination may not be permitted
+		s.observe(m, "")
+	}
 	return r.receive(ctx)
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"cordon/asset"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/policy"
@@ -77,11 +78,15 @@ func (ms moves) of(archive string, c *dimse.Command) *retrieval {
 func (r *relay) move(ctx context.Context) error {
 	destination := r.m.Command.MoveDestination
 	may, objection := r.s.admission.MayMove(destination)
-	if !may {
+	switch {
+	case !may:
+		r.s.tell(asset.Observation{Service: r.service, Refused: []policy.Objection{{Service: r.service, Destination: destination}}})
 		return r.refuse(ctx, statusDestination, "move destination unknown or not permitted")
-	}
-	if objection != nil {
+	case objection != nil:
+		r.s.observe(r.m, destination, *objection)
 		r.s.wouldRefuse(*objection)
+	default:
+		r.s.observe(r.m, destination)
 	}
 	v := &retrieval{id: r.m.Command.MessageID}
 	x, op, err := r.begin(ctx)
@@ -192,9 +197,4 @@ func withHeld(rsp dimse.Command, data []byte, ts dicom.UID, held []dicom.UID) (d
 func number(n int) *uint16 {
 	v := uint16(max(0, min(n, 0xFFFF)))
 	return &v
-}
-
-// wouldRefuse records what shadow let pass.
-func (s *session) wouldRefuse(o policy.Objection) {
-	s.g.parts.Ledger.Note("admission.would_refuse", s.who(map[string]any{"reason": o.String()}))
 }

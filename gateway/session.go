@@ -25,6 +25,7 @@ type session struct {
 	peer      netip.Addr
 	in        *ul.Indication
 	rq        *ul.Request
+	asked     policy.Association // what admission was asked about
 	admission policy.Admission
 	links     []*link
 	down      *dimse.Exchange // to whoever opened the association
@@ -75,6 +76,7 @@ func (s *session) run(ctx, work context.Context) error {
 		s.log.Error("the ledger cannot be written: associations are turned away", "error", err)
 		return s.in.Reject(rejectCongested)
 	}
+	s.wouldRefuse(s.admission.WouldRefuse...)
 	outcome := "aborted"
 	defer func() { s.end(work, outcome) }()
 
