@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -150,6 +151,11 @@ func startStorescp(ctx context.Context, dir string, env []string, options ...str
 
 // startOrthanc runs Orthanc with a new, empty store.
 func startOrthanc(ctx context.Context, dir string, env []string) (*upstream, error) {
+	return startOrthancWith(ctx, dir, env, nil)
+}
+
+// startOrthancWith runs it with more settings.
+func startOrthancWith(ctx context.Context, dir string, env []string, more map[string]any) (*upstream, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -160,11 +166,13 @@ func startOrthanc(ctx context.Context, dir string, env []string) (*upstream, err
 	}
 	portNumber, _ := strconv.Atoi(port)
 	webNumber, _ := strconv.Atoi(web)
-	config, err := json.Marshal(map[string]any{
+	settings := map[string]any{
 		"Name": "bench", "StorageDirectory": dir, "IndexDirectory": dir,
 		"DicomPort": portNumber, "DicomAet": "ORTHANC", "HttpPort": webNumber,
 		"RemoteAccessAllowed": false, "AuthenticationEnabled": false,
-	})
+	}
+	maps.Copy(settings, more)
+	config, err := json.Marshal(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -215,6 +223,11 @@ func (b *bench) startCordon(ctx context.Context, dir, title, port string, more .
 	if err != nil {
 		return nil, err
 	}
+	return b.startCordonOn(ctx, listen, dir, title, port, more...)
+}
+
+// startCordonOn does so on a port that is chosen already.
+func (b *bench) startCordonOn(ctx context.Context, listen, dir, title, port string, more ...string) (*gateway, error) {
 	console, err := freePort()
 	if err != nil {
 		return nil, err
