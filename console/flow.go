@@ -12,6 +12,8 @@ type Flow struct {
 	Devices      []Device  `json:"devices"`
 	Engines      []Engine  `json:"engines"` // outside scanners; none is fine
 
+	Audit []Repository `json:"audit,omitempty"` // where audit messages go
+
 	Certificates Certificates `json:"certificates"` // of TLS
 }
 

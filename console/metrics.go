@@ -71,6 +71,7 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 	archiveMetrics(m, s.Archives, now)
 	engineMetrics(m, s.Engines, now)
 	deviceMetrics(m, s.Devices)
+	auditMetrics(m, s.Audit, now)
 	return m
 }
 

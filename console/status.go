@@ -118,6 +118,7 @@ func (s *Status) judge(now time.Time) {
 		}
 	}
 	s.reviewed()
+	s.repositories(now)
 	for _, e := range s.Engines {
 		if e.Up && e.Warning != "" {
 			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))

@@ -94,6 +94,7 @@ const (
 	LedgerWritable
 	LedgerIntact
 	WitnessLag
+	AuditUp
 	AuditMessages
 	AuditQueue
 	AuditLag
@@ -168,7 +169,8 @@ var catalogue = [end]Row{
 	LedgerWritable:    {Name: "cordon_ledger_writable", Kind: Gauge, Help: "1 if the ledger can be written."},
 	LedgerIntact:      {Name: "cordon_ledger_intact", Kind: Gauge, Help: "1 if the ledger was intact at the start."},
 	WitnessLag:        {Name: "cordon_witness_lag_seconds", Kind: Gauge, Help: "Since when a witness has not cosigned.", Labels: []string{"witness"}, Limit: 20},
-	AuditMessages:     {Name: "cordon_audit_messages_total", Kind: Counter, Help: "Audit messages since the start, by repository and outcome.", Labels: []string{"repository", "outcome"}, Limit: 50},
+	AuditUp:           {Name: "cordon_audit_repository_up", Kind: Gauge, Help: "1 if the audit repository takes messages.", Labels: []string{"repository"}, Limit: 20},
+	AuditMessages:     {Name: "cordon_audit_messages_total", Kind: Counter, Help: "Audit messages sent since the start, repetitions included.", Labels: []string{"repository"}, Limit: 20},
 	AuditQueue:        {Name: "cordon_audit_queued_records", Kind: Gauge, Help: "Ledger records that a repository has not been sent yet.", Labels: []string{"repository"}, Limit: 20},
 	AuditLag:          {Name: "cordon_audit_lag_seconds", Kind: Gauge, Help: "How old the oldest record is that a repository has not been sent yet.", Labels: []string{"repository"}, Limit: 20},
 	CertificateExpiry: {Name: "cordon_certificate_expiry_timestamp_seconds", Kind: Gauge, Help: "When a certificate ends, Unix time.", Labels: []string{"certificate"}},

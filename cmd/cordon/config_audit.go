@@ -11,11 +11,17 @@ import (
 type AuditConfig struct {
 	ReviewDays int    // length of the period of an activity review; 0: the default
 	Owner      string // who signs activity reviews
+
+	Source string             // how this Cordon is called in audit messages; "": the machine's name
+	Syslog []RepositoryConfig // where audit messages go
+	ECS    []RepositoryConfig // where JSON lines go; one at the most
 }
 
 func (d *document) audit(n ast.Node, a *AuditConfig) {
 	d.mapping(n, keys{
-		"syslog": d.without("audit messages over syslog"),
+		"source": d.text(&a.Source),
+		"syslog": d.syslog(&a.Syslog),
+		"ecs":    d.ecs(&a.ECS),
 		"review": func(n ast.Node) {
 			d.mapping(n, keys{"every": d.days(&a.ReviewDays, 1, 92), "owner": d.text(&a.Owner)})
 		},

@@ -11,6 +11,7 @@ func (d *document) whole(c *Config) {
 	d.wholeArchives(c)
 	d.wholeDevices(c)
 	d.wholeConsole(c)
+	d.wholeAudit(c)
 	for _, end := range c.ends() {
 		d.wholeTLS(end)
 	}

@@ -14,6 +14,7 @@ import (
 	"cordon/exception"
 	"cordon/gateway"
 	"cordon/ledger"
+	"cordon/ledger/atna"
 	"cordon/metric"
 	"cordon/pki"
 	"cordon/rescan"
@@ -26,6 +27,7 @@ import (
 func migrations() []store.Migrations {
 	return []store.Migrations{
 		ledger.Migrations(),
+		atna.Migrations(),
 		custody.Migrations(),
 		exception.Migrations(),
 		gateway.Migrations(),
@@ -50,7 +52,10 @@ type parts struct {
 	reviews *review.Reviews
 	pki     *pki.PKI
 
+	audit *atna.Audit
+
 	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
+	stopAudit  func() error // hands over what is left; nil until audit messages are sent
 }
 
 // openParts takes the data directory for this process and opens what is in it,
@@ -117,6 +122,9 @@ func (p *parts) close() error {
 	var errs []error
 	if p.stopLedger != nil {
 		errs = append(errs, p.stopLedger())
+	}
+	if p.stopAudit != nil {
+		errs = append(errs, p.stopAudit())
 	}
 	if p.db != nil {
 		errs = append(errs, p.db.Close())

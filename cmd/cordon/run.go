@@ -102,6 +102,9 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		Objects:      console.Counts(s.Objects),
 		Engines:      d.engineStates(ctx),
 	}
+	if f.Audit, err = d.auditStatus(ctx); err != nil {
+		return console.Flow{}, err
+	}
 	issued, err := d.parts.pki.Ending(ctx, secure.WarnBefore)
 	if err != nil {
 		return f, err

@@ -12,6 +12,7 @@ import (
 
 	"cordon/console"
 	"cordon/dicom/secure"
+	"cordon/ledger/atna"
 	"cordon/metric"
 	"cordon/pki"
 )
@@ -88,12 +89,18 @@ func (c Config) ends() []configEnd {
 	if t := c.Console.TLS; t != nil {
 		out = append(out, configEnd{"console.tls", t.end("console.tls")})
 	}
+	places, repositories := c.Audit.repositories()
+	for i, r := range repositories {
+		if r.Network == atna.TLS {
+			out = append(out, configEnd{places[i], r.end()})
+		}
+	}
 	return out
 }
 
 // wholeTLS reads the files of one end once, to say what is wrong with them.
 func (d *document) wholeTLS(end configEnd) {
-	if strings.HasPrefix(end.place, "archives") || end.files.Certificate != "" && end.files.Key != "" { // else noted already
+	if strings.HasPrefix(end.place, "archives") || strings.HasPrefix(end.place, "audit") || end.files.Certificate != "" && end.files.Key != "" { // else noted already
 		if _, err := secure.Open(end.files); err != nil {
 			d.wrongAt(end.place, "%v", err)
 		}

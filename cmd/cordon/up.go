@@ -92,6 +92,9 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.openAudit(); err != nil {
+		return err
+	}
 	d.scanners = d.config.Engines.scanners()
 	j, err := d.config.newJudge(d.scanners, func() judge.Scratch { return d.parts.custody.NewBuffer() })
 	if err != nil {

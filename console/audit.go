@@ -1,0 +1,49 @@
+package console
+
+import (
+	"fmt"
+	"time"
+
+	"cordon/metric"
+)
+
+// Repository is one place that audit messages go to.
+type Repository struct {
+	Name    string    `json:"name"`
+	Up      bool      `json:"up"`
+	Since   time.Time `json:"since"`           // when it came up, or went away
+	Error   string    `json:"error,omitempty"` // why it is away
+	Waiting int64     `json:"waiting"`         // records of the ledger that it does not have
+	Oldest  time.Time `json:"oldest,omitzero"` // of these, where it is known
+	Sent    uint64    `json:"sent"`            // messages since the start, repetitions included
+	Skipped int64     `json:"skipped,omitempty"`
+	Alarm   bool      `json:"alarm"` // it has been away, or behind, for minutes
+}
+
+// repositories says which of them people must look at.
+func (s *Status) repositories(now time.Time) {
+	for _, r := range s.Audit {
+		switch {
+		case r.Alarm && !r.Up:
+			s.degrade(fmt.Sprintf("Audit repository %s has been away for %s (%s); %d records wait for it, none is lost.", r.Name, age(now.Sub(r.Since)), r.Error, r.Waiting))
+		case r.Alarm:
+			s.degrade(fmt.Sprintf("Audit repository %s is behind by %d records, the oldest of %s ago.", r.Name, r.Waiting, age(now.Sub(r.Oldest))))
+		}
+		if r.Skipped > 0 {
+			s.degrade(fmt.Sprintf("Audit repository %s has missed %d records, which were pruned before it had them.", r.Name, r.Skipped))
+		}
+	}
+}
+
+func auditMetrics(m *metric.Metrics, repositories []Repository, now time.Time) {
+	for _, r := range repositories {
+		m.Set(metric.AuditUp, truth(r.Up), r.Name)
+		m.Count(metric.AuditMessages, float64(r.Sent), r.Name)
+		m.Set(metric.AuditQueue, float64(r.Waiting), r.Name)
+		lag := 0.0
+		if !r.Oldest.IsZero() {
+			lag = max(0, now.Sub(r.Oldest).Seconds())
+		}
+		m.Set(metric.AuditLag, lag, r.Name)
+	}
+}
