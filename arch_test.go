@@ -88,6 +88,10 @@ var house = map[string]room{
 	"ledger": {2, map[string]string{
 		"store": "rows, key files",
 	}},
+	"ledger/witness": {2, map[string]string{
+		"ledger": "opens checkpoints, cosigns them",
+		"store":  "its own table; durable files",
+	}},
 	"ledger/atna": {2, map[string]string{
 		"finding": "how bad what was found is",
 		"ledger":  "renders its records",
@@ -148,6 +152,7 @@ var house = map[string]room{
 		"commitment":   "who asks for storage commitment",
 		"custody":      "spools and holds",
 		"dicom":        "UIDs, AE titles",
+		"dicom/commit": "asks archives, reports to devices",
 		"dicom/dimse":  "both sides",
 		"dicom/secure": "why TLS failed",
 		"dicom/ul":     "both sides",
@@ -156,6 +161,7 @@ var house = map[string]room{
 		"judge":        "judges each object",
 		"ledger":       "records",
 		"metric":       "counts",
+		"mpps":         "keeps messages about procedure steps",
 		"policy":       "admission",
 		"store":        "its own tables",
 	}},
