@@ -99,6 +99,7 @@ type Config struct {
 	RetryMin time.Duration // first pause after a failure; 5 s
 	RetryMax time.Duration // longest pause; 15 min
 	Poll     time.Duration // how often the spool is looked at; 2 s
+	Pause    time.Duration // from a request to the first look: its answer goes before its report; 250 ms
 	Batch    int           // references in one N-ACTION to an archive; 1,000
 	MaxOpen  int           // requests of one device that are not reported yet; 1,000
 }
@@ -113,6 +114,7 @@ func (c Config) withDefaults() Config {
 		{&c.RetryMin, 5 * time.Second},
 		{&c.RetryMax, 15 * time.Minute},
 		{&c.Poll, 2 * time.Second},
+		{&c.Pause, 250 * time.Millisecond},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -31,7 +31,7 @@ type site struct {
 	c   *commitment.Commitment
 }
 
-var patience = commitment.Config{RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond, Poll: 5 * time.Millisecond}
+var patience = commitment.Config{RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond, Poll: 5 * time.Millisecond, Pause: time.Millisecond}
 
 func open(t *testing.T, dir string, config commitment.Config) site {
 	t.Helper()

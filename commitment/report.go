@@ -15,8 +15,8 @@ import (
 )
 
 // maxReporting is how many devices are told at a time: one that does not answer
-// must not keep the others waiting.
-const maxReporting = 8
+// must not keep the others waiting. Each report may be 16 MiB in memory.
+const maxReporting = 4
 
 // report starts telling devices what is resolved.
 func (w *work) report(ctx context.Context) error {

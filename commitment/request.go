@@ -50,7 +50,7 @@ func (c *Commitment) Action(ctx context.Context, who Requestor, info io.Reader, 
 	}
 	switch {
 	case err == nil:
-		c.Wake()
+		time.AfterFunc(c.config.Pause, c.Wake)
 		return dimse.Success, nil
 	case errors.Is(err, commit.ErrTooLong), errors.Is(err, errTooMany):
 		return dimse.ResourceLimitation, err
@@ -126,7 +126,7 @@ func (c *Commitment) arrive(ctx context.Context, who Requestor, a commit.Action,
 			(state, owner, device, calling_ae, called_ae, address, association, transaction_uid, digest, instances, asked_at, until, next_attempt)
 			VALUES ('arriving', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			who.owner(), who.Device, string(who.Calling), string(who.Called), who.Address.String(), who.Association,
-			string(a.TransactionUID), digest, len(a.References), micros(now), micros(now.Add(c.config.Term)), micros(now))
+			string(a.TransactionUID), digest, len(a.References), micros(now), micros(now.Add(c.config.Term)), micros(now.Add(c.config.Pause)))
 		if err == nil {
 			id, err = r.LastInsertId()
 		}

@@ -151,6 +151,7 @@ type Parts struct {
 	Exceptions *exception.Exceptions
 
 	Commitment Commitment // nil: storage commitment is not offered
+	Steps      Steps      // nil: messages about procedure steps are not kept while their archive is away
 
 	Observe func(asset.Observation) // told of everything that a device uses; must be quick; nil: nobody wants to know
 	Devices func() []policy.Device  // declared now, instead of Site.Devices; nil: those

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"cordon/commitment"
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
@@ -23,6 +24,7 @@ import (
 	"cordon/exception"
 	"cordon/judge"
 	"cordon/ledger"
+	"cordon/mpps"
 	"cordon/policy"
 	"cordon/store"
 )
@@ -45,7 +47,7 @@ type house struct {
 	stop    func() // ends the gateway in order; may be called twice
 }
 
-func open(t testing.TB, dir string, c Config) *house {
+func open(t testing.TB, dir string, c Config, wire ...func(*house, *Parts)) *house {
 	t.Helper()
 	ctx := context.Background()
 	must := func(err error) {
@@ -56,7 +58,7 @@ func open(t testing.TB, dir string, c Config) *house {
 	}
 	h := &house{t: t, dir: dir}
 	var err error
-	h.db, err = store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations(), Migrations()})
+	h.db, err = store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations(), commitment.Migrations(), mpps.Migrations(), Migrations()})
 	must(err)
 	h.ledger, err = ledger.Open(ctx, h.db, filepath.Join(dir, "ledger.key"), "test")
 	must(err)
@@ -64,13 +66,17 @@ func open(t testing.TB, dir string, c Config) *house {
 	must(err)
 	h.except, err = exception.Open(ctx, h.db, h.ledger)
 	must(err)
-	h.gateway, err = New(ctx, c, Parts{
+	parts := Parts{
 		DB: h.db, Custody: h.custody, Ledger: h.ledger,
 		Judge: judge.New(judge.Config{Rules: policy.DefaultRules()}),
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 
 		Exceptions: h.except,
-	})
+	}
+	for _, w := range wire {
+		w(h, &parts)
+	}
+	h.gateway, err = New(ctx, c, parts)
 	must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)

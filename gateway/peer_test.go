@@ -46,6 +46,11 @@ type exchanged struct {
 }
 
 func newScriptedPeer(t testing.TB, change func(*scriptedPeer)) *scriptedPeer {
+	return newScriptedPeerAt(t, "127.0.0.1:0", change)
+}
+
+// newScriptedPeerAt listens where another one is down.
+func newScriptedPeerAt(t testing.TB, address string, change func(*scriptedPeer)) *scriptedPeer {
 	p := &scriptedPeer{
 		t:       t,
 		respond: func(*ul.Response, *ul.Request) {},
@@ -57,7 +62,7 @@ func newScriptedPeer(t testing.TB, change func(*scriptedPeer)) *scriptedPeer {
 	if change != nil {
 		change(p)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,14 +170,17 @@ func (p *scriptedPeer) request(i int) ul.Request {
 // declared device, and the archive may call from this machine.
 func behind(t *testing.T, p *scriptedPeer, change ...func(*Config)) *house {
 	t.Helper()
+	return open(t, t.TempDir(), behindConfig(p, change...))
+}
+
+func behindConfig(p *scriptedPeer, change ...func(*Config)) Config {
 	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	h := open(t, t.TempDir(), config(p.address, append([]func(*Config){func(c *Config) {
+	return config(p.address, append([]func(*Config){func(c *Config) {
 		c.Site.Archives[0].Addresses = here
 		c.Site.Devices = []policy.Device{{Name: "ct-1", AETitle: "CT1", Addresses: here, MoveTo: []dicom.AETitle{"CT1", "WS1"}}}
 		c.QueryTimeout = 2 * time.Second
 		c.RetrieveTimeout = 2 * time.Second
-	}}, change...)...))
-	return h
+	}}, change...)...)
 }
 
 // requestor is a device with an association through the gateway.

@@ -146,6 +146,9 @@ func (r *relay) perform(ctx context.Context) error {
 	if !r.s.passes(ctx, r.data, r.m.Context.TransferSyntax, r.inward) {
 		return r.refuse(ctx, statusHeldRequest, "data set not let through")
 	}
+	if r.isStep() {
+		return r.step(ctx)
+	}
 	switch r.m.Command.Field {
 	case dimse.CFindRQ:
 		return r.find(ctx)

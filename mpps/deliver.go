@@ -16,10 +16,9 @@ import (
 // row is a message with what has been tried of it.
 type row struct {
 	Message
-	id        int64
-	sealed    []byte
-	attempts  int
-	uncertain bool
+	id       int64
+	sealed   []byte
+	attempts int
 }
 
 // Run delivers until ctx ends; then it returns nil.
@@ -109,7 +108,7 @@ func query(tx *store.Tx, where string, args ...any) ([]row, error) {
 	for rows.Next() {
 		var r row
 		var calling, called, address, instance, syntax string
-		if err := rows.Scan(&r.id, &r.Upstream, &r.Device, &calling, &called, &address, &r.Association, &r.Create, &instance, &syntax, &r.sealed, &r.attempts, &r.uncertain); err != nil {
+		if err := rows.Scan(&r.id, &r.Upstream, &r.Device, &calling, &called, &address, &r.Association, &r.Create, &instance, &syntax, &r.sealed, &r.attempts, &r.Uncertain); err != nil {
 			return nil, err
 		}
 		r.Calling, r.Called = dicom.AETitle(calling), dicom.AETitle(called)
@@ -147,7 +146,7 @@ func (s *Spool) deliverOne(ctx context.Context, n Network, r row) error {
 		return s.later(after, r, 0, err, `uncertain = 1`)
 	}
 	s.back(r.Upstream)
-	switch duplicate := r.Create && r.uncertain && status == dimse.DuplicateSOPInstance; {
+	switch duplicate := r.Create && r.Uncertain && status == dimse.DuplicateSOPInstance; {
 	case status.Class() == dimse.ClassSuccess, status.Class() == dimse.ClassWarning, duplicate:
 		return s.remove(after, r, "step.delivered", map[string]any{"status": uint16(status), "duplicate": duplicate})
 	case status == dimse.ResourceLimitation, status&0xFF00 == 0xA700:

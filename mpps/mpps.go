@@ -64,6 +64,7 @@ type Message struct {
 	Calling, Called   dicom.AETitle
 	Address           netip.Addr
 	Create            bool // N-CREATE, else N-SET
+	Uncertain         bool // it was sent before, and no answer was heard
 	SOPInstanceUID    dicom.UID
 	TransferSyntaxUID dicom.UID
 	Data              []byte // the data set, at most MaxData
@@ -218,9 +219,9 @@ func (s *Spool) Keep(ctx context.Context, m Message) error {
 	now := time.Now().UnixMicro()
 	err = s.parts.DB.Update(ctx, func(tx *store.Tx) error {
 		r, err := tx.Exec(`INSERT INTO mpps_messages (upstream, device, calling_ae, called_ae, address, association, operation,
-			sop_instance_uid, transfer_syntax_uid, bytes, sealed, kept_at, next_attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			sop_instance_uid, transfer_syntax_uid, bytes, sealed, kept_at, uncertain, next_attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			m.Upstream, m.Device, string(m.Calling), string(m.Called), m.Address.String(), m.Association, m.operation(),
-			string(m.SOPInstanceUID), string(m.TransferSyntaxUID), len(m.Data), sealed, now, now)
+			string(m.SOPInstanceUID), string(m.TransferSyntaxUID), len(m.Data), sealed, now, m.Uncertain, now)
 		if err != nil {
 			return err
 		}

@@ -251,6 +251,15 @@ func TestDuplicateAfterALostAnswerWasDelivered(t *testing.T) {
 	s.await(t, "delivered", empty)
 }
 
+func TestDuplicateOfWhatWasRelayedWithoutAnAnswerWasDelivered(t *testing.T) {
+	s := open(t, t.TempDir())
+	m := message(true, "1.1", "a")
+	m.Uncertain = true
+	s.keep(t, m)
+	s.run(t, &ris{answer: func(mpps.Message) (dimse.Status, error) { return dimse.DuplicateSOPInstance, nil }})
+	s.await(t, "delivered", empty)
+}
+
 func TestMessageThatBreaksAssociationsGetsStuck(t *testing.T) {
 	s := open(t, t.TempDir())
 	s.keep(t, message(true, "1.1", "a"))
