@@ -111,11 +111,15 @@ func (i *Indication) RemoteAddr() net.Addr { return i.a.RemoteAddr() }
 // TLS is the state of the TLS connection, and whether there is one.
 func (i *Indication) TLS() (tls.ConnectionState, bool) { return i.a.TLS() }
 
-// Accept sends an A-ASSOCIATE-AC. A proposed context that rs leaves out is answered with NoReason, and one whose UIDs are
+// Accept sends an A-ASSOCIATE-AC, unless the peer went away, or broke the rules, while it waited. A proposed context that rs leaves out is answered with NoReason, and one whose UIDs are
 // invalid cannot be accepted. It is an error, and aborts, to answer a context or a transfer syntax that was not proposed.
 func (i *Indication) Accept(rs Response) (*Association, error) {
 	a := i.a
-	if err := a.establish(i.Request, &rs); err != nil {
+	err := a.hear()
+	if err == nil {
+		err = a.establish(i.Request, &rs)
+	}
+	if err != nil {
 		a.Close()
 		return nil, err
 	}

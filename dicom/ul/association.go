@@ -43,7 +43,7 @@ type Association struct {
 func newAssociation(nc net.Conn, l Limits, requestor bool) *Association {
 	l = l.withDefaults()
 	a := &Association{nc: nc, limits: l, machine: machine{state: sta1, requestor: requestor}, writing: make(chan struct{}, 1)}
-	a.in.ack = tune(nc)
+	a.in.ack, a.in.arrived = tune(nc)
 	a.in.budget = l.Grace
 	return a
 }

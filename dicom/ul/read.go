@@ -27,6 +27,7 @@ type inbox struct {
 	underWay bool          // inside a message
 	budget   time.Duration // how much longer the peer may fall short of the minimum throughput
 	ack      func()        // see tune
+	arrived  func() bool   // see tune
 }
 
 func (in *inbox) buffered() int { return in.end - in.off }
@@ -81,6 +82,17 @@ func (a *Association) ReadPDV() (PDV, error) {
 		a.in.underWay = !pdv.Last || len(rest) > 0
 		return pdv, nil
 	}
+}
+
+// hear does what the protocol machine says about what the peer sent before it had our answer, when it may send nothing but
+// an A-ABORT (Sta3).
+func (a *Association) hear() error {
+	a.rmu.Lock()
+	defer a.rmu.Unlock()
+	for a.state() == sta3 && (a.in.buffered() > a.in.consumed || a.in.arrived()) {
+		a.receive()
+	}
+	return a.ended()
 }
 
 // receive reads one PDU and does what the protocol machine says. What it did shows in the state, in ended and in in.pdvs.

@@ -18,3 +18,19 @@ func acknowledge(t *net.TCPConn) func() {
 	set := func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
 	return func() { raw.Control(set) }
 }
+
+// arrival returns a function that tells, without waiting, whether there is something to read, the end included.
+func arrival(t *net.TCPConn) func() bool {
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return func() bool { return false }
+	}
+	return func() (arrived bool) {
+		raw.Control(func(fd uintptr) {
+			var p [1]byte
+			_, _, err := unix.Recvfrom(int(fd), p[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			arrived = err == nil
+		})
+		return arrived
+	}
+}
