@@ -20,6 +20,7 @@ var alerts = [...]alert{
 	{"association.failed", nil, nodeAuthentication, cordon("ASSOCIATION-FAILED", "Connection that became no association, or was cut"), Minor, aboutPeer, []string{"error", "omitted"}},
 	{"refusals.omitted", nil, nodeAuthentication, cordon("REFUSALS-OMITTED", "Refusals beyond those recorded one by one"), Minor, aboutPeer, []string{"omitted", "peers", "addresses"}},
 	{"admission.would_refuse", nil, nodeAuthentication, cordon("WOULD-REFUSE", "Association admitted that would be refused"), Success, aboutPeer, []string{"reason", "reasons", "refusal"}},
+	{"connections.refused", nil, nodeAuthentication, cordon("CONNECTIONS-REFUSED", "Connections that came too fast"), Minor, aboutPeer, []string{"refused", "peers", "addresses"}},
 	{"tls.failed", nil, nodeAuthentication, cordon("TLS-FAILED", "TLS handshake failed"), Minor, aboutPeer, []string{"error", "reason", "omitted"}},
 
 	// Emergency override, started and stopped.
@@ -40,7 +41,16 @@ var alerts = [...]alert{
 	{"device.proposed", nil, securityConfiguration, cordon("DEVICE-PROPOSED", "Device proposed for approval"), Success, aboutPeer, []string{"reason"}},
 	{"device.approved", nil, securityConfiguration, cordon("DEVICE-APPROVED", "Device approved"), Success, aboutPeer, []string{"reason"}},
 	{"device.denied", nil, securityConfiguration, cordon("DEVICE-DENIED", "Device denied"), Success, aboutPeer, []string{"reason"}},
-	{"tls.rotated", nil, securityConfiguration, cordon("CERTIFICATE-ROTATED", "Certificate, authorities or revocation list replaced"), Success, aboutConfiguration, []string{"name", "file", "files"}},
+	{"device.contained", nil, networkConfiguration, cordon("DEVICE-CONTAINED", "Device contained"), Minor, aboutPeer, []string{"reason"}},
+	{"device.restored", nil, networkConfiguration, cordon("DEVICE-RESTORED", "Device restored"), Success, aboutPeer, []string{"reason"}},
+	{"tls.not_rotated", nil, securityConfiguration, cordon("CERTIFICATE-NOT-ROTATED", "New TLS files cannot be used; those before stay"), Serious, aboutPart("end"), []string{"files", "error"}},
+	{"pki.authority", nil, securityConfiguration, cordon("AUTHORITY-MADE", "Certificate authority made"), Success, aboutPart("name"), nil},
+	{"pki.enrolled", nil, securityConfiguration, cordon("CERTIFICATE-ISSUED", "Certificate issued"), Success, aboutPart("name"), []string{"fingerprint"}},
+	{"pki.renewed", nil, securityConfiguration, cordon("CERTIFICATE-RENEWED", "Certificate renewed"), Success, aboutPart("name"), []string{"fingerprint"}},
+	{"pki.revoked", nil, securityConfiguration, cordon("CERTIFICATE-REVOKED", "Certificate revoked"), Success, aboutPart("name"), []string{"fingerprint", "reason"}},
+	{"ledger.key", nil, securityConfiguration, cordon("LEDGER-KEY-ROTATED", "The ledger has a new key"), Success, aboutLedger, []string{"reason"}},
+	{"witness.key", nil, securityConfiguration, cordon("WITNESSED-KEY-ROTATED", "A ledger that is witnessed here has a new key"), Success, aboutPart("origin"), []string{"records"}},
+	{"tls.rotated", nil, securityConfiguration, cordon("CERTIFICATE-ROTATED", "Certificate, authorities or revocation list replaced"), Success, aboutPart("end"), []string{"files", "fingerprint"}},
 
 	// Software configuration: what Cordon and its engines are, and whether they are whole.
 	{"engine.state", yes("up"), softwareConfiguration, cordon("ENGINE-UP", "Scanning engine answers"), Success, aboutPart("engine"), []string{"signatures"}},
@@ -53,12 +63,21 @@ var alerts = [...]alert{
 	// Use of a restricted function: what a peer asked for and may not have.
 	{"object.refused", fromPeer, restrictedFunction, cordon("INSTANCE-REFUSED", "Instance refused"), Minor, aboutInstance, []string{"reason", "omitted"}},
 	{"query.refused", nil, restrictedFunction, cordon("QUERY-REFUSED", "Query refused"), Minor, aboutPeer, []string{"reason", "service"}},
-	{"message.refused", nil, restrictedFunction, cordon("MESSAGE-REFUSED", "Message refused"), Minor, aboutPeer, []string{"reason", "service"}},
+	{"retrieve.refused", nil, restrictedFunction, cordon("RETRIEVE-REFUSED", "Retrieve refused"), Minor, aboutPeer, []string{"reason", "operation"}},
+	{"step.refused", fromPeer, restrictedFunction, cordon("STEP-REFUSED", "Procedure step message refused"), Minor, aboutPeer, []string{"reason", "operation"}},
+	{"operation.refused", nil, restrictedFunction, cordon("OPERATION-REFUSED", "Operation refused"), Minor, aboutPeer, []string{"reason", "operation"}},
 
 	// Audit recording, stopped and started.
 	{"ledger.start", no("clean"), auditRecordingStopped, cordon("ENDED-IN-DISORDER", "The run before ended in disorder"), Serious, aboutLedger, []string{"records"}},
 	{"ledger.start", nil, auditRecordingStarted, cordon("RECORDING-STARTED", "The ledger is written"), Success, aboutLedger, nil},
 	{"ledger.stop", nil, auditRecordingStopped, cordon("RECORDING-STOPPED", "The ledger is closed in order"), Success, aboutLedger, nil},
+	{"ledger.clock", nil, softwareConfiguration, cordon("CLOCK-JUMPED", "The clock was set back or forth"), Minor, aboutLedger, []string{"from", "to", "seconds"}},
+	{"ledger.pruned", nil, objectSecurityChanged, cordon("RECORDS-PRUNED", "Bodies of records older than the retention were deleted; their proofs stay"), Success, aboutLedger, []string{"records"}},
+	{"ledger.erased", nil, objectSecurityChanged, cordon("DATA-ERASED", "What was sealed for one patient or study was made unreadable"), Success, aboutLedger, []string{"reason"}},
+	{"witness.late", nil, auditRecordingStopped, cordon("WITNESS-LATE", "A witness has not cosigned in time"), Minor, aboutPart("witness"), []string{"error"}},
+	{"witness.refused", nil, auditRecordingStopped, cordon("WITNESS-REFUSED", "A witness refuses to cosign: it remembers another ledger"), Major, aboutPart("witness"), []string{"error"}},
+	{"witness.back", nil, auditRecordingStarted, cordon("WITNESS-BACK", "A witness cosigns again"), Success, aboutPart("witness"), nil},
+	{"witness.fork", nil, auditRecordingStopped, cordon("LEDGER-FORKED", "A ledger that is witnessed here shows another past"), Major, aboutPart("origin"), []string{"remembered", "shown"}},
 	{"ledger.lost", nil, auditRecordingStopped, cordon("RECORDS-LOST", "Records could not be written"), Serious, aboutLedger, []string{"records"}},
 	{"association.unfinished", nil, auditRecordingStopped, cordon("ASSOCIATION-CUT", "An association was cut by a crash; records of its last second may be missing"), Serious, aboutPeer, []string{"began"}},
 	{"audit.repository", no("up"), auditRecordingStopped, cordon("REPOSITORY-AWAY", "An audit repository does not take messages; they are kept"), Minor, aboutPart("repository"), []string{"error"}},

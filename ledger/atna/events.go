@@ -15,7 +15,10 @@ var events = [...]event{
 	{"ledger.start", nil, activity(applicationStart)},
 	{"ledger.stop", nil, activity(applicationStop)},
 	{"ledger.read", nil, logUsed},
+	{"ledger.exported", nil, logUsed},
 	{"ledger.verified", nil, logUsed},
+	{"review.signed", nil, logUsed},
+	{"evidence.made", nil, logUsed},
 	{"transfer.begin", nil, transferBegins},
 	{"transfer.end", nil, transferred},
 	{"object.shown", nil, accessed(Read)},
@@ -45,7 +48,9 @@ func logUsed(s *scene) []Message {
 		outcome = Major
 	}
 	m := s.event(auditLogUsed, Read, outcome)
-	m.Event.Description = s.body.text("how")
+	if m.Event.Description = s.body.text("how"); m.Event.Description == "" {
+		m.Event.Description = s.rec.Kind
+	}
 	m.Participants = s.people()
 	if len(m.Participants) == 0 {
 		m.Participants = []Participant{s.us()}

@@ -3,6 +3,7 @@ package atna
 import (
 	"context"
 	"encoding/base64"
+	"net"
 	"strings"
 
 	"cordon/ledger"
@@ -119,6 +120,9 @@ func (s *scene) peer(roles ...Code) (Participant, bool) {
 		return Participant{}, false
 	}
 	p := Participant{UserID: id, NetworkPoint: s.body.text("address"), Roles: roles}
+	if host, _, err := net.SplitHostPort(p.NetworkPoint); err == nil {
+		p.NetworkPoint = host
+	}
 	if title != "" {
 		p.AETitles = []string{title}
 	}
