@@ -53,7 +53,8 @@ type Device struct {
 	Also    []string // further archives that get each of its objects
 	Monitor bool     // judge and record, deliver everything
 
-	Port uint16 // it listens on, at the first of Addresses that is one host; 0: nothing is sent to it
+	Port    uint16 // it listens on, at the first of Addresses that is one host; 0: nothing is sent to it
+	PortTLS bool   // it listens there with TLS
 }
 
 // Outlet is where associations with the device are opened. It is not ok for a

@@ -30,6 +30,8 @@ type GatewayConfig struct {
 	Unknown         policy.Unknown // what becomes of devices that are not declared
 	MaxAssociations int
 	MaxPerAddress   int        // of these, from one address
+	MaxPerDevice    int        // of these, of one declared device
+	ConnectionRate  int        // connections a second from one address
 	TLS             *TLSConfig // a second listener
 }
 
@@ -94,6 +96,8 @@ func defaults() Config {
 			Unknown:         policy.LearnUnknown,
 			MaxAssociations: 256,
 			MaxPerAddress:   64,
+			MaxPerDevice:    64,
+			ConnectionRate:  50,
 		},
 		Rules:   policy.DefaultRules(),
 		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},

@@ -15,7 +15,7 @@ type configCheckCommand struct {
 
 // Run prints the problems, or says that there is none.
 func (c configCheckCommand) Run(std stdio) error {
-	config, err := readConfig(c.File)
+	config, err := readConfig(c.File, true)
 	var wrong *ConfigError
 	if errors.As(err, &wrong) {
 		fmt.Fprintln(std.out, wrong.lines())

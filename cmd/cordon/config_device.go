@@ -42,10 +42,11 @@ func (d *document) device(v *DeviceConfig) keys {
 		"move_to":        d.list("destination", d.aeTitleTo(&v.MoveTo)),
 		"hours":          d.hours(&v.Hours),
 
-		"archive": d.name(&v.Archive),
-		"also":    d.list("archive", d.nameTo(&v.Also)),
-		"mode":    d.mode(&v.Monitor),
-		"port":    d.port(&v.Port),
+		"archive":  d.name(&v.Archive),
+		"also":     d.list("archive", d.nameTo(&v.Also)),
+		"mode":     d.mode(&v.Monitor),
+		"port":     d.port(&v.Port),
+		"port_tls": d.yes(&v.PortTLS),
 	}
 }
 

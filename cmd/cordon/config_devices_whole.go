@@ -50,6 +50,12 @@ func (d *document) wholeIdentity(c *Config, v DeviceConfig, at string) {
 	if v.AETitle == c.Gateway.AETitle && v.AETitle != "" {
 		d.wrongAt(at+".ae_title", "%q is the gateway's own; a device has another", v.AETitle)
 	}
+	if v.PortTLS && v.Port == 0 {
+		d.wrongAt(at+".port_tls", "this device has no port; add port, or take the line out")
+	}
+	if v.PortTLS && (c.Gateway.TLS == nil || c.Gateway.TLS.Clients == "") {
+		d.wrongAt(at+".port_tls", "nobody is named who signs devices' certificates; add gateway.tls with clients")
+	}
 	if v.TLSRequired && c.Gateway.TLS == nil {
 		d.wrongAt(at+".tls", "the gateway has no TLS listener, so this device could never associate; add gateway.tls, or write optional")
 	}

@@ -41,6 +41,8 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 		"unknown_devices":  d.unknownDevices(&g.Unknown),
 		"max_associations": d.number(&g.MaxAssociations, 1, 10000),
 		"max_per_address":  d.number(&g.MaxPerAddress, 1, 10000),
+		"max_per_device":   d.number(&g.MaxPerDevice, 1, 10000),
+		"connection_rate":  d.number(&g.ConnectionRate, 1, 1000),
 		"tls": func(n ast.Node) {
 			g.TLS = &TLSConfig{}
 			d.tls(n, g.TLS, keys{
@@ -71,7 +73,7 @@ func (d *document) archives(n ast.Node, c *Config) {
 			"address":   d.address(&a.Address),
 			"addresses": func(n ast.Node) { d.prefixes(n, &a.Addresses) },
 			"services":  func(n ast.Node) { d.services(n, &a.Services) },
-			"tls":       d.without("TLS towards archives"),
+			"tls":       func(n ast.Node) { d.archiveTLS(n, &a) },
 			"dicomweb":  d.without("DICOMweb archives"),
 		})
 		d.need(n, "name", "ae_title", "address")

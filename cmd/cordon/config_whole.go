@@ -12,8 +12,10 @@ func (d *document) whole(c *Config) {
 	d.wholeDevices(c)
 	d.wholeConsole(c)
 	d.wholeAudit(c)
-	for _, end := range c.ends() {
-		d.wholeTLS(end)
+	if d.tlsFiles {
+		for _, end := range c.ends() {
+			d.wholeTLS(end)
+		}
 	}
 }
 

@@ -49,8 +49,9 @@ func (e *ConfigError) lines() string {
 
 // readConfig reads a configuration file over the defaults. If the content is
 // wrong the error is a *ConfigError that lists every problem. Relative paths in
-// the file are relative to the folder that it is in.
-func readConfig(path string) (Config, error) {
+// the file are relative to the folder that it is in. With tls, the files of its TLS
+// keys must be good too; while Cordon runs they may not be for a moment.
+func readConfig(path string, tls bool) (Config, error) {
 	text, err := readSmallFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
@@ -59,7 +60,7 @@ func readConfig(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	d := &document{dir: dir, places: map[string]ast.Node{}}
+	d := &document{dir: dir, places: map[string]ast.Node{}, tlsFiles: tls}
 	c := d.parse(text)
 	if len(d.problems) == 0 {
 		c.Digest = fmt.Sprintf("%x", sha256.Sum256(text))
@@ -95,6 +96,7 @@ func readSmallFile(path string) ([]byte, error) {
 // goes on after a problem, so that one run shows them all.
 type document struct {
 	dir      string // of the file
+	tlsFiles bool   // read them, too
 	at       []string
 	places   map[string]ast.Node // "devices[0].archive" → its value
 	problems []Problem

@@ -136,9 +136,9 @@ type enrolment struct {
 	Name   string   `arg:"" help:"The device, as the configuration calls it; or gateway."`
 	Host   []string `placeholder:"HOST" help:"Address or name under which it listens, if it does; may be given again."`
 	Days   int      `help:"Validity, up to 732; 731 for devices, 366 for the gateway without this."`
-	CSR    string   `placeholder:"FILE" help:"Certification request (PEM or DER) of a device that has made its own key."`
+	CSR    string   `name:"csr" placeholder:"FILE" help:"Certification request (PEM or DER) of a device that has made its own key."`
 	Output string   `short:"o" default:"." placeholder:"DIR" help:"Folder for NAME.pem, NAME.key and ca.pem; here without it."`
-	P12    bool     `help:"Write one PKCS #12 file, NAME.p12, instead; its password is made up and printed once."`
+	P12    bool     `name:"p12" help:"Write one PKCS #12 file, NAME.p12, instead; its password is made up and printed once."`
 	Legacy bool     `help:"With --p12: the encryption that old devices read."`
 	As     string   `required:"" placeholder:"NAME" help:"Who you are; recorded."`
 	JSON   bool     `help:"One JSON object."`

@@ -8,6 +8,7 @@ import (
 
 	"cordon/console"
 	"cordon/dicom/secure"
+	"cordon/metric"
 )
 
 // run serves until ctx ends or a part fails.
@@ -45,6 +46,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		outer.run("engines", func() error { return d.watchEngines(ctx) })
 	}
 	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
+	d.parts.metrics.Collect(metric.CertificateExpiry, d.expiry)
 	d.accepting.Store(true)
 	d.ready(std, play)
 	if play {

@@ -12,9 +12,11 @@ import (
 
 	"cordon/console"
 	"cordon/dicom/secure"
+	"cordon/gateway"
 	"cordon/ledger/atna"
 	"cordon/metric"
 	"cordon/pki"
+	"cordon/policy"
 )
 
 // archiveTLS reads how an archive is called by TLS.
@@ -164,14 +166,45 @@ func (d *daemon) expiry(set metric.Sample) {
 	}
 }
 
-func (d *daemon) listenTLS(files secure.Config, address string) (net.Listener, error) {
+// listenTLS opens a listener and our end behind it.
+func (d *daemon) listenTLS(files secure.Config, address string) (net.Listener, *secure.Endpoint, error) {
 	e, err := d.secure(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l, err := listen(files.Name, address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return tls.NewListener(l, e.Server()), nil
+	return tls.NewListener(l, e.Server()), e, nil
+}
+
+// tlsOut opens our ends towards archives and devices.
+func (d *daemon) tlsOut(g *gateway.Config) error {
+	for i, a := range d.config.Archives {
+		if a.TLS == nil {
+			continue
+		}
+		e, err := d.secure(a.TLS.end(archiveEnd(a)))
+		if err != nil {
+			return err
+		}
+		g.Upstreams[i].TLS = func() *tls.Config { return e.Client() }
+	}
+	g.OutletTLS = d.outletTLS
+	return nil
+}
+
+// outletTLS is TLS towards a device: with the gateway's own certificate, to one
+// from the devices' authorities. A device that has certificates in the
+// configuration is known by them, any other by its address.
+func (d *daemon) outletTLS(v policy.Device) *tls.Config {
+	if !v.PortTLS {
+		return nil
+	}
+	var pins []string
+	for _, f := range v.Certificates {
+		pins = append(pins, f.String())
+	}
+	return d.devices.Client(pins...)
 }

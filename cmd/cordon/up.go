@@ -27,7 +27,7 @@ type upCommand struct {
 // Run is the daemon: 0 after SIGTERM or SIGINT, 2 if it could not start, 1 if
 // something failed while it ran.
 func (c upCommand) Run(ctx context.Context, at place, std stdio) error {
-	config, err := at.config()
+	config, err := at.startable()
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,7 @@ type daemon struct {
 	judge     *judge.Judge
 	scanners  []judge.Engine
 	ends      []*secure.Endpoint // of TLS
+	devices   *secure.Endpoint   // of these, the one towards devices; nil without gateway.tls
 	accepting atomic.Bool
 
 	dicom, dicomTLS, page, control, archive net.Listener // dicomTLS and archive may be nil
@@ -88,6 +89,10 @@ func (d *daemon) wire(ctx context.Context) error {
 		return err
 	}
 	d.callers(ctx)
+	config := d.config.gateway()
+	if err := d.tlsOut(&config); err != nil {
+		return err
+	}
 	err := d.parts.ledger.Record(ctx, "config.applied", map[string]string{"sha256": d.config.Digest, "version": version})
 	if err != nil {
 		return err
@@ -101,7 +106,7 @@ func (d *daemon) wire(ctx context.Context) error {
 		return err
 	}
 	d.judge = j
-	d.gateway, err = gateway.New(ctx, d.config.gateway(), gateway.Parts{
+	d.gateway, err = gateway.New(ctx, config, gateway.Parts{
 		DB:      d.parts.db,
 		Custody: d.parts.custody,
 		Ledger:  d.parts.ledger,
@@ -130,6 +135,8 @@ func (c Config) gateway() gateway.Config {
 	g := gateway.Config{
 		MaxAssociations: c.Gateway.MaxAssociations,
 		MaxPerAddress:   c.Gateway.MaxPerAddress,
+		MaxPerDevice:    c.Gateway.MaxPerDevice,
+		ConnectionRate:  c.Gateway.ConnectionRate,
 		Site: policy.Site{
 			AETitle: c.Gateway.AETitle,
 			Devices: c.Devices,
@@ -170,12 +177,12 @@ func (d *daemon) listen() error {
 		return err
 	}
 	if t := d.config.Gateway.TLS; t != nil {
-		if d.dicomTLS, err = d.listenTLS(t.end("gateway.tls"), t.Listen); err != nil {
+		if d.dicomTLS, d.devices, err = d.listenTLS(t.end("gateway.tls"), t.Listen); err != nil {
 			return err
 		}
 	}
 	if t := d.config.Console.TLS; t != nil {
-		d.page, err = d.listenTLS(t.end("console.tls"), d.config.Console.Listen)
+		d.page, _, err = d.listenTLS(t.end("console.tls"), d.config.Console.Listen)
 	} else {
 		d.page, err = listen("console.listen", d.config.Console.Listen)
 	}

@@ -40,6 +40,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -54,7 +55,6 @@ type Config struct {
 	CRL         string       // lists of those authorities; "": revocation is not checked
 	RefuseStale bool         // refuse peers of an authority whose list is overdue or missing; otherwise only Status says so
 	ServerName  string       // of a client: what the server's certificate must be for; "": the host that is dialled
-	Pins        []string     // of a client: fingerprints of the only server certificates to accept, whatever name they are for
 	Notify      func(Change) // told when files have been replaced or cannot be used; must not block; may be nil
 }
 
@@ -180,8 +180,9 @@ func (e *Endpoint) server() (*tls.Config, error) {
 }
 
 // Client is the configuration of a client for one connection, from the files as
-// they are now.
-func (e *Endpoint) Client() *tls.Config {
+// they are now. With pins, fingerprints, the server must show one of these
+// certificates, whatever name it is for.
+func (e *Endpoint) Client(pins ...string) *tls.Config {
 	own, t := e.current()
 	config := profile()
 	config.ServerName = e.config.ServerName
@@ -191,11 +192,11 @@ func (e *Endpoint) Client() *tls.Config {
 	if t != nil {
 		config.RootCAs = t.pool
 	}
-	if len(e.config.Pins) > 0 { // known by its certificate, not by its name
+	if len(pins) > 0 { // known by its certificate, not by its name
 		roots := config.RootCAs
 		config.InsecureSkipVerify = true // the chain is verified below
 		config.VerifyConnection = func(cs tls.ConnectionState) error {
-			chains, err := e.pinned(cs, roots)
+			chains, err := pinned(cs, roots, pins)
 			if err != nil {
 				return err
 			}
@@ -209,7 +210,7 @@ func (e *Endpoint) Client() *tls.Config {
 }
 
 // pinned verifies a server whose certificate is known beforehand.
-func (e *Endpoint) pinned(cs tls.ConnectionState, roots *x509.CertPool) ([][]*x509.Certificate, error) {
+func pinned(cs tls.ConnectionState, roots *x509.CertPool, pins []string) ([][]*x509.Certificate, error) {
 	leaf := cs.PeerCertificates[0]
 	between := x509.NewCertPool()
 	for _, c := range cs.PeerCertificates[1:] {
@@ -219,12 +220,10 @@ func (e *Endpoint) pinned(cs tls.ConnectionState, roots *x509.CertPool) ([][]*x5
 	if err != nil {
 		return nil, &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
 	}
-	for _, pin := range e.config.Pins {
-		if pin == Fingerprint(leaf) {
-			return chains, nil
-		}
+	if !slices.Contains(pins, Fingerprint(leaf)) {
+		return nil, &Refusal{Reason: OtherCertificate, Certificate: leaf}
 	}
-	return nil, &Refusal{Reason: OtherCertificate, Certificate: leaf}
+	return chains, nil
 }
 
 // Fingerprint is the SHA-256 digest of a certificate in 64 lower-case hexadecimal

@@ -364,15 +364,15 @@ func TestPinnedServer(t *testing.T) {
 	a := newAuthority(t, "a")
 	device := a.issue("ct-1", newKey(t), func(c *x509.Certificate) { c.IPAddresses = nil })
 	a.issue("ct-2", newKey(t))
-	config := Config{Authorities: a.path("ca.pem"), Pins: []string{Fingerprint(device)}}
+	config, pin := Config{Authorities: a.path("ca.pem")}, Fingerprint(device)
 	server := a.end("ct-1")
 	server.Authorities = ""
-	if _, err := shake(t, mustOpen(t, server).Server(), mustOpen(t, config).Client()); err != nil {
+	if _, err := shake(t, mustOpen(t, server).Server(), mustOpen(t, config).Client(pin)); err != nil {
 		t.Errorf("the pinned certificate: %v", err)
 	}
 	server = a.end("ct-2")
 	server.Authorities = ""
-	if _, err := shake(t, mustOpen(t, server).Server(), mustOpen(t, config).Client()); err == nil || Why(err) != OtherCertificate {
+	if _, err := shake(t, mustOpen(t, server).Server(), mustOpen(t, config).Client(pin)); err == nil || Why(err) != OtherCertificate {
 		t.Errorf("the certificate of another device: %v", err)
 	}
 }
