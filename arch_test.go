@@ -189,6 +189,7 @@ var house = map[string]room{
 		"inspect/compose": "clean and hostile objects",
 	}},
 	"console": {4, map[string]string{
+		"asset":        "what devices do; decisions",
 		"bypass":       "starts, ends and shows the override",
 		"custody":      "what is held; releases",
 		"dicom/secure": "when certificates end",

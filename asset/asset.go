@@ -47,8 +47,6 @@ var (
 	ErrNotFound = errors.New("no such device")
 	// ErrDeclared means that the device is the configuration's.
 	ErrDeclared = errors.New("declared in the configuration, which decides: change it there")
-	// ErrState means that nothing can be decided about the device now.
-	ErrState = errors.New("not possible now")
 )
 
 // State says what a device is to the gateway.

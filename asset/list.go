@@ -41,6 +41,7 @@ type Detail struct {
 	Device
 	Permissions *Permissions `json:"permissions,omitempty"` // that it has; nil while it is learned
 	Uses        []Use        `json:"uses"`
+	Hours       []string     `json:"hours,omitempty"`  // of the week, in which it was seen; none: in every one, or never
 	Unused      []Use        `json:"unused,omitempty"` // of its permissions, with the last use that is long ago, or none
 	Proposal    Permissions  `json:"proposal"`         // the least set
 }
@@ -177,6 +178,7 @@ func (r *Register) detail(tx *store.Tx, name string, scope Scope, now time.Time)
 		return d, err
 	}
 	d.Services = append(d.Services, values(d.Uses, Service)...)
+	d.Hours = spans(values(d.Uses, Hour), 0)
 	d.Proposal = least(s.peers, d.Uses, len(r.site.Archives) > 1, scope, now)
 	if d.Proposal.AETitle == "" {
 		d.Proposal.AETitle = d.AETitle // it was never seen

@@ -64,7 +64,7 @@ func least(ps []peer, us []Use, several bool, s Scope, now time.Time) Permission
 		p.Implementation = dicom.UID(implementations[0])
 	}
 	if s.Hours {
-		p.Hours = spans(values(us, Hour))
+		p.Hours = spans(values(us, Hour), 1)
 	}
 	return p
 }
@@ -124,17 +124,17 @@ func values(us []Use, k Kind) []string {
 
 var days = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// spans writes hours of the week as policy.ParseHours reads them, one hour more
-// on each side. Every hour is no limit at all.
-func spans(hours []string) []string {
+// spans writes hours of the week as policy.ParseHours reads them, with so many
+// more on each side. Every hour is no limit at all.
+func spans(hours []string, more int) []string {
 	var in [7 * 24]bool
 	for _, text := range hours {
 		var h int
 		if _, err := fmt.Sscanf(text, "%d", &h); err != nil || h < 0 || h >= len(in) {
 			continue
 		}
-		for _, near := range []int{h + len(in) - 1, h, h + 1} {
-			in[near%len(in)] = true
+		for near := h - more; near <= h+more; near++ {
+			in[(near+len(in))%len(in)] = true
 		}
 	}
 	if !slices.Contains(in[:], false) {

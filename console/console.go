@@ -21,11 +21,14 @@ import (
 	"context"
 	"net/http"
 
+	"cordon/asset"
 	"cordon/bypass"
+	"cordon/commitment"
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/ledger"
 	"cordon/metric"
+	"cordon/mpps"
 	"cordon/pki"
 	"cordon/review"
 )
@@ -48,7 +51,11 @@ type Parts struct {
 	Metrics *metric.Metrics // what is counted elsewhere; may be nil
 	Reviews *review.Reviews // nil if there are no activity reviews
 
+	Commitment *commitment.Commitment // nil if storage commitment is not offered
+	Steps      *mpps.Spool            // nil if no message about a procedure step is kept
+
 	Exceptions *exception.Exceptions
+	Devices    *asset.Register
 
 	PKI *pki.PKI // nil if there can be no certificate authority
 }
@@ -89,11 +96,16 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("POST /api/v1/exceptions", c.exception(c.propose))
 	mux.HandleFunc("POST /api/v1/exceptions/{id}/approve", c.exception(c.approve))
 	mux.HandleFunc("POST /api/v1/exceptions/{id}/revoke", c.exception(c.revoke))
+	mux.HandleFunc("GET /api/v1/devices", c.deviceList)
+	mux.HandleFunc("GET /api/v1/devices/{name}", c.deviceShow)
+	mux.HandleFunc("POST /api/v1/devices/{name}/approve", c.device(c.deviceApprove))
+	mux.HandleFunc("POST /api/v1/devices/{name}/deny", c.device(c.deviceDeny))
 	mux.HandleFunc("POST /api/v1/import", c.importDone)
 	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
 	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
 	c.pkiRoutes(mux)
+	c.waitingRoutes(mux)
 	c.reviewRoutes(mux)
 	if c.parts.Recalls != nil {
 		mux.HandleFunc("GET /api/v1/recall", c.recallList)

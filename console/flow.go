@@ -10,6 +10,7 @@ type Flow struct {
 	Objects      Counts    `json:"objects"`
 	Archives     []Archive `json:"archives"`
 	Devices      []Device  `json:"devices"`
+	Waiting      int       `json:"waiting"` // learned devices that nobody has approved or denied
 	Engines      []Engine  `json:"engines"` // outside scanners; none is fine
 
 	Audit []Repository `json:"audit,omitempty"` // where audit messages go

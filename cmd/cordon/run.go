@@ -31,6 +31,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 
 	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
 	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
+	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
 	for _, e := range d.ends {
@@ -46,6 +47,8 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		outer.run("engines", func() error { return d.watchEngines(ctx) })
 	}
 	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
+	outer.run("storage commitment", func() error { return d.parts.commit.Run(ctx, d.gateway.CommitmentNetwork()) })
+	outer.run("procedure steps", func() error { return d.parts.steps.Run(ctx, d.gateway.StepNetwork()) })
 	d.parts.metrics.Collect(metric.CertificateExpiry, d.expiry)
 	d.accepting.Store(true)
 	d.ready(std, play)
@@ -120,8 +123,11 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		called[v.Name] = true
 		f.Devices = append(f.Devices, console.Device(v))
 	}
-	for _, v := range d.config.Devices {
-		if !called[v.Name] {
+	if f.Waiting, err = d.parts.devices.Waiting(ctx); err != nil {
+		return console.Flow{}, err
+	}
+	for _, v := range d.parts.devices.Devices() {
+		if !called[v.Name] && !v.Denied {
 			f.Devices = append(f.Devices, console.Device{Name: v.Name, AETitle: string(v.AETitle)})
 		}
 	}

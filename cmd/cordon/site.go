@@ -5,7 +5,18 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"cordon/policy"
 )
+
+// site is the part of the configuration that admission needs.
+func (c Config) site() policy.Site {
+	s := policy.Site{AETitle: c.Gateway.AETitle, Devices: c.Devices, Unknown: c.Gateway.Unknown}
+	for _, a := range c.Archives {
+		s.Archives = append(s.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle, Services: a.Services, Addresses: a.Addresses})
+	}
+	return s
+}
 
 // resolveTimeout bounds the look-up of one archive's name at the start.
 const resolveTimeout = 5 * time.Second

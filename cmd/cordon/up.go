@@ -17,7 +17,6 @@ import (
 	"cordon/folder"
 	"cordon/gateway"
 	"cordon/judge"
-	"cordon/policy"
 )
 
 type upCommand struct {
@@ -117,6 +116,12 @@ func (d *daemon) wire(ctx context.Context) error {
 		Passed:   d.parts.rescan.Keep,
 
 		Exceptions: d.parts.except,
+		Commitment: d.parts.commit,
+		Steps:      d.parts.steps,
+		Metrics:    d.parts.metrics,
+
+		Observe: d.parts.devices.Observe,
+		Devices: d.parts.devices.Devices,
 	})
 	if err != nil {
 		return err
@@ -137,14 +142,9 @@ func (c Config) gateway() gateway.Config {
 		MaxPerAddress:   c.Gateway.MaxPerAddress,
 		MaxPerDevice:    c.Gateway.MaxPerDevice,
 		ConnectionRate:  c.Gateway.ConnectionRate,
-		Site: policy.Site{
-			AETitle: c.Gateway.AETitle,
-			Devices: c.Devices,
-			Unknown: c.Gateway.Unknown,
-		},
+		Site:            c.site(),
 	}
 	for _, a := range c.Archives {
-		g.Site.Archives = append(g.Site.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle, Services: a.Services, Addresses: a.Addresses})
 		g.Upstreams = append(g.Upstreams, gateway.Upstream{Name: a.Name, AETitle: a.AETitle, Address: a.Address})
 	}
 	return g
