@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"cordon/bypass"
-	"cordon/commitment"
-	"cordon/mpps"
 	"cordon/review"
 )
 
@@ -42,9 +40,6 @@ type Status struct {
 
 	Rescan RescanCounts    `json:"rescan"`           // what was delivered unscanned
 	Bypass []bypass.Bypass `json:"bypass,omitempty"` // on now
-
-	Commitment commitment.Status `json:"commitment"` // requests that are not answered yet
-	Steps      mpps.Status       `json:"steps"`      // messages about procedure steps that wait
 
 	DiskError   string `json:"disk_error,omitempty"`   // why nothing more can be kept here
 	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
@@ -79,9 +74,6 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 		}
 	}
 	if s.ActivityReviews, err = c.activityReviews(ctx, time.Now()); err != nil {
-		return s, err
-	}
-	if err := c.waiting(ctx, &s); err != nil {
 		return s, err
 	}
 	s.judge(time.Now())
@@ -127,7 +119,6 @@ func (s *Status) judge(now time.Time) {
 	}
 	s.reviewed()
 	s.repositories(now)
-	s.judgeWaiting(now)
 	for _, e := range s.Engines {
 		if e.Up && e.Warning != "" {
 			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))
