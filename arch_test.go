@@ -102,6 +102,7 @@ var house = map[string]room{
 		"custody":     "seals what is kept; who decides and why",
 		"dicom":       "UIDs, AE titles",
 		"dicom/dimse": "statuses",
+		"metric":      "counts messages",
 		"store":       "its own table",
 	}},
 	"bypass": {2, map[string]string{
@@ -127,6 +128,7 @@ var house = map[string]room{
 		"dicom":        "UIDs, AE titles",
 		"dicom/commit": "requests and reports",
 		"dicom/dimse":  "statuses",
+		"metric":       "counts requests",
 		"store":        "its own tables",
 	}},
 	"disarm": {3, map[string]string{
@@ -191,6 +193,8 @@ var house = map[string]room{
 	"console": {4, map[string]string{
 		"asset":        "what devices do; decisions",
 		"bypass":       "starts, ends and shows the override",
+		"commitment":   "what devices wait for; decisions",
+		"mpps":         "what is kept for an archive; decisions",
 		"custody":      "what is held; releases",
 		"dicom/secure": "when certificates end",
 		"pki":          "enrols, renews, revokes, lists",

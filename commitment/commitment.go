@@ -51,6 +51,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
+	"cordon/metric"
 	"cordon/store"
 )
 
@@ -129,12 +130,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Parts are what a Commitment works with; all are needed.
+// Parts are what a Commitment works with.
 type Parts struct {
 	DB      *store.DB
 	Custody *custody.Custody
 	Journal Journal
 	Log     *slog.Logger
+	Metrics *metric.Metrics // may be nil
 }
 
 // Commitment is that of one data directory. Its methods may be called from any

@@ -11,6 +11,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
+	"cordon/metric"
 	"cordon/store"
 )
 
@@ -168,7 +169,7 @@ func (c *Commitment) giveUp(ctx context.Context, r request, err error) error {
 }
 
 func (c *Commitment) end(ctx context.Context, r request, state, kind string, more map[string]any) error {
-	return c.parts.DB.Update(ctx, func(tx *store.Tx) error {
+	err := c.parts.DB.Update(ctx, func(tx *store.Tx) error {
 		text, _ := more["error"].(string)
 		n, err := affected(tx.Exec(`UPDATE commitment_requests SET state = ?, ended_at = ?, last_error = ?, attempts = attempts + 1 WHERE id = ? AND state = 'reporting'`,
 			state, micros(time.Now()), text, r.id))
@@ -180,6 +181,10 @@ func (c *Commitment) end(ctx context.Context, r request, state, kind string, mor
 		}
 		return c.parts.Journal.Append(tx, kind, r.who.body(r.id, r.transaction, more))
 	})
+	if err == nil {
+		c.parts.Metrics.Count(metric.Commitments, 1, state)
+	}
+	return err
 }
 
 // sums is what the ledger keeps of a report.

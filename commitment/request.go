@@ -14,6 +14,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
+	"cordon/metric"
 	"cordon/store"
 )
 
@@ -175,6 +176,9 @@ func (c *Commitment) open(ctx context.Context, id int64, who Requestor, a commit
 			"instances": len(a.References), "archives": who.Archives,
 		}))
 	})
+	if err == nil && live == 0 {
+		c.parts.Metrics.Count(metric.Commitments, 1, "asked")
+	}
 	if err == nil && live > 0 {
 		_, err = c.live(ctx, who, a.TransactionUID, digestOf(a.References))
 	}

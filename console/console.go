@@ -23,10 +23,12 @@ import (
 
 	"cordon/asset"
 	"cordon/bypass"
+	"cordon/commitment"
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/ledger"
 	"cordon/metric"
+	"cordon/mpps"
 	"cordon/pki"
 	"cordon/review"
 )
@@ -48,6 +50,9 @@ type Parts struct {
 
 	Metrics *metric.Metrics // what is counted elsewhere; may be nil
 	Reviews *review.Reviews // nil if there are no activity reviews
+
+	Commitment *commitment.Commitment // nil if storage commitment is not offered
+	Steps      *mpps.Spool            // nil if no message about a procedure step is kept
 
 	Exceptions *exception.Exceptions
 	Devices    *asset.Register
@@ -100,6 +105,7 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
 	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
 	c.pkiRoutes(mux)
+	c.waitingRoutes(mux)
 	c.reviewRoutes(mux)
 	if c.parts.Recalls != nil {
 		mux.HandleFunc("GET /api/v1/recall", c.recallList)

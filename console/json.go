@@ -9,8 +9,10 @@ import (
 
 	"cordon/asset"
 	"cordon/bypass"
+	"cordon/commitment"
 	"cordon/custody"
 	"cordon/exception"
+	"cordon/mpps"
 	"cordon/pki"
 	"cordon/review"
 )
@@ -33,7 +35,7 @@ func reply(w http.ResponseWriter, v any) {
 func refuse(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, custody.ErrNotFound), errors.Is(err, exception.ErrNotFound), errors.Is(err, review.ErrNotFound), errors.Is(err, asset.ErrNotFound):
+	case errors.Is(err, custody.ErrNotFound), errors.Is(err, commitment.ErrNotFound), errors.Is(err, mpps.ErrNotFound), errors.Is(err, exception.ErrNotFound), errors.Is(err, review.ErrNotFound), errors.Is(err, asset.ErrNotFound):
 		code = http.StatusNotFound
 	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState), errors.Is(err, pki.ErrState),
 		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable), errors.Is(err, review.ErrState), errors.Is(err, asset.ErrDeclared):

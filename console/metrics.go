@@ -63,6 +63,11 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 		{metric.RescanBytes, float64(s.Rescan.WaitingBytes)},
 		{metric.RecallObjects, float64(s.Rescan.Recalls)},
 		{metric.NotRescannable, float64(s.Rescan.NotRescannable)},
+		{metric.CommitmentsPending, float64(s.Commitment.Open + s.Commitment.Reporting)},
+		{metric.CommitmentOldest, waited(since(s.Commitment.Oldest), now).Seconds()},
+		{metric.CommitmentsGivenUp, float64(s.Commitment.GivenUp)},
+		{metric.StepsPending, float64(s.Steps.Waiting)},
+		{metric.StepsStuck, float64(s.Steps.Stuck)},
 		{metric.LedgerWritable, truth(s.LedgerError == "")},
 		{metric.LedgerIntact, truth(!s.LedgerCut)},
 	} {
@@ -101,6 +106,14 @@ func deviceMetrics(m *metric.Metrics, devices []Device) {
 			m.Count(metric.DeviceHeld, float64(d.Held), d.Name)
 		}
 	}
+}
+
+// since is nil for the zero time.
+func since(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func waited(since *time.Time, now time.Time) time.Duration {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"cordon/bypass"
+	"cordon/commitment"
+	"cordon/mpps"
 	"cordon/review"
 )
 
@@ -40,6 +42,9 @@ type Status struct {
 
 	Rescan RescanCounts    `json:"rescan"`           // what was delivered unscanned
 	Bypass []bypass.Bypass `json:"bypass,omitempty"` // on now
+
+	Commitment commitment.Status `json:"commitment"` // requests that are not answered yet
+	Steps      mpps.Status       `json:"steps"`      // messages about procedure steps that wait
 
 	DiskError   string `json:"disk_error,omitempty"`   // why nothing more can be kept here
 	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
@@ -74,6 +79,9 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 		}
 	}
 	if s.ActivityReviews, err = c.activityReviews(ctx, time.Now()); err != nil {
+		return s, err
+	}
+	if err := c.waiting(ctx, &s); err != nil {
 		return s, err
 	}
 	s.judge(time.Now())
@@ -119,6 +127,7 @@ func (s *Status) judge(now time.Time) {
 	}
 	s.reviewed()
 	s.repositories(now)
+	s.judgeWaiting(now)
 	for _, e := range s.Engines {
 		if e.Up && e.Warning != "" {
 			s.Says = append(s.Says, fmt.Sprintf("Engine %s: %s.", e.Name, e.Warning))

@@ -63,8 +63,11 @@ const (
 	InstancesSent
 	Commitments
 	CommitmentsPending
+	CommitmentOldest
+	CommitmentsGivenUp
 	Steps
 	StepsPending
+	StepsStuck
 
 	VaultObjects
 	SpoolObjects
@@ -138,8 +141,11 @@ var catalogue = [end]Row{
 	InstancesSent:      {Name: "cordon_instances_sent_total", Kind: Counter, Help: "Objects on their way from an archive to a device since the start, by outcome.", Labels: []string{"outcome"}, Limit: 20},
 	Commitments:        {Name: "cordon_commitments_total", Kind: Counter, Help: "Storage commitment requests since the start, by what became of them.", Labels: []string{"outcome"}, Limit: 20},
 	CommitmentsPending: {Name: "cordon_commitments_pending", Kind: Gauge, Help: "Storage commitment requests that are not yet reported."},
+	CommitmentOldest:   {Name: "cordon_commitment_oldest_seconds", Kind: Gauge, Help: "How long the oldest storage commitment request has waited for its report."},
+	CommitmentsGivenUp: {Name: "cordon_commitments_given_up", Kind: Gauge, Help: "Storage commitment reports that no device took, until a person decides."},
 	Steps:              {Name: "cordon_procedure_steps_total", Kind: Counter, Help: "Modality performed procedure step messages since the start, by what became of them.", Labels: []string{"outcome"}, Limit: 20},
 	StepsPending:       {Name: "cordon_procedure_steps_pending", Kind: Gauge, Help: "Procedure step messages that wait for their archive."},
+	StepsStuck:         {Name: "cordon_procedure_steps_stuck", Kind: Gauge, Help: "Of these, refused by the archive until a person decides."},
 
 	VaultObjects:        {Name: "cordon_vault_objects", Kind: Gauge, Help: "Objects held now."},
 	SpoolObjects:        {Name: "cordon_spool_objects", Kind: Gauge, Help: "Objects that wait for an archive now."},

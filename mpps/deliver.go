@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
+	"cordon/metric"
 	"cordon/store"
 )
 
@@ -197,6 +199,7 @@ func (s *Spool) remove(ctx context.Context, r row, kind string, more map[string]
 	})
 	if err == nil && removed {
 		s.leave(r.Message)
+		s.parts.Metrics.Count(metric.Steps, 1, strings.TrimPrefix(kind, "step."))
 	}
 	return err
 }

@@ -40,6 +40,7 @@ import (
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
+	"cordon/metric"
 	"cordon/store"
 )
 
@@ -113,12 +114,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Parts are what a Spool works with; all are needed.
+// Parts are what a Spool works with.
 type Parts struct {
 	DB      *store.DB
 	Custody *custody.Custody // seals
 	Journal Journal
 	Log     *slog.Logger
+	Metrics *metric.Metrics // may be nil
 }
 
 // Spool holds the messages of one data directory. Its methods may be called from
@@ -235,6 +237,7 @@ func (s *Spool) Keep(ctx context.Context, m Message) error {
 		s.leave(m)
 		return fmt.Errorf("keeping a message about a procedure step: %w", err)
 	}
+	s.parts.Metrics.Count(metric.Steps, 1, "kept")
 	s.Wake()
 	return nil
 }

@@ -29,7 +29,8 @@ type GatewayConfig struct {
 	AETitle         dicom.AETitle
 	Unknown         policy.Unknown // what becomes of devices that are not declared
 	MaxAssociations int
-	MaxPerAddress   int        // of these, from one address
+	MaxPerAddress   int // of these, from one address
+	Commitment      CommitmentConfig
 	MaxPerDevice    int        // of these, of one declared device
 	ConnectionRate  int        // connections a second from one address
 	TLS             *TLSConfig // a second listener

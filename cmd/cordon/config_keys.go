@@ -52,7 +52,8 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 				"stale_crl": d.staleCRL(&g.TLS.RefuseStale),
 			}, "listen")
 		},
-		"web": d.without("DICOMweb gateway"),
+		"commitment": func(n ast.Node) { d.commitment(n, &g.Commitment) },
+		"web":        d.without("DICOMweb gateway"),
 	})
 }
 

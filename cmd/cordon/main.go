@@ -30,23 +30,25 @@ var version = "unknown"
 type commands struct {
 	place
 
-	Up        upCommand        `cmd:"" help:"Run every line of defence of this machine."`
-	Inspect   inspectCommand   `cmd:"" help:"Judge files and folders; no server needed."`
-	Disarm    disarmCommand    `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
-	Import    importCommand    `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
-	Send      sendCommand      `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
-	Echo      echoCommand      `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
-	Status    statusCommand    `cmd:"" help:"Is imaging flowing? What is held?"`
-	Vault     vaultCommand     `cmd:"" help:"See and decide what is held."`
-	Device    deviceCommand    `cmd:"" help:"The register of devices: what each does, and whom people approved."`
-	Exception exceptionCommand `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
-	Recall    recallCommand    `cmd:"" help:"What was delivered before it was found harmful."`
-	Bypass    bypassCommand    `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
-	PKI       pkiCommand       `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
-	Review    reviewCommand    `cmd:"" help:"Look back regularly at what was unusual, and sign."`
-	Ledger    ledgerCommand    `cmd:"" help:"See and prove what happened."`
-	Config    configCommand    `cmd:"" name:"config" help:"Check a configuration file."`
-	Version   versionCommand   `cmd:"" help:"Print version, commit and dictionary edition."`
+	Up         upCommand         `cmd:"" help:"Run every line of defence of this machine."`
+	Inspect    inspectCommand    `cmd:"" help:"Judge files and folders; no server needed."`
+	Disarm     disarmCommand     `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
+	Import     importCommand     `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
+	Send       sendCommand       `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
+	Echo       echoCommand       `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
+	Status     statusCommand     `cmd:"" help:"Is imaging flowing? What is held?"`
+	Vault      vaultCommand      `cmd:"" help:"See and decide what is held."`
+	Device     deviceCommand     `cmd:"" help:"The register of devices: what each does, and whom people approved."`
+	Exception  exceptionCommand  `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
+	Recall     recallCommand     `cmd:"" help:"What was delivered before it was found harmful."`
+	Commitment commitmentCommand `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
+	Step       stepCommand       `cmd:"" help:"Messages about procedure steps whose archive is away."`
+	Bypass     bypassCommand     `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
+	PKI        pkiCommand        `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
+	Review     reviewCommand     `cmd:"" help:"Look back regularly at what was unusual, and sign."`
+	Ledger     ledgerCommand     `cmd:"" help:"See and prove what happened."`
+	Config     configCommand     `cmd:"" name:"config" help:"Check a configuration file."`
+	Version    versionCommand    `cmd:"" help:"Print version, commit and dictionary edition."`
 }
 
 // place says which Cordon a command is about.

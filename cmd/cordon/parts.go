@@ -10,6 +10,7 @@ import (
 
 	"cordon/asset"
 	"cordon/bypass"
+	"cordon/commitment"
 	"cordon/console"
 	"cordon/custody"
 	"cordon/exception"
@@ -17,6 +18,7 @@ import (
 	"cordon/ledger"
 	"cordon/ledger/atna"
 	"cordon/metric"
+	"cordon/mpps"
 	"cordon/pki"
 	"cordon/rescan"
 	"cordon/review"
@@ -35,6 +37,8 @@ func migrations() []store.Migrations {
 		gateway.Migrations(),
 		bypass.Migrations(),
 		rescan.Migrations(),
+		commitment.Migrations(),
+		mpps.Migrations(),
 		review.Migrations(),
 		pki.Migrations(),
 	}
@@ -50,6 +54,8 @@ type parts struct {
 	bypass  *bypass.Bypasses
 	rescan  *rescan.Rescan
 	except  *exception.Exceptions
+	commit  *commitment.Commitment
+	steps   *mpps.Spool
 	devices *asset.Register
 	metrics *metric.Metrics
 	reviews *review.Reviews
@@ -102,6 +108,15 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if p.except, err = exception.Open(ctx, p.db, p.ledger); err != nil {
 		return err
 	}
+	p.commit, err = commitment.Open(ctx, commitment.Config{Term: c.Gateway.Commitment.Term, Answer: c.Gateway.Commitment.Answer},
+		commitment.Parts{DB: p.db, Custody: p.custody, Journal: p.ledger, Log: log, Metrics: p.metrics})
+	if err != nil {
+		return err
+	}
+	p.steps, err = mpps.Open(ctx, mpps.Config{}, mpps.Parts{DB: p.db, Custody: p.custody, Journal: p.ledger, Log: log, Metrics: p.metrics})
+	if err != nil {
+		return err
+	}
 	if p.devices, err = asset.Open(ctx, p.db, p.ledger, c.site()); err != nil {
 		return err
 	}
@@ -140,5 +155,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews}
 }

@@ -47,6 +47,8 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		outer.run("engines", func() error { return d.watchEngines(ctx) })
 	}
 	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
+	outer.run("storage commitment", func() error { return d.parts.commit.Run(ctx, d.gateway.CommitmentNetwork()) })
+	outer.run("procedure steps", func() error { return d.parts.steps.Run(ctx, d.gateway.StepNetwork()) })
 	d.parts.metrics.Collect(metric.CertificateExpiry, d.expiry)
 	d.accepting.Store(true)
 	d.ready(std, play)

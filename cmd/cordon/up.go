@@ -116,6 +116,9 @@ func (d *daemon) wire(ctx context.Context) error {
 		Passed:   d.parts.rescan.Keep,
 
 		Exceptions: d.parts.except,
+		Commitment: d.parts.commit,
+		Steps:      d.parts.steps,
+		Metrics:    d.parts.metrics,
 
 		Observe: d.parts.devices.Observe,
 		Devices: d.parts.devices.Devices,
