@@ -342,6 +342,26 @@ func TestWhatRefuseTurnedAway(t *testing.T) {
 	})
 }
 
+// TestARefusedMoveIsNoUse: a destination that was refused is not learned as one
+// that is needed, unless somebody asks for it.
+func TestARefusedMoveIsNoUse(t *testing.T) {
+	r := open(t, t.TempDir(), policy.Site{})
+	ws := peer("WS", "10.0.0.90")
+	r.Observe(asset.Observation{At: time.Now(), Peer: ws, Service: policy.ServiceRetrieve, SOPClass: dicom.StudyRootQueryRetrieveInformationModelMove, Destination: "WS"})
+	r.Observe(asset.Observation{At: time.Now(), Peer: ws, Service: policy.ServiceRetrieve, Refused: []policy.Objection{{Service: policy.ServiceRetrieve, Destination: "THIEF"}}})
+	want := asset.Permissions{AETitle: "WS", Addresses: one("10.0.0.90"), May: []policy.Service{policy.ServiceRetrieve}}
+	if d := r.show(t, "ws"); d.Requests != 1 {
+		t.Errorf("%d requests", d.Requests)
+	}
+	same(t, r.show(t, "ws").Proposal, want)
+	d, err := r.Show(t.Context(), "ws", asset.Scope{Refused: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.MoveTo = []dicom.AETitle{"THIEF", "WS"}
+	same(t, d.Proposal, want)
+}
+
 func TestRunWritesBeforeItEnds(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, twoArchives)

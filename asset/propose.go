@@ -104,6 +104,7 @@ func moveTo(own dicom.AETitle, destinations []string) []dicom.AETitle {
 			out = append(out, dicom.AETitle(d))
 		}
 	}
+	slices.Sort(out)
 	if len(out) == 1 && out[0] == own {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"cordon/asset"
 	"cordon/commitment"
 	"cordon/custody"
 	"cordon/dicom"
@@ -58,7 +59,7 @@ func open(t testing.TB, dir string, c Config, wire ...func(*house, *Parts)) *hou
 	}
 	h := &house{t: t, dir: dir}
 	var err error
-	h.db, err = store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations(), commitment.Migrations(), mpps.Migrations(), Migrations()})
+	h.db, err = store.OpenDB(ctx, filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), custody.Migrations(), exception.Migrations(), asset.Migrations(), commitment.Migrations(), mpps.Migrations(), Migrations()})
 	must(err)
 	h.ledger, err = ledger.Open(ctx, h.db, filepath.Join(dir, "ledger.key"), "test")
 	must(err)
