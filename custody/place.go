@@ -46,3 +46,13 @@ func (c *Custody) Places(ctx context.Context, instances []string) (all []Place, 
 	})
 	return all, err
 }
+
+// WasReleased reports whether people have released an object of these very
+// bytes under this name, at some time.
+func (c *Custody) WasReleased(ctx context.Context, instance string, sum Digest) (released bool, err error) {
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM custody_objects WHERE sop_instance_uid = ? AND sha256 = ? AND released_at > 0)`,
+			instance, sum[:]).Scan(&released)
+	})
+	return released, err
+}

@@ -68,7 +68,8 @@ func (l *link) dial(ctx context.Context) (*dimse.Exchange, error) {
 		return nil, err
 	}
 	l.remember(c)
-	x := dimse.NewExchange(c, l.answer)
+	var x *dimse.Exchange
+	x = dimse.NewExchange(c, func(ctx context.Context, m *dimse.Message) error { return l.answer(ctx, x, m) })
 	x.LimitReplies(maxMessage)
 	return x, nil
 }

@@ -3,10 +3,12 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
+	"cordon/metric"
 )
 
 // outgoing is what is known of an object on its way out of an archive: to a
@@ -61,8 +63,12 @@ func (o *object) passOut(ctx context.Context) error {
 	case errors.Is(err, errBuffer):
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
 		return o.refuse(ctx, statusCannotBeKept, "out of resources")
+	case errors.Is(err, errNoAnswer) && o.out.back: // its place in the window is taken for good
+		s.cut(fmt.Errorf("the device that asked for an object: %w", err))
+		return nil
 	case err != nil:
 		s.log.Warn("device did not take an object", "device", o.out.device, "error", err)
+		s.g.parts.Metrics.Count(metric.InstancesSent, 1, "away")
 		return o.refuse(ctx, statusAway, "the device cannot be reached")
 	}
 	o.recordSent(rsp.Status)
@@ -78,26 +84,37 @@ func (o *object) sendOut(ctx context.Context) (dimse.Command, error) {
 	if err != nil {
 		return dimse.Command{}, err
 	}
-	return o.storeOn(ctx, newArchive(Upstream{}), x, id) // whose health nobody asks for
+	return o.storeOn(ctx, newArchive(Upstream{Name: o.row(custody.Spooled).Archive}), x, id) // whose health nobody asks for
 }
 
 // recordSent notes what became of an object that went out; it joins the ledger
 // within a second.
 func (o *object) recordSent(status dimse.Status) {
 	s := o.session
+	outcome := "refused"
 	if status.Class() != dimse.ClassFailure {
+		outcome = "sent"
 		s.tally.sent.Add(1)
 		o.leaveCopy()
 	}
+	s.g.parts.Metrics.Count(metric.InstancesSent, 1, outcome)
 	s.g.parts.Ledger.Note("instance.sent", s.who(o.entry(map[string]any{
 		"archive": o.out.archive, "destination": string(o.out.called), "status": uint16(status),
 	})))
 }
 
 // holdOut keeps an object that must not go out, and answers the archive with a
-// failure: what is missing from a study is never called complete.
+// failure: what is missing from a study is never called complete. What people
+// released to the archive goes out of it again.
 func (o *object) holdOut(ctx context.Context) error {
 	s := o.session
+	released, err := s.g.parts.Custody.WasReleased(ctx, string(o.message.Command.AffectedSOPInstanceUID), o.report.SHA256)
+	switch {
+	case err != nil:
+		s.log.Error("not known whether an object was released once", "error", err)
+	case released:
+		return o.passOut(ctx)
+	}
 	kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, o.row(custody.Held))
 	if err != nil {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
@@ -107,13 +124,14 @@ func (o *object) holdOut(ctx context.Context) error {
 		o.out.retrieval.hold(o.message.Command.AffectedSOPInstanceUID)
 	}
 	o.noticeHeld(kept.ID)
+	s.g.parts.Metrics.Count(metric.InstancesSent, 1, "held")
 	o.count(statusHeldOut, "held by the gateway")
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: statusHeldOut, ErrorComment: "held by the gateway"}, nil)
 }
 
 // answer handles a message of the other side, in the goroutine that reads it:
 // an object of a C-GET, or a report.
-func (l *link) answer(ctx context.Context, m *dimse.Message) error {
+func (l *link) answer(ctx context.Context, from *dimse.Exchange, m *dimse.Message) error {
 	s := l.s
 	if m.Command.Field == dimse.CCancelRQ {
 		return nil // of an operation that we perform: none can be cancelled
@@ -121,7 +139,7 @@ func (l *link) answer(ctx context.Context, m *dimse.Message) error {
 	if !s.under.begin() {
 		return errStopping
 	}
-	rest, err := l.receive(ctx, m)
+	rest, err := l.receive(ctx, from, m)
 	if err != nil || rest == nil {
 		s.under.end()
 		return err
@@ -134,13 +152,7 @@ func (l *link) answer(ctx context.Context, m *dimse.Message) error {
 	return nil
 }
 
-func (l *link) receive(ctx context.Context, m *dimse.Message) (operation, error) {
-	l.mu.Lock()
-	from := l.x
-	l.mu.Unlock()
-	if from == nil {
-		return nil, errStopping
-	}
+func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Message) (operation, error) {
 	grant, ok := l.s.grant(m.ContextID)
 	switch {
 	case !ok || !m.Command.Field.IsKnown():

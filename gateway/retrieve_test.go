@@ -255,6 +255,37 @@ func TestReleasedOnItsWayOutGoesToTheDevice(t *testing.T) {
 	eventually(t, "an empty spool", func() bool { return len(h.inState(custody.Spooled)) == 0 })
 }
 
+// What two people let into the archive is not held again on its way out.
+func TestReleasedOnItsWayInGoesOut(t *testing.T) {
+	hostile := newImage(t, []byte(eicar))
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+			if m.Command.Field == dimse.CStoreRQ {
+				x.Respond(context.Background(), m, dimse.Command{}, nil)
+				return
+			}
+			completed(x, m, storing(t, x, 3, []image{hostile}, nil))
+		}
+	})
+	h := behind(t, p)
+	in := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{explicitly(3, dicom.CTImageStorage)}}, 0)
+	if got := storing(t, in.Exchange, 3, []image{hostile}, nil); !slices.Equal(got, []dimse.Status{0}) {
+		t.Fatalf("statuses %04X", got)
+	}
+	for _, by := range []string{"A. Able", "B. Baker"} {
+		if _, err := h.custody.Release(t.Context(), h.inState(custody.Held)[0].ID, custody.Request{By: by, Reason: "a known habit"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := retriever(h, t, 0)
+	if final := last(c.ask(1, getRQ, nil)); final.Command.Status != dimse.Success {
+		t.Errorf("%+v", final.Command)
+	}
+	if e := <-c.taken; !bytes.Equal(e.data, hostile.data) {
+		t.Error("the device was sent something else")
+	}
+}
+
 // What is released for a device that nothing can be sent to is work for a
 // person, not a row that waits for ever unseen.
 func TestReleasedForADeviceWithoutAPort(t *testing.T) {

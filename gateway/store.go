@@ -8,12 +8,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/finding"
 	"cordon/judge"
+	"cordon/metric"
 	"cordon/policy"
 )
 
@@ -173,12 +175,15 @@ func (o *object) receive(ctx context.Context) error {
 		Monitor:        s.admission.Monitor,
 		Bypass:         o.bypassed,
 	}))
-	n, err := io.Copy(&intake{o: o, jm: jm, room: s.g.config.MaxObject}, o.message.Data)
+	in := &intake{buffer: o.buffer, jm: jm, room: s.g.config.MaxObject}
+	n, err := io.Copy(in, o.message.Data)
+	o.unkept = in.unkept
 	if err != nil { // it will not be kept: nobody waits for engines
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		ctx = ended
 	}
+	last := time.Now()
 	o.report, o.decision = jm.Finish(ctx)
 	o.patient = jm.Patient()
 	if errors.Is(err, errTooLong) {
@@ -191,6 +196,8 @@ func (o *object) receive(ctx context.Context) error {
 	s.tally.received.Add(1)
 	s.g.counts.received.Add(1)
 	s.g.counts.bytes.Add(uint64(n))
+	s.g.parts.Metrics.Observe(metric.ObjectSize, float64(n))
+	s.g.parts.Metrics.Observe(metric.VerdictDuration, time.Since(last).Seconds(), o.report.Verdict.String())
 	return nil
 }
 
@@ -198,17 +205,18 @@ var errTooLong = errors.New("object is longer than the limit")
 
 // intake is where an object's bytes go as they arrive.
 type intake struct {
-	o    *object
-	jm   *judge.Judgement
-	room int64
+	buffer *custody.Buffer
+	jm     *judge.Judgement
+	room   int64
+	unkept error // why the buffer could not take it
 }
 
 func (in *intake) Write(p []byte) (int, error) {
 	if in.room -= int64(len(p)); in.room < 0 {
 		return 0, errTooLong
 	}
-	if in.o.unkept == nil {
-		_, in.o.unkept = in.o.buffer.Write(p)
+	if in.unkept == nil {
+		_, in.unkept = in.buffer.Write(p)
 	}
 	return in.jm.Write(p)
 }
@@ -452,6 +460,7 @@ type storer interface {
 func (g *Gateway) storeTo(ctx context.Context, a *archive, up storer, id uint8, rq dimse.StoreRequest, data io.Reader, size int64) (dimse.Command, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	began := time.Now()
 	watch := newWatch(g.config.ResponseTimeout, func() { cancel(errNoAnswer) }) // from the first byte on
 	defer watch.stop()
 	rsp, err := up.Store(ctx, id, rq, &watched{data, watch})
@@ -469,6 +478,9 @@ func (g *Gateway) storeTo(ctx context.Context, a *archive, up storer, id uint8, 
 		err = fmt.Errorf("%w: %w", errOddLength, err)
 	}
 	a.sent(err, g.config.RetryMin, g.config.RetryMax)
+	if _, out := isOutlet(a.upstream.Name); err == nil && !out {
+		g.parts.Metrics.Observe(metric.DeliveryDuration, time.Since(began).Seconds(), a.upstream.Name)
+	}
 	return rsp, err
 }
 
