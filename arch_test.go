@@ -131,6 +131,13 @@ var house = map[string]room{
 		"metric":       "counts requests",
 		"store":        "its own tables",
 	}},
+	"evidence": {3, map[string]string{
+		"custody":   "what is kept, and encrypted",
+		"exception": "what is excepted, until when",
+		"ledger":    "records, proofs, the signature",
+		"review":    "activity reviews; how kinds of records match",
+		"store":     "the database that the ledger is in",
+	}},
 	"disarm": {3, map[string]string{
 		"dicom":   "where a file's data set begins and ends",
 		"finding": "how bad a preamble is",

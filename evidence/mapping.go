@@ -1,0 +1,193 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+)
+
+// A Mapping says which controls there are, and what of the ledger and the database
+// shows each. It is YAML; hipaa.yaml is the example.
+type Mapping struct {
+	Name     string    `yaml:"name" json:"name"`
+	Edition  string    `yaml:"edition" json:"edition"`
+	Paper    string    `yaml:"paper" json:"paper,omitempty"` // a4 (the default) or letter
+	Controls []Control `yaml:"controls" json:"controls"`
+
+	SHA256 string `yaml:"-" json:"-"` // of the text, in hexadecimal
+}
+
+// Control is one page of a pack.
+type Control struct {
+	ID          string    `yaml:"id"`
+	Clause      string    `yaml:"clause"`
+	Title       string    `yaml:"title"`
+	Kind        string    `yaml:"kind"` // such as required, addressable
+	Requirement string    `yaml:"requirement"`
+	Owner       string    `yaml:"owner"`  // "" for the site's
+	How         string    `yaml:"how"`    // what Cordon does
+	Beyond      string    `yaml:"beyond"` // what it does not show
+	Measures    []Measure `yaml:"measures"`
+	Exceptions  []string  `yaml:"exceptions"` // exceptionKinds
+	Samples     []string  `yaml:"samples"`    // kinds of records, as in Selection
+}
+
+// Measure is one figure: exactly one of Count, Share and Probe. Without AtLeast
+// and AtMost it is a fact that nothing is asked of.
+type Measure struct {
+	Says    string     `yaml:"says"`
+	Count   *Selection `yaml:"count"`
+	Share   *Share     `yaml:"share"`
+	Probe   string     `yaml:"probe"` // one of Probes
+	AtLeast *float64   `yaml:"at_least"`
+	AtMost  *float64   `yaml:"at_most"`
+	Unit    string     `yaml:"unit"`
+}
+
+// Share is how many of some records are such records, in percent.
+type Share struct {
+	Of   Selection `yaml:"of"`
+	Part Selection `yaml:"part"`
+}
+
+// Selection chooses records: of one of the kinds (a "*" at the end stands for any
+// ending), whose body has these values. "*" is any value that is not empty; the
+// key people is how many people did it.
+type Selection struct {
+	Kinds []string       `yaml:"kinds"`
+	Where map[string]any `yaml:"where"`
+}
+
+const (
+	maxMapping  = 1 << 20
+	maxControls = 500
+	maxMeasures = 12
+	maxText     = 1200 // bytes
+	maxTitle    = 120
+)
+
+//go:embed mappings/hipaa.yaml
+var hipaa []byte
+
+// HIPAA returns the text of the mapping for the HIPAA Security Rule.
+func HIPAA() []byte { return bytes.Clone(hipaa) }
+
+// ReadMapping reads and checks a mapping. An error names the control and what to
+// write instead.
+func ReadMapping(text []byte) (m Mapping, err error) {
+	if len(text) > maxMapping {
+		return m, fmt.Errorf("mapping: %d bytes, at most %d", len(text), maxMapping)
+	}
+	if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
+		return m, fmt.Errorf("mapping: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	m.SHA256 = hex.EncodeToString(sum[:])
+	switch {
+	case m.Name == "" || len(m.Name) > maxTitle || len(m.Edition) > maxTitle:
+		return m, fmt.Errorf("mapping: a name of 1 to %d bytes is needed, an edition has as many at most", maxTitle)
+	case m.Paper != "" && m.Paper != "a4" && m.Paper != "letter":
+		return m, fmt.Errorf("mapping: paper %.20q: write a4 or letter", m.Paper)
+	case len(m.Controls) == 0 || len(m.Controls) > maxControls:
+		return m, fmt.Errorf("mapping: %d controls, expected 1 to %d", len(m.Controls), maxControls)
+	}
+	seen := map[string]bool{}
+	for i, c := range m.Controls {
+		if err := c.check(); err != nil {
+			return m, fmt.Errorf("mapping: controls[%d] %.40q: %w", i, c.ID, err)
+		}
+		if seen[c.ID] {
+			return m, fmt.Errorf("mapping: controls[%d]: id %q appears twice", i, c.ID)
+		}
+		seen[c.ID] = true
+	}
+	return m, nil
+}
+
+var idForm = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`)
+
+func (c Control) check() error {
+	switch {
+	case !idForm.MatchString(c.ID) || len(c.ID) > 60:
+		return errors.New("id: write lower case letters and digits, with dashes between words")
+	case c.Clause == "" || c.Title == "" || c.How == "":
+		return errors.New("clause, title and how are needed")
+	case len(c.Clause) > maxTitle || len(c.Title) > maxTitle || len(c.Kind) > maxTitle || len(c.Owner) > maxTitle:
+		return fmt.Errorf("clause, title, kind and owner have at most %d bytes each", maxTitle)
+	case len(c.Requirement) > maxText || len(c.How) > maxText || len(c.Beyond) > maxText:
+		return fmt.Errorf("requirement, how and beyond have at most %d bytes each", maxText)
+	case len(c.Measures) > maxMeasures:
+		return fmt.Errorf("%d measures, at most %d fit on a page", len(c.Measures), maxMeasures)
+	case len(c.Measures) == 0 && c.Beyond == "":
+		return errors.New("without measures, beyond has to say who shows it instead")
+	}
+	for i, m := range c.Measures {
+		if err := m.check(); err != nil {
+			return fmt.Errorf("measures[%d]: %w", i, err)
+		}
+	}
+	for _, k := range c.Exceptions {
+		if !slices.Contains(exceptionKinds, k) {
+			return fmt.Errorf("exceptions: %.40q: write some of %q", k, exceptionKinds)
+		}
+	}
+	return checkKinds(c.Samples)
+}
+
+var kindForm = regexp.MustCompile(`^[a-z][a-z0-9._-]*\*?$`)
+
+func checkKinds(kinds []string) error {
+	for _, k := range kinds {
+		if !kindForm.MatchString(k) || len(k) > 64 {
+			return fmt.Errorf("%.40q is not a kind of record, such as object.held or object.*", k)
+		}
+	}
+	return nil
+}
+
+func (m Measure) check() error {
+	given := 0
+	for _, is := range []bool{m.Count != nil, m.Share != nil, m.Probe != ""} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case m.Says == "" || len(m.Says) > maxTitle:
+		return fmt.Errorf("says: 1 to %d bytes are needed", maxTitle)
+	case given != 1:
+		return errors.New("write exactly one of count, share and probe")
+	case m.AtLeast != nil && m.AtMost != nil:
+		return errors.New("write at_least or at_most, not both")
+	case len(m.Unit) > 8:
+		return errors.New("unit: at most 8 bytes")
+	case m.Probe != "" && !knownProbe(m.Probe):
+		return fmt.Errorf("probe %.40q: write one of %q", m.Probe, probeNames())
+	}
+	for _, s := range m.selections() {
+		if len(s.Kinds) == 0 {
+			return errors.New("kinds are needed")
+		}
+		if err := checkKinds(s.Kinds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m Measure) selections() []*Selection {
+	switch {
+	case m.Count != nil:
+		return []*Selection{m.Count}
+	case m.Share != nil:
+		return []*Selection{&m.Share.Of, &m.Share.Part}
+	}
+	return nil
+}
