@@ -48,6 +48,8 @@ type Parts struct {
 	Recalls *Recalls         // nil if nothing is judged again
 	Bypass  *bypass.Bypasses // nil if there is no override
 
+	WitnessKey string // opens this Cordon's cosignatures; "" if it is no witness
+
 	Metrics *metric.Metrics // what is counted elsewhere; may be nil
 	Reviews *review.Reviews // nil if there are no activity reviews
 
@@ -102,8 +104,7 @@ func (c *Console) API() http.Handler {
 	mux.HandleFunc("POST /api/v1/devices/{name}/deny", c.device(c.deviceDeny))
 	mux.HandleFunc("POST /api/v1/import", c.importDone)
 	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
-	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
-	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
+	c.ledgerRoutes(mux)
 	c.pkiRoutes(mux)
 	c.waitingRoutes(mux)
 	c.reviewRoutes(mux)

@@ -1,10 +1,6 @@
 package ledger
 
-import (
-	"context"
-
-	"cordon/store"
-)
+import "context"
 
 // Follower reads the ledger from a durable cursor for somebody who decides how
 // far the cursor may move, and when: who hands records on and learns only later
@@ -65,12 +61,3 @@ func (f *Follower) Settled() int64 { return f.settled }
 
 // Rewind makes Next begin again at the cursor.
 func (f *Follower) Rewind() { f.next = f.settled }
-
-// Size is how many records there are.
-func (l *Ledger) Size(ctx context.Context) (n int64, err error) {
-	err = l.db.View(ctx, func(tx *store.Tx) error {
-		n, err = size(tx)
-		return err
-	})
-	return n, err
-}

@@ -201,6 +201,12 @@ func (l *Ledger) appendAt(tx *store.Tx, now time.Time, kind string, body any) er
 	if err := grow(tx, n, leaf); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
+	if latest(kind) {
+		_, err := tx.Exec(`INSERT INTO ledger_latest (kind, seq) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET seq = ?2`, kind, n)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+	}
 	tx.OnCommit(l.bell.ring)
 	return nil
 }

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -62,4 +64,35 @@ func First(tx *store.Tx) (time.Time, bool, error) {
 	}
 	r, err := decode(lines[0])
 	return r.Time, err == nil, err
+}
+
+// Size returns how many records there are.
+func (l *Ledger) Size(ctx context.Context) (int64, error) { return Size(ctx, l.db) }
+
+// Scan is the function Scan on this ledger.
+func (l *Ledger) Scan(ctx context.Context, from, to int64, fn func(Record) error) error {
+	return Scan(ctx, l.db, from, to, fn)
+}
+
+// Latest returns the last record of a kind that Kinds marks as looked up; false
+// if there is none.
+func (l *Ledger) Latest(ctx context.Context, kind string) (r Record, ok bool, err error) {
+	err = l.db.View(ctx, func(tx *store.Tx) error {
+		var seq int64
+		err := tx.QueryRow(`SELECT seq FROM ledger_latest WHERE kind = ?`, kind).Scan(&seq)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		lines, err := records(tx, seq, seq+1)
+		if err != nil {
+			return err
+		}
+		r, err = decode(lines[0])
+		ok = err == nil
+		return err
+	})
+	return r, ok, err
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,6 +123,13 @@ func (l *Ledger) Erase(ctx context.Context, subject, by, reason string) (bool, e
 		return false, fmt.Errorf("erasing: %w", err)
 	}
 	return erased, nil
+}
+
+// Digest is a keyed digest of a text, 16 hexadecimal digits: two are alike if the
+// texts are, and only who has the seal key can try texts out. For values that may
+// be secret, such as a configuration's.
+func (l *Ledger) Digest(text string) string {
+	return hex.EncodeToString(l.seal.name("digest\x00" + text)[:8])
 }
 
 // A sealKey guards the data keys. Its secret is in a file beside the database,

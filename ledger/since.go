@@ -3,10 +3,14 @@ package ledger
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"cordon/store"
 )
 
 // unverified reads a checkpoint without opening its signatures.
@@ -101,4 +105,38 @@ func leafOf(in *bufio.Reader) ([]byte, error) {
 	}
 	leaf, err := r.leaf(line)
 	return bytes.Clone(leaf), err
+}
+
+// ReadRecord returns one record of an export that Verify has accepted.
+func ReadRecord(r io.Reader, number int64) (*Record, error) {
+	in := bufio.NewReaderSize(r, maxLine+2)
+	h, err := readHeader(in)
+	if err != nil {
+		return nil, err
+	}
+	if number < 0 || number >= h.Records {
+		return nil, fmt.Errorf("no record %d: they are 0 to %d", number, h.Records-1)
+	}
+	var line []byte
+	for range number + 1 {
+		if line, err = readLine(in); err != nil {
+			return nil, err
+		}
+	}
+	record, err := decode(line)
+	return &record, err
+}
+
+// LastCheckpoint returns the last signed checkpoint, for a database that may be
+// open read-only.
+func LastCheckpoint(ctx context.Context, db *store.DB) (string, error) {
+	var last signedCheckpoint
+	err := db.View(ctx, func(tx *store.Tx) (err error) {
+		last, err = lastCheckpoint(tx)
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errors.New("nothing has been signed yet")
+	}
+	return string(last.note), err
 }

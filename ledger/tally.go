@@ -236,6 +236,12 @@ func (t *tally) since(r *Result) error {
 	if t.old.size == 0 {
 		return nil
 	}
+	if t.old.origin != t.verifier.Name() {
+		return fmt.Errorf("the older checkpoint is of another ledger, %s", t.old.origin)
+	}
+	if t.old.size > t.tree.size {
+		return fmt.Errorf("%d records are here, and the checkpoint of %s signs %d: the end was cut off, or an older copy was put back", t.tree.size, t.old.time.Format(time.RFC3339), t.old.size)
+	}
 	own, err := ownSignature(t.options.Since)
 	if err != nil {
 		return err
@@ -247,9 +253,6 @@ func (t *tally) since(r *Result) error {
 	}
 	if err != nil {
 		return fmt.Errorf("the older checkpoint is not signed by a key of this ledger: %w", err)
-	}
-	if t.old.size > t.tree.size {
-		return fmt.Errorf("%d records are here, and the checkpoint of %s signs %d: the end was cut off, or an older copy was put back", t.tree.size, t.old.time.Format(time.RFC3339), t.old.size)
 	}
 	r.Since = &Since{Records: t.old.size, Signed: t.old.time}
 	return nil

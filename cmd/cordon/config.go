@@ -21,6 +21,10 @@ type Config struct {
 	Engines  EnginesConfig
 	Console  ConsoleConfig
 	Audit    AuditConfig
+	Ledger   LedgerConfig
+	Witness  *WitnessConfig // nil: it is no witness
+
+	Values map[string]string // what the file says, by key: see values
 }
 
 // GatewayConfig is the DICOM side.
@@ -102,5 +106,6 @@ func defaults() Config {
 		},
 		Rules:   policy.DefaultRules(),
 		Console: ConsoleConfig{Listen: "127.0.0.1:8080"},
+		Ledger:  LedgerConfig{Retention: defaultRetention, Late: defaultLate},
 	}
 }

@@ -30,6 +30,8 @@ func (d *document) config(n ast.Node, c *Config) {
 		"engines":  func(n ast.Node) { d.engines(n, &c.Engines) },
 		"console":  func(n ast.Node) { d.console(n, &c.Console) },
 		"audit":    func(n ast.Node) { d.audit(n, &c.Audit) },
+		"ledger":   func(n ast.Node) { d.ledger(n, &c.Ledger) },
+		"witness":  func(n ast.Node) { c.Witness = &WitnessConfig{}; d.witness(n, c.Witness) },
 	})
 	d.whole(c)
 }

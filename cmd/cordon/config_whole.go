@@ -12,6 +12,7 @@ func (d *document) whole(c *Config) {
 	d.wholeDevices(c)
 	d.wholeConsole(c)
 	d.wholeAudit(c)
+	d.wholeWitness(c)
 	if d.tlsFiles {
 		for _, end := range c.ends() {
 			d.wholeTLS(end)

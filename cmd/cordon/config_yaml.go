@@ -64,6 +64,7 @@ func readConfig(path string, tls bool) (Config, error) {
 	c := d.parse(text)
 	if len(d.problems) == 0 {
 		c.Digest = fmt.Sprintf("%x", sha256.Sum256(text))
+		c.Values = d.values()
 		return c, nil
 	}
 	slices.SortStableFunc(d.problems, func(a, b Problem) int {

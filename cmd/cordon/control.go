@@ -28,19 +28,41 @@ type control struct {
 
 // control connects. The caller closes it.
 func (p place) control(ctx context.Context) (*control, error) {
+	running, err := p.running(ctx)
+	if err != nil || running != nil {
+		return running, err
+	}
+	config, err := p.config()
+	if err != nil {
+		return nil, err
+	}
+	return openControl(ctx, config)
+}
+
+// running connects to the Cordon that runs; nil if none does.
+func (p place) running(ctx context.Context) (*control, error) {
 	config, err := p.config()
 	if err != nil {
 		return nil, err
 	}
 	conn, err := dialControl(ctx, config.Data)
 	switch {
-	case err == nil:
-		conn.Close() // it answers; each request dials its own
-		return newControl(func(ctx context.Context) (net.Conn, error) { return dialControl(ctx, config.Data) }), nil
-	case !errors.Is(err, errNotRunning):
+	case errors.Is(err, errNotRunning):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
-	return openControl(ctx, config)
+	conn.Close() // it answers; each request dials its own
+	return newControl(func(ctx context.Context) (net.Conn, error) { return dialControl(ctx, config.Data) }), nil
+}
+
+// hasData is an error unless there is a data directory: the command was probably
+// meant for another.
+func hasData(config Config) error {
+	if _, err := os.Stat(filepath.Join(config.Data, "cordon.db")); err != nil {
+		return failure{2, fmt.Errorf("no Cordon's data in %s (name the folder with --data, or the configuration with --config)", config.Data)}
+	}
+	return nil
 }
 
 func newControl(dial func(context.Context) (net.Conn, error)) *control {
@@ -60,8 +82,8 @@ func newControl(dial func(context.Context) (net.Conn, error)) *control {
 // openControl opens the data directory in this process. One that is not there
 // is not made: the command was probably meant for another.
 func openControl(ctx context.Context, config Config) (*control, error) {
-	if _, err := os.Stat(filepath.Join(config.Data, "cordon.db")); err != nil {
-		return nil, failure{2, fmt.Errorf("no Cordon's data in %s (name the folder with --data, or the configuration with --config)", config.Data)}
+	if err := hasData(config); err != nil {
+		return nil, err
 	}
 	parts, err := openParts(ctx, config, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"cordon/gateway"
 	"cordon/ledger"
 	"cordon/ledger/atna"
+	"cordon/ledger/witness"
 	"cordon/metric"
 	"cordon/mpps"
 	"cordon/pki"
@@ -30,6 +32,7 @@ import (
 func migrations() []store.Migrations {
 	return []store.Migrations{
 		ledger.Migrations(),
+		witness.Migrations(),
 		atna.Migrations(),
 		custody.Migrations(),
 		exception.Migrations(),
@@ -61,10 +64,13 @@ type parts struct {
 	reviews *review.Reviews
 	pki     *pki.PKI
 
+	witness *witness.Witness // nil: it is none
+
 	audit *atna.Audit
 
-	stopLedger func() error // signs the last checkpoint; nil until the ledger runs
-	stopAudit  func() error // hands over what is left; nil until audit messages are sent
+	stopLedger func(why error) error // signs the last checkpoint; nil until the ledger runs
+	why        error                 // of the stop
+	stopAudit  func() error          // hands over what is left; nil until audit messages are sent
 }
 
 // openParts takes the data directory for this process and opens what is in it,
@@ -94,6 +100,9 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	p.runLedger()
+	if err = p.openWitness(ctx, c); err != nil {
+		return err
+	}
 	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{}); err != nil {
 		return fmt.Errorf("custody: %w", err)
 	}
@@ -129,20 +138,23 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 
 // runLedger signs checkpoints until close.
 func (p *parts) runLedger() {
-	ctx, cancel := context.WithCancel(context.Background()) // the caller's may end long before the last record
+	ctx, cancel := context.WithCancelCause(context.Background()) // the caller's may end long before the last record
 	done := make(chan error, 1)
 	go func() { done <- p.ledger.Run(ctx) }() // ends when stopLedger cancels
-	p.stopLedger = func() error {
-		cancel()
+	p.stopLedger = func(why error) error {
+		cancel(why)
 		return <-done
 	}
 }
+
+// errCommandEnded is why the ledger stops where nothing else is said.
+var errCommandEnded = errors.New("the command has ended")
 
 // close ends the ledger's run and gives the data directory back, the lock last.
 func (p *parts) close() error {
 	var errs []error
 	if p.stopLedger != nil {
-		errs = append(errs, p.stopLedger())
+		errs = append(errs, p.stopLedger(cmp.Or(p.why, errCommandEnded)))
 	}
 	if p.stopAudit != nil {
 		errs = append(errs, p.stopAudit())
@@ -155,5 +167,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, WitnessKey: p.witnessKey()}
 }

@@ -29,6 +29,9 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("console", func() error { return console.Serve(rest, d.page, d.console.Handler(), d.log) })
 	inner.run("control socket", func() error { return console.Serve(rest, d.control, d.console.API(), d.log) })
 
+	if err := d.keepLedger(rest, &inner); err != nil {
+		inner.fail(err)
+	}
 	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
 	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
 	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
@@ -145,15 +148,18 @@ type group struct {
 // run starts a part. Its goroutine ends when the part does.
 func (g *group) run(name string, part func() error) {
 	g.wg.Go(func() {
-		err := part()
-		if err == nil {
-			return
+		if err := part(); err != nil {
+			g.fail(fmt.Errorf("%s: %w", name, err))
 		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.errs = append(g.errs, fmt.Errorf("%s: %w", name, err))
-		g.failed()
 	})
+}
+
+// fail ends all of them.
+func (g *group) fail(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.errs = append(g.errs, err)
+	g.failed()
 }
 
 func (g *group) wait() error {

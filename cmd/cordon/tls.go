@@ -91,6 +91,9 @@ func (c Config) ends() []configEnd {
 	if t := c.Console.TLS; t != nil {
 		out = append(out, configEnd{"console.tls", t.end("console.tls")})
 	}
+	if w := c.Witness; w != nil && w.TLS != nil {
+		out = append(out, configEnd{"witness.tls", w.TLS.end("witness.tls")})
+	}
 	places, repositories := c.Audit.repositories()
 	for i, r := range repositories {
 		if r.Network == atna.TLS {

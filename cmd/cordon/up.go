@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,9 @@ func (c upCommand) Run(ctx context.Context, at place, std stdio) error {
 	if err != nil {
 		return failure{2, err}
 	}
-	return errors.Join(d.run(ctx, c.Demo, std), d.close())
+	err = d.run(ctx, c.Demo, std)
+	d.parts.why = cmp.Or(err, context.Cause(ctx))
+	return errors.Join(err, d.close())
 }
 
 // logger writes text for a person at a terminal, else JSON.
@@ -63,7 +66,7 @@ type daemon struct {
 	devices   *secure.Endpoint   // of these, the one towards devices; nil without gateway.tls
 	accepting atomic.Bool
 
-	dicom, dicomTLS, page, control, archive net.Listener // dicomTLS and archive may be nil
+	dicom, dicomTLS, page, control, archive, witness net.Listener // dicomTLS, archive and witness may be nil
 }
 
 // start opens the data directory and every listener, so that whatever is wrong
@@ -92,7 +95,7 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err := d.tlsOut(&config); err != nil {
 		return err
 	}
-	err := d.parts.ledger.Record(ctx, "config.applied", map[string]string{"sha256": d.config.Digest, "version": version})
+	err := d.recordConfig(ctx)
 	if err != nil {
 		return err
 	}
@@ -189,6 +192,9 @@ func (d *daemon) listen() error {
 	if err != nil {
 		return err
 	}
+	if err := d.listenWitness(); err != nil {
+		return err
+	}
 	d.control, err = listenControl(d.config.Data)
 	return err
 }
@@ -212,7 +218,7 @@ func listen(what, address string) (net.Listener, error) {
 // close gives back what start took. Listeners that were served are closed
 // already, which does no harm.
 func (d *daemon) close() error {
-	for _, l := range []net.Listener{d.dicom, d.dicomTLS, d.page, d.control, d.archive} {
+	for _, l := range []net.Listener{d.dicom, d.dicomTLS, d.page, d.control, d.archive, d.witness} {
 		if l != nil {
 			l.Close()
 		}

@@ -71,7 +71,7 @@ var alerts = [...]alert{
 	{"ledger.start", no("clean"), auditRecordingStopped, cordon("ENDED-IN-DISORDER", "The run before ended in disorder"), Serious, aboutLedger, []string{"records"}},
 	{"ledger.start", nil, auditRecordingStarted, cordon("RECORDING-STARTED", "The ledger is written"), Success, aboutLedger, nil},
 	{"ledger.stop", nil, auditRecordingStopped, cordon("RECORDING-STOPPED", "The ledger is closed in order"), Success, aboutLedger, nil},
-	{"ledger.clock", nil, softwareConfiguration, cordon("CLOCK-JUMPED", "The clock was set back or forth"), Minor, aboutLedger, []string{"from", "to", "seconds"}},
+	{"ledger.clock", nil, softwareConfiguration, cordon("CLOCK-JUMPED", "The clock was set back or forth"), Minor, aboutLedger, []string{"was", "seconds"}},
 	{"ledger.pruned", nil, objectSecurityChanged, cordon("RECORDS-PRUNED", "Bodies of records older than the retention were deleted; their proofs stay"), Success, aboutLedger, []string{"records"}},
 	{"ledger.erased", nil, objectSecurityChanged, cordon("DATA-ERASED", "What was sealed for one patient or study was made unreadable"), Success, aboutLedger, []string{"reason"}},
 	{"witness.late", nil, auditRecordingStopped, cordon("WITNESS-LATE", "A witness has not cosigned in time"), Minor, aboutPart("witness"), []string{"error"}},

@@ -15,7 +15,6 @@ var events = [...]event{
 	{"ledger.start", nil, activity(applicationStart)},
 	{"ledger.stop", nil, activity(applicationStop)},
 	{"ledger.read", nil, logUsed},
-	{"ledger.exported", nil, logUsed},
 	{"ledger.verified", nil, logUsed},
 	{"review.signed", nil, logUsed},
 	{"evidence.made", nil, logUsed},

@@ -84,7 +84,6 @@ type recorder struct {
 	listener net.Listener
 	conns    []net.Conn
 	messages []string
-	sessions int
 	cutAfter int // bytes of the next session, after which it is reset; 0: never
 	deaf     bool
 }
@@ -119,9 +118,15 @@ func (r *recorder) open() *recorder {
 				return
 			}
 			r.mu.Lock()
-			r.conns = append(r.conns, c)
-			r.sessions++
+			gone := r.listener != l
+			if !gone {
+				r.conns = append(r.conns, c)
+			}
 			r.mu.Unlock()
+			if gone {
+				c.Close()
+				return
+			}
 			go r.serve(c) // ends with the connection
 		}
 	}()

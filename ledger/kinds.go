@@ -1,0 +1,3 @@
+package ledger
+
+func latest(kind string) bool { return kind == "config.applied" }
