@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cordon/asset"
+	"cordon/policy"
 )
 
 // block writes a device as the configuration file would say it.
@@ -39,8 +41,11 @@ func block(name string, p asset.Permissions) string {
 	if p.Monitor {
 		line("mode", "monitor")
 	}
-	if p.Port > 0 {
+	switch {
+	case p.Port > 0:
 		line("port", fmt.Sprint(p.Port))
+	case slices.Contains(p.May, policy.ServiceCommit):
+		b.WriteString("    # port: where it listens, if it is to be called back with reports of commitment\n")
 	}
 	return b.String()
 }
