@@ -8,6 +8,7 @@
 //	go run ./bench code                  # the Go benchmarks beside SHA-256
 //	go run ./bench detection             # what is held: real files, hostile files, beside clamdscan
 //	go run ./bench query                 # C-FIND, C-MOVE and C-GET, direct and through
+//	go run ./bench flood                 # a declared device's waits while another address floods
 //	go run ./bench inspect               # one core beside openssl; 4 GiB; the gateway with clamd
 //
 // Peers run on free loopback ports in a temporary directory and are stopped by
@@ -56,13 +57,14 @@ var measurements = [...]measurement{
 		pydicomFiles, pydicomCharset, clamFiles,
 	}, detection},
 	{"query", []string{"Orthanc", "storescu", "echoscu", "movescu", "getscu"}, queries},
+	{"flood", []string{"echoscu"}, floods},
 	{"inspect", []string{"openssl", "taskset", "dcmcjpeg", "dcmcjpls", "dcmcrle", "storescu", "echoscu", "clamd", "clamdscan"}, inspection},
 }
 
 func main() {
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|detection|query|inspect]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|detection|query|flood|inspect]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -111,7 +113,7 @@ func choose(names []string) ([]measurement, error) {
 		}
 	}
 	if len(names) > 0 && len(chosen) != len(names) {
-		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, detection, query and inspect", strings.Join(names, " "))
+		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, detection, query, flood and inspect", strings.Join(names, " "))
 	}
 	var missing []error
 	for _, m := range chosen {
