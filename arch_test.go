@@ -206,6 +206,7 @@ var house = map[string]room{
 		"dicom/secure": "when certificates end",
 		"pki":          "enrols, renews, revokes, lists",
 		"dicom":        "file meta information of an export",
+		"evidence":     "packs for a mapping of controls",
 		"exception":    "what is excepted; decisions",
 		"finding":      "shows findings",
 		"ledger":       "what happened",

@@ -25,6 +25,7 @@ import (
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/custody"
+	"cordon/evidence"
 	"cordon/exception"
 	"cordon/ledger"
 	"cordon/metric"
@@ -52,6 +53,8 @@ type Parts struct {
 
 	Metrics *metric.Metrics // what is counted elsewhere; may be nil
 	Reviews *review.Reviews // nil if there are no activity reviews
+
+	Evidence *evidence.Maker // nil if no packs are made
 
 	Commitment *commitment.Commitment // nil if storage commitment is not offered
 	Steps      *mpps.Spool            // nil if no message about a procedure step is kept
@@ -108,6 +111,9 @@ func (c *Console) API() http.Handler {
 	c.pkiRoutes(mux)
 	c.waitingRoutes(mux)
 	c.reviewRoutes(mux)
+	if c.parts.Evidence != nil {
+		mux.HandleFunc("POST /api/v1/evidence", c.evidencePack)
+	}
 	if c.parts.Recalls != nil {
 		mux.HandleFunc("GET /api/v1/recall", c.recallList)
 		mux.HandleFunc("POST /api/v1/recall/{id}/done", c.recallDone)

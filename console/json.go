@@ -11,6 +11,7 @@ import (
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/custody"
+	"cordon/evidence"
 	"cordon/exception"
 	"cordon/mpps"
 	"cordon/pki"
@@ -40,7 +41,7 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState), errors.Is(err, pki.ErrState),
 		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable), errors.Is(err, review.ErrState), errors.Is(err, asset.ErrDeclared):
 		code = http.StatusConflict
-	case errors.Is(err, errRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest), errors.Is(err, pki.ErrRequest):
+	case errors.Is(err, errRequest), errors.Is(err, evidence.ErrRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest), errors.Is(err, pki.ErrRequest):
 		code = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -176,6 +176,16 @@ func (p *paper) putRight(x, y float64, text string) {
 	p.Text(x-p.GetStringWidth(text), y, text)
 }
 
+// squeeze is putRight for a column: text that is too wide becomes smaller, and is
+// cut when that does not help.
+func (p *paper) squeeze(x, y, width float64, text string) {
+	size, _ := p.GetFontSize()
+	for text = p.shown(text); p.GetStringWidth(text) > width && size > 6; size -= 0.5 {
+		p.SetFontSize(size)
+	}
+	p.putRight(x, y, p.fit(text, width))
+}
+
 // rule draws a line over the text's width.
 func (p *paper) rule(y float64, grey int) {
 	p.SetDrawColor(grey, grey, grey)

@@ -45,7 +45,7 @@ func (p *paper) title(c Result) {
 		p.style(sans, "B", size, black)
 		lines = p.wrap(c.Title, p.inner())
 	}
-	p.SetY(p.lines(margin, y+8+size*1.15, size*1.2, lines) - size*0.6)
+	p.SetY(p.lines(margin, y+16+size*1.15, size*1.2, lines) - size*0.6)
 }
 
 // badge shows an outcome by its form, since there may be no colour.
@@ -160,9 +160,9 @@ func (p *paper) figure(f Figure) {
 	p.style(sans, "", 7.5, mid)
 	p.lines(margin, next-2, 10, under)
 	p.style(sans, "B", 10, black)
-	p.putRight(value, y+13, f.valueText())
+	p.squeeze(value, y+13, 84, f.valueText())
 	p.style(sans, "", 9.5, dark)
-	p.putRight(asked, y+13, f.askedText())
+	p.squeeze(asked, y+13, asked-value-8, f.askedText())
 	if f.Outcome == Fact {
 		p.style(sans, "", 7.5, mid)
 		p.put(outcome, y+13, "a fact")

@@ -65,69 +65,86 @@ func (p *paper) contents() {
 	p.gap(16)
 }
 
-// rests says what the pack rests on, and how to check it.
+// heading begins a page that is no control's.
+func (p *paper) heading(text string) {
+	p.page(text)
+	p.Bookmark(text, 0, 0)
+	p.style(sans, "B", 20, black)
+	p.put(margin, top+14, text)
+	p.SetY(top + 30)
+}
+
+// rests is the page of what the pack rests on, and how to check it.
 func (p *paper) rests(s Signed) {
 	pack := s.Pack
-	p.room(150)
-	p.label("What this rests on")
-	if !pack.Ledger.Intact {
-		p.paragraph("B", 9.5, black, "The ledger did not verify when this was made: "+pack.Ledger.Says)
+	p.heading("What this rests on")
+	if pack.Ledger.Intact {
+		p.paragraph("", 9.5, black, pack.Ledger.Says)
 	} else {
-		p.paragraph("", 9, black, pack.Ledger.Says)
+		p.paragraph("B", 9.5, black, "The ledger did not verify when this was made: "+pack.Ledger.Says)
 	}
-	p.gap(4)
-	by := ""
-	if pack.MadeBy != "" {
-		by = ", asked for by " + pack.MadeBy
+	p.gap(6)
+	p.paragraph("", 9.5, black, "Every figure was computed from the ledger and the database when this was made; none is fixed beforehand. What Cordon cannot see is called not evidenced. This pack does not say that the site complies with anything.")
+	p.gap(10)
+	by := pack.MadeBy
+	if by == "" {
+		by = "nobody is named"
 	}
-	p.paragraph("", 9, black, fmt.Sprintf("Made on %s UTC by Cordon %s%s. Every figure was computed then, from %s records of the period; none is fixed beforehand. Mapping %s, SHA-256 %s.",
-		pack.MadeAt.Format(time.DateTime), pack.Version, by, thousands(float64(pack.Ledger.Records)), pack.Mapping.Name, pack.Mapping.SHA256))
-	p.gap(8)
-	p.room(90)
-	p.label("How to check it")
-	for _, step := range []string{
-		"Take evidence.json out of this PDF (it is attached) and run: cordon evidence verify evidence.json --key " + pack.Ledger.Fingerprint + ". It needs no access to the site. Have the fingerprint from somebody you trust, not from this page.",
-		"The SHA-256 that it prints is the one at the foot of each page.",
-		"A sample record on a page is in the ledger if its hash leads, with the hashes of its proof (last pages), to the root at the foot. Ask for an export and hold it against the record's number: cordon ledger verify export.",
-		"Sample records were not chosen by hand: of each kind, those are taken whose SHA-256 of the tree's root " + pack.Ledger.Seed + " and the record's number is the smallest.",
+	for _, row := range [][2]string{
+		{"Made", pack.MadeAt.Format(time.DateTime) + " UTC, by Cordon " + pack.Version + ", asked for by " + by},
+		{"Records", fmt.Sprintf("%s in the period, %s in the tree that is signed", thousands(float64(pack.Ledger.Records)), thousands(float64(pack.Ledger.TreeSize)))},
+		{"Key", pack.Ledger.Fingerprint},
+		{"Root", pack.Ledger.Root},
+		{"Mapping", strings.TrimSpace(pack.Mapping.Name + ", " + pack.Mapping.Edition)},
+		{"", "SHA-256 " + pack.Mapping.SHA256},
 	} {
-		p.paragraph("", 8.5, dark, "•  "+step)
-		p.gap(2)
+		y := p.GetY()
+		p.style(sans, "", 8.5, mid)
+		p.put(margin, y+10, row[0])
+		p.style(sans, "", 9, black)
+		p.put(margin+62, y+10, p.fit(row[1], p.inner()-62))
+		p.SetY(y + 15)
+	}
+	p.gap(12)
+	p.label("How to check it")
+	for i, step := range []string{
+		"Take evidence.json out of this PDF, to which it is attached, and run: cordon evidence verify evidence.json --key FINGERPRINT. It needs no access to the site. Have the fingerprint from somebody you trust, not from these pages.",
+		"The SHA-256 that it prints is the one at the foot of each page: these pages show that file.",
+		"A sample record is in the ledger if its hash leads, with the hashes of its proof (the last pages), to the root above (RFC 6962). The last pages are a file that cordon ledger verify reads.",
+		"Ask for a whole export (cordon ledger export) and hold the records against it by their numbers.",
+		"Nobody chose the samples: of each kind those are taken for which SHA-256 of the seed and the record's number is the smallest. The seed is the tree's root when work on this pack began: " + pack.Ledger.Seed,
+	} {
+		p.paragraph("", 9.5, black, fmt.Sprintf("%d.  %s", i+1, step))
+		p.gap(4)
+	}
+	p.gap(8)
+	p.label("Signature")
+	for text := range strings.Lines(s.Note) {
+		p.code(7.5, strings.TrimSuffix(text, "\n"))
 	}
 }
 
 // proofs prints the proof as it is, so that the paper alone can be checked.
 func (p *paper) proofs(s Signed) {
-	p.page("Proofs")
-	p.Bookmark("Proofs", 0, 0)
-	p.style(sans, "B", 20, black)
-	p.put(margin, top+14, "Proofs")
-	p.SetY(top + 26)
-	p.paragraph("", 9, dark, "A record, as the ledger has it, then the hashes that lead from it to the root (RFC 6962 §2.1.1); before all of them the keys, after them the checkpoint that was signed. These lines are the file that cordon ledger verify reads.")
+	p.heading("Proofs")
+	p.paragraph("", 9, dark, "Each record as the ledger has it, then, in grey, the hashes that lead from it to the root (RFC 6962 §2.1.1); before them the keys, after them the checkpoint that was signed.")
 	p.gap(6)
 	for text := range strings.Lines(s.Pack.Proof) {
-		p.code(strings.TrimSuffix(text, "\n"))
-	}
-	p.gap(10)
-	p.room(80)
-	p.label("Signature")
-	for text := range strings.Lines(s.Note) {
-		p.code(strings.TrimSuffix(text, "\n"))
+		p.code(5.6, strings.TrimSuffix(text, "\n"))
 	}
 }
 
 // code prints one line of a file, broken where the paper ends; lists of hashes in
 // grey.
-func (p *paper) code(text string) {
-	const size, leading = 5.6, 7.2
+func (p *paper) code(size float64, text string) {
+	leading := size * 1.29
 	text = p.shown(text)
-	hashes := strings.HasPrefix(text, "[")
+	grey := black
+	if strings.HasPrefix(text, "[") {
+		grey = mid
+	}
 	for first := true; first || text != ""; first = false {
 		p.room(leading)
-		grey := black
-		if hashes {
-			grey = mid
-		}
 		p.style(mono, "", size, grey)
 		part := p.row(text)
 		p.Text(margin, p.GetY()+size, part)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"cordon/exception"
@@ -184,7 +185,8 @@ func verify(ctx context.Context, p Parts) verified {
 	if err != nil {
 		return verified{says: err.Error()}
 	}
-	return verified{true, r.Proves}
+	says, _, _ := strings.Cut(r.Proves, "; whose key") // it is this ledger's own
+	return verified{true, strings.TrimSuffix(says, ".") + "."}
 }
 
 // sortedKeys returns a map's keys in order.

@@ -46,6 +46,7 @@ type commands struct {
 	Bypass     bypassCommand     `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
 	PKI        pkiCommand        `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
 	Review     reviewCommand     `cmd:"" help:"Look back regularly at what was unusual, and sign."`
+	Evidence   evidenceCommand   `cmd:"" help:"What can be shown of each control, on paper that can be checked."`
 	Ledger     ledgerCommand     `cmd:"" help:"See and prove what happened."`
 	Config     configCommand     `cmd:"" name:"config" help:"Check a configuration file."`
 	Version    versionCommand    `cmd:"" help:"Print version, commit and dictionary edition."`

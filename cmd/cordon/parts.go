@@ -14,6 +14,7 @@ import (
 	"cordon/commitment"
 	"cordon/console"
 	"cordon/custody"
+	"cordon/evidence"
 	"cordon/exception"
 	"cordon/gateway"
 	"cordon/ledger"
@@ -62,6 +63,7 @@ type parts struct {
 	devices *asset.Register
 	metrics *metric.Metrics
 	reviews *review.Reviews
+	packs   *evidence.Maker
 	pki     *pki.PKI
 
 	witness *witness.Witness // nil: it is none
@@ -130,6 +132,8 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	p.reviews = review.New(review.Config{Days: c.Audit.ReviewDays, Owner: c.Audit.Owner, Zone: time.Local}, review.Parts{DB: p.db, Ledger: p.ledger, Log: log})
+	p.packs = evidence.New(evidence.Config{Site: c.Site, Version: version, Owner: c.Audit.Owner, Standing: c.standing()},
+		evidence.Parts{DB: p.db, Ledger: p.ledger, Custody: p.custody, Exceptions: p.except, Reviews: p.reviews})
 	if p.pki, err = pki.Open(ctx, p.db, p.ledger, filepath.Join(p.dir, "pki")); err != nil {
 		return err
 	}
@@ -167,5 +171,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, WitnessKey: p.witnessKey()}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey()}
 }

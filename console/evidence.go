@@ -1,0 +1,78 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"cordon/evidence"
+)
+
+// EvidenceRequest asks for an evidence pack.
+type EvidenceRequest struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`                // excluded
+	Mapping string    `json:"mapping,omitempty"` // YAML; the one for HIPAA if ""
+	By      string    `json:"by,omitempty"`      // as asserted
+}
+
+const (
+	// maxEvidenceRequest bounds the request: a mapping, escaped.
+	maxEvidenceRequest = 4 << 20
+	// evidenceTime is how long a pack may take to make: it verifies the whole
+	// ledger.
+	evidenceTime = 2 * time.Hour
+)
+
+// evidencePack answers with the pack's JSON.
+func (c *Console) evidencePack(w http.ResponseWriter, r *http.Request) {
+	if err := unhurried(w); err != nil {
+		refuse(w, err)
+		return
+	}
+	rq, err := readEvidenceRequest(w, r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	signed, err := c.parts.Evidence.Make(r.Context(), rq)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	out := newStream(w)
+	out.end(signed.JSON(out))
+}
+
+// unhurried gives a request the time that a pack takes. An answer that goes to
+// memory has no deadlines to move.
+func unhurried(w http.ResponseWriter) error {
+	control := http.NewResponseController(w)
+	if err := patience(control); err != nil {
+		return err
+	}
+	end := time.Now().Add(evidenceTime)
+	control.SetReadDeadline(end) // where patience found deadlines, these are too
+	control.SetWriteDeadline(end)
+	return nil
+}
+
+func readEvidenceRequest(w http.ResponseWriter, r *http.Request) (evidence.Request, error) {
+	var rq EvidenceRequest
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxEvidenceRequest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&rq); err != nil {
+		return evidence.Request{}, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	text := []byte(rq.Mapping)
+	if len(text) == 0 {
+		text = evidence.HIPAA()
+	}
+	mapping, err := evidence.ReadMapping(text)
+	if err != nil {
+		return evidence.Request{}, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	return evidence.Request{From: rq.From, To: rq.To, Mapping: mapping, By: rq.By}, nil
+}
