@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"cordon/dicom/ul"
+	"cordon/metric"
 	"cordon/policy"
 )
 
@@ -21,7 +23,7 @@ var (
 // admit asks policy about the association and returns how to reject it, or nil.
 func (s *session) admit() *ul.Rejection {
 	if s.rq.ApplicationContext != ul.ApplicationContextName {
-		return &rejectApplication
+		return &rejectApplication // before policy is asked; the reason is in the rejection
 	}
 	contexts := make([]policy.Context, 0, len(s.rq.Contexts))
 	for _, c := range s.rq.Contexts {
@@ -63,7 +65,9 @@ func wallClock(t time.Time) policy.WallClock {
 // reject records the refusal, then sends it. It says why to those who read the
 // log and the ledger; the modality learns r alone.
 func (s *session) reject(ctx context.Context, r ul.Rejection, why string) error {
+	why = cmp.Or(why, "application context name not supported")
 	s.g.counts.rejected.Add(1)
+	s.g.parts.Metrics.Count(metric.Rejections, 1, why)
 	s.log.Warn("association rejected", "called", s.rq.Called, "answer", r.Error(), "reason", why)
 	err := s.g.recordRefusal(ctx, s.peer, "association.rejected", s.who(map[string]any{
 		"result": r.Result, "source": r.Source, "reason": r.Reason, "refusal": why,

@@ -53,6 +53,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	outer.run("storage commitment", func() error { return d.parts.commit.Run(ctx, d.gateway.CommitmentNetwork()) })
 	outer.run("procedure steps", func() error { return d.parts.steps.Run(ctx, d.gateway.StepNetwork()) })
 	d.parts.metrics.Collect(metric.CertificateExpiry, d.expiry)
+	d.parts.metrics.Collect(metric.DevicesProposed, d.waiting)
 	d.accepting.Store(true)
 	d.ready(std, play)
 	if play {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"cordon/metric"
 	"cordon/policy"
 )
 
@@ -16,6 +17,15 @@ func (c Config) site() policy.Site {
 		s.Archives = append(s.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle, Services: a.Services, Addresses: a.Addresses})
 	}
 	return s
+}
+
+// waiting counts the learned devices that nobody has decided on.
+func (d *daemon) waiting(set metric.Sample) {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	if n, err := d.parts.devices.Waiting(ctx); err == nil {
+		set(float64(n))
+	}
 }
 
 // resolveTimeout bounds the look-up of one archive's name at the start.
