@@ -24,7 +24,7 @@ func (s *Status) certificates(now time.Time) {
 		switch {
 		case left <= 0:
 			s.degrade(fmt.Sprintf("The %s has ended%s.", named(i), remedy(i)))
-		case left < secure.AlarmBefore:
+		case left < secure.AlarmBefore && i.What != secure.RevocationList:
 			s.degrade(fmt.Sprintf("The %s ends in %s%s.", named(i), age(left), remedy(i)))
 		}
 	}
@@ -33,19 +33,11 @@ func (s *Status) certificates(now time.Time) {
 // ending says which of them end before long.
 func (s *Status) ending(now time.Time) {
 	for _, i := range s.Certificates.Items {
-		if left := i.NotAfter.Sub(now); left >= secure.AlarmBefore && left < soon(i) {
+		left := i.NotAfter.Sub(now)
+		if left >= secure.AlarmBefore && left < secure.WarnBefore && i.What != secure.RevocationList { // lists last some days only
 			s.Says = append(s.Says, fmt.Sprintf("The %s ends in %s%s.", named(i), age(left), remedy(i)))
 		}
 	}
-}
-
-// soon is how long before its end an item is worth a word. Lists are made for some
-// days only.
-func soon(i secure.Item) time.Duration {
-	if i.What == secure.RevocationList {
-		return 0
-	}
-	return secure.WarnBefore
 }
 
 func named(i secure.Item) string {

@@ -81,7 +81,7 @@ func (g *Gateway) recordHangUps(ctx context.Context) {
 }
 
 // receive takes a connection that has a seat to its request: the TLS handshake,
-// if there is one, and the A-ASSOCIATE-RQ, together within ARTIM.
+// if there is one, and the A-ASSOCIATE-RQ, each within ARTIM.
 func (g *Gateway) receive(ctx context.Context, nc net.Conn, peer netip.Addr, limits ul.Limits) (*ul.Indication, error) {
 	if t, ok := nc.(*tls.Conn); ok {
 		if err := g.shake(ctx, t, peer, limits); err != nil {

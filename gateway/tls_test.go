@@ -318,6 +318,73 @@ func copyAll(to, from net.Conn) {
 	io.Copy(to, from)
 }
 
+// Connections that never finish their TLS handshake take only so many of one
+// address's, and none of another's.
+func TestHandshakesOfOneAddressAreBounded(t *testing.T) {
+	r := newRegistry(t)
+	device, _ := r.device("ct-1")
+	h := start(t, func(c *Config) { c.Site.Unknown = policy.LearnUnknown })
+	address := h.listenTLS(r.gateway())
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 66)}}
+	closed := make(chan struct{}, 64)
+	for range 2 * maxHandshakesEach {
+		nc, err := d.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		go func() { // ends with nc
+			nc.Read(make([]byte, 1))
+			closed <- struct{}{}
+		}()
+	}
+	for range maxHandshakesEach {
+		select {
+		case <-closed:
+		case <-time.After(5 * time.Second):
+			t.Fatal("more handshakes are under way than may be")
+		}
+	}
+	if err := associateTLS(t, address, device.Client(), "CT1"); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+}
+
+// What goes out to a device that listens with TLS goes to that device alone.
+func TestDeviceIsCalledOverTLS(t *testing.T) {
+	r := newRegistry(t)
+	ct1, its := r.device("ct-1", "127.0.0.1")
+	ct2, _ := r.device("ct-2", "127.0.0.1")
+	towards := r.gateway()
+	for _, c := range []struct {
+		server *secure.Endpoint
+		good   bool
+	}{{ct1, true}, {ct2, false}} {
+		peer := newScriptedArchive(t)
+		front := netip.MustParseAddrPort(tlsFront(t, c.server.Server(), peer.address))
+		h := start(t, func(c *Config) {
+			c.Site.Devices = []policy.Device{{
+				Name: "ct-1", AETitle: "CT1", Addresses: []netip.Prefix{netip.PrefixFrom(front.Addr(), 32)}, Port: front.Port(), PortTLS: true,
+				Certificates: []policy.Fingerprint{its},
+			}}
+			c.OutletTLS = func(d policy.Device) *tls.Config { return towards.Client(d.Certificates[0].String()) }
+		})
+		a, ok := h.gateway.outlet("ct-1")
+		if !ok {
+			t.Fatal("nothing can be sent to the device")
+		}
+		conn, err := h.gateway.associate(t.Context(), a, ul.Request{Calling: "CORDON", Called: "CT1", Contexts: []ul.ProposedContext{
+			{ID: 1, AbstractSyntax: dicom.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
+		}})
+		if err == nil {
+			conn.Close()
+		}
+		if c.good != (err == nil) || !c.good && secure.Why(err) != secure.OtherCertificate {
+			t.Errorf("its own certificate %v: %v", c.good, err)
+		}
+	}
+}
+
 // A flood from one address turns no known device away.
 func TestFloodTurnsNoKnownDeviceAway(t *testing.T) {
 	h := start(t, func(c *Config) {

@@ -11,6 +11,7 @@ func (d *document) whole(c *Config) {
 	d.wholeArchives(c)
 	d.wholeDevices(c)
 	d.wholeConsole(c)
+	d.wholeSeats(c)
 	d.wholeAudit(c)
 	d.wholeWitness(c)
 	if d.tlsFiles {
@@ -61,6 +62,21 @@ func (d *document) knownArchive(c *Config, name, at string) {
 		d.wrongAt(at, "no archive %q; this file has no archives: take the line out", name)
 	default:
 		d.wrongAt(at, "no archive %q; %s", name, suggestion(name, known))
+	}
+}
+
+// wholeSeats makes sure that a seat can be kept for each peer that is known by its
+// address.
+func (d *document) wholeSeats(c *Config) {
+	known := len(c.Archives)
+	for _, v := range c.Devices {
+		if len(v.Addresses) > 0 {
+			known++
+		}
+	}
+	if known > c.Gateway.MaxAssociations {
+		d.wrongAt("gateway.max_associations", "%d is fewer than the %d devices and archives here, so that no seat could be kept for each; write %d or more",
+			c.Gateway.MaxAssociations, known, 4*known)
 	}
 }
 

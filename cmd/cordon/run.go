@@ -37,6 +37,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
+	inner.run("certificates", func() error { return d.watchCertificates(rest) })
 	for _, e := range d.ends {
 		inner.run("tls", func() error { return e.Run(rest) })
 	}

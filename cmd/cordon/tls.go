@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -158,6 +160,41 @@ func (d *daemon) certificates(issued []pki.Certificate) console.Certificates {
 		out.Problems = append(out.Problems, "cordon pki: "+why)
 	}
 	return out
+}
+
+// warnEvery is how often the log speaks of what ends.
+const warnEvery = 24 * time.Hour
+
+// watchCertificates says in the log, at the start and each day, what ends before
+// long, until ctx ends.
+func (d *daemon) watchCertificates(ctx context.Context) error {
+	tick := time.NewTicker(warnEvery)
+	defer tick.Stop()
+	for {
+		issued, err := d.parts.pki.Ending(ctx, secure.WarnBefore)
+		if err != nil && ctx.Err() == nil {
+			d.log.Error("certificates issued here cannot be read", "error", err)
+		}
+		for _, i := range d.certificates(issued).Items {
+			d.warn(i)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *daemon) warn(i secure.Item) {
+	level, left := slog.LevelWarn, time.Until(i.NotAfter)
+	switch {
+	case left <= 0, left < secure.AlarmBefore && i.What != secure.RevocationList:
+		level = slog.LevelError
+	case left > secure.WarnBefore, i.What == secure.RevocationList:
+		return
+	}
+	d.log.Log(context.Background(), level, "renew what ends", "end", i.Endpoint, "what", i.What, "subject", i.Subject, "until", i.NotAfter)
 }
 
 // expiry gives each end's items to whoever reads the metrics.
