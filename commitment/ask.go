@@ -223,10 +223,20 @@ func (w *work) heard(ctx context.Context, archive string, q question) error {
 		return w.void(ctx, q)
 	}
 	return w.parts.DB.Update(ctx, func(tx *store.Tx) error {
+		var asked int64
+		if err := tx.QueryRow(`SELECT asked_at FROM commitment_requests WHERE id = ?`, q.request).Scan(&asked); err != nil {
+			return err
+		}
 		_, err := tx.Exec(`UPDATE commitment_questions SET state = 'asked', deadline = ? WHERE id = ? AND state = 'unsent'`,
-			micros(time.Now().Add(w.config.Answer)), q.id)
+			micros(w.config.deadline(time.UnixMicro(asked))), q.id)
 		return err
 	})
+}
+
+// deadline is until when an archive may report on what was requested at that time.
+func (c Config) deadline(asked time.Time) time.Time {
+	now := time.Now()
+	return now.Add(min(c.Answer, max(c.Again, now.Sub(asked))))
 }
 
 // void takes a question back: what nobody answered is to be asked again. If the

@@ -20,7 +20,8 @@
 // been delivered. All others, those that Cordon knows nothing of among them, are
 // asked of the archive under a transaction UID of our own, which is committed
 // before it is sent. An answer settles those of its instances that were asked for
-// and nothing else. What an archive leaves open is asked again a day later.
+// and nothing else. What an archive leaves open is asked again, after ten minutes
+// first and a day at the most, and soon after a start.
 // When all are settled, or the term is over, the request is reported: one
 // N-EVENT-REPORT, tried until the device takes it or a second term is over; then
 // it is given up, which is an alarm until a person tries it again or drops it.
@@ -96,7 +97,9 @@ type Journal interface {
 // Config says how patient to be. A zero field means the default beside it.
 type Config struct {
 	Term     time.Duration // how long a request may stay unresolved, and then how long its report is tried; 7 days
-	Answer   time.Duration // what an archive has to report in before it is asked again; 24 h
+	Answer   time.Duration // longest wait for an archive's report before it is asked again; 24 h
+	Again    time.Duration // shortest one, which a request's age doubles; 10 min
+	Restart  time.Duration // the same after a start, since a report may have come while nobody listened; 15 s
 	RetryMin time.Duration // first pause after a failure; 5 s
 	RetryMax time.Duration // longest pause; 15 min
 	Poll     time.Duration // how often the spool is looked at; 2 s
@@ -112,6 +115,8 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.Term, 7 * 24 * time.Hour},
 		{&c.Answer, 24 * time.Hour},
+		{&c.Again, 10 * time.Minute},
+		{&c.Restart, 15 * time.Second},
 		{&c.RetryMin, 5 * time.Second},
 		{&c.RetryMax, 15 * time.Minute},
 		{&c.Poll, 2 * time.Second},
@@ -170,8 +175,12 @@ func Open(ctx context.Context, config Config, p Parts) (*Commitment, error) {
 		wake:     make(chan struct{}, 1),
 		troubles: map[string]*trouble{},
 	}
+	now := time.Now()
 	err := p.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(`UPDATE commitment_requests SET state = 'dropped', ended_at = ? WHERE state = 'arriving'`, micros(time.Now()))
+		if _, err := tx.Exec(`UPDATE commitment_requests SET state = 'dropped', ended_at = ? WHERE state = 'arriving'`, micros(now)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE commitment_questions SET deadline = MIN(deadline, ?) WHERE state = 'asked'`, micros(now.Add(c.config.Restart)))
 		return err
 	})
 	if err == nil {

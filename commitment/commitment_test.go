@@ -31,7 +31,7 @@ type site struct {
 	c   *commitment.Commitment
 }
 
-var patience = commitment.Config{RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond, Poll: 5 * time.Millisecond, Pause: time.Millisecond}
+var patience = commitment.Config{RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond, Poll: 5 * time.Millisecond, Pause: time.Millisecond, Restart: time.Hour}
 
 func open(t *testing.T, dir string, config commitment.Config) site {
 	t.Helper()

@@ -3,6 +3,7 @@ package commitment_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"cordon/commitment"
 	"cordon/dicom/commit"
@@ -68,4 +69,24 @@ func TestRestartAtEveryPoint(t *testing.T) {
 	h = &hospital{}
 	s.run(t, h)
 	h.never(t, 0, "it was reported before")
+}
+
+// An archive may have reported while nobody listened, and most do so once: it is
+// asked again soon after a start.
+func TestReportMissedByARestart(t *testing.T) {
+	s := open(t, t.TempDir(), patience)
+	h := &hospital{}
+	stop := s.run(t, h)
+	s.want(t, ct1, "2.25.1", "1.1")
+	first := h.awaitAsked(t, 1)[0]
+	h.never(t, 0, "the archive has not answered")
+	stop()
+	config := patience
+	config.Restart = 20 * time.Millisecond
+	s = s.reopen(t, config)
+	h = &hospital{}
+	s.run(t, h)
+	if second := h.awaitAsked(t, 1)[0]; second.TransactionUID == first.TransactionUID || len(second.References) != 1 {
+		t.Errorf("%+v", second)
+	}
 }

@@ -68,6 +68,9 @@ func (p *play) awaitReport(ctx context.Context, conn *dimse.Conn, transaction di
 		if r.TransactionUID == transaction {
 			p.sum.Committed += len(r.Committed)
 			p.sum.Uncommitted += len(r.Failed)
+			for _, f := range r.Failed {
+				p.Log.Info("demo: not committed", "modality", conn.Association().Request().Calling, "instance", f.SOPInstanceUID, "reason", fmt.Sprintf("%04XH", f.Reason))
+			}
 			return nil
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"cordon/folder"
 	"cordon/gateway"
 	"cordon/judge"
+	"cordon/policy"
 )
 
 type upCommand struct {
@@ -169,7 +170,10 @@ func (d *daemon) defaultArchive() error {
 	if d.archive, err = listen("folder archive", "127.0.0.1:0"); err != nil {
 		return err
 	}
-	d.config.Archives = []ArchiveConfig{{Name: "folder", AETitle: title, Address: d.archive.Addr().String()}}
+	d.config.Archives = []ArchiveConfig{{
+		Name: "folder", AETitle: title, Address: d.archive.Addr().String(),
+		Services: []policy.Service{policy.ServiceStore, policy.ServiceCommit},
+	}}
 	return nil
 }
 
