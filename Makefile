@@ -7,8 +7,8 @@ FUZZTIME ?= 40000x
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The real programs that the tests talk to. They are installed when one is missing.
-PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom
-PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap
+PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils
+PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint
 
 .PHONY: up build test check fmt vet unit race fuzz interop peers bench generate clean
 
@@ -51,6 +51,7 @@ peers:
 	@missing=; for p in $(PROGRAMS); do command -v $$p >/dev/null 2>&1 || missing=1; done; \
 	[ -f /usr/lib/python3/dist-packages/pydicom/__init__.py ] || missing=1; \
 	[ -d /usr/share/clamav-testfiles ] || missing=1; \
+	ls /usr/lib/*/rsyslog/lmnsd_gtls.so >/dev/null 2>&1 || missing=1; \
 	node=; { command -v node && command -v npm; } >/dev/null 2>&1 || { missing=1; node="nodejs npm"; }; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \

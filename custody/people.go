@@ -316,6 +316,7 @@ func (c *Custody) Review(ctx context.Context, id string, r Request) error {
 		}
 		return c.journal.Append(tx, "object.reviewed", map[string]any{
 			"id": id, "by": r.By, "reason": r.Reason, "late": now().After(o.ReviewDue),
+			"sop_instance_uid": o.SOPInstanceUID, "study_instance_uid": o.StudyInstanceUID,
 		})
 	})
 }
@@ -360,6 +361,7 @@ func (c *Custody) Export(ctx context.Context, id string, r Request, w io.Writer)
 		}
 		return c.journal.Append(tx, "object.exported", map[string]any{
 			"id": id, "by": r.By, "reason": r.Reason, "sha256": o.SHA256, "sop_instance_uid": o.SOPInstanceUID,
+			"study_instance_uid": o.StudyInstanceUID,
 		})
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,18 @@ type Summary struct {
 	Failed     int    `json:"failed"`
 	Unreadable int    `json:"unreadable"`
 	Bytes      int64  `json:"bytes"`
+
+	Studies []string `json:"studies,omitempty"` // that objects of it were stored or held of; the first 64
+}
+
+// maxStudies bounds the studies that a Summary names.
+const maxStudies = 64
+
+// study names a study once.
+func (s *Summary) study(uid string) {
+	if uid != "" && len(uid) <= 64 && len(s.Studies) < maxStudies && !slices.Contains(s.Studies, uid) {
+		s.Studies = append(s.Studies, uid)
+	}
 }
 
 // Add counts an item.
@@ -42,6 +55,9 @@ func (s *Summary) Add(it Item) {
 	}
 	if it.Report.Verdict == finding.Refuse {
 		s.Refused++
+	}
+	if it.Outcome == Stored || it.Outcome == Held {
+		s.study(it.Report.Identity.StudyInstanceUID)
 	}
 	switch it.Outcome {
 	case Stored:

@@ -20,15 +20,20 @@
 // The ledger is the spool: nothing is queued beside it, so memory is one batch
 // of at most 256 records for each repository, and nobody who records ever waits.
 // Each repository has a durable cursor and a goroutine of its own. A batch is
-// read, rendered and written; syslog has no acknowledgement, so a record counts
-// as arrived when the repository's machine has acknowledged its last byte (the
-// kernel knows), and as kept when the connection has then lasted another ten
-// seconds, since a program that dies loses what it has not read. Only then does
-// the cursor move. Whatever ends the connection, the next begins at the cursor:
-// in order, repeated perhaps, never left out. The same record always makes the
-// same message, byte for byte, so that repetitions can be told. Over UDP a
-// message counts as kept when it is sent; nobody knows what becomes of it. Lines
-// in a file are synced before the cursor moves.
+// read, rendered and written. Syslog has no acknowledgement, so three things
+// stand in for one. A record counts as arrived when the repository's machine has
+// acknowledged its last byte, which the kernel knows (SIOCOUTQ): that is what
+// Status shows. It counts as read when the session has ended in order, ours with
+// close_notify and the repository's with a close that is no reset, which its
+// system sends for a program that dies, or closes, with something unread; while
+// something is sent, each session is ended so after half a minute, and the next
+// begun. It counts as kept when that has stayed so for another ten seconds, since
+// programs queue what they have read in memory. Only then does the cursor move.
+// Whatever breaks a session, the next begins at the cursor: in order, repeated
+// perhaps, never left out. The same record always makes the same message, byte
+// for byte, so that repetitions can be told. Over UDP a message counts as kept
+// when it is sent; nobody knows what becomes of it. Lines in a file are synced
+// before the cursor moves.
 //
 // A repository may be away for as long as records are retained. One that is
 // away, or behind, for two minutes is an alarm in Status and a record.

@@ -22,6 +22,9 @@ type carrier interface {
 	// arrived returns how many of these bytes have arrived, as far as this
 	// machine can know.
 	arrived() (int64, error)
+	// finish ends the session in order. Nil means that whoever is at the other end
+	// has read everything.
+	finish(ctx context.Context) error
 	// gone is closed when the other end has ended the session; why says why.
 	gone() <-chan struct{}
 	why() error
@@ -41,6 +44,7 @@ type stream struct {
 	counted *counter
 	ended   chan struct{} // closed by watch
 	cause   error         // set before that
+	inOrder bool          // the other side closed, without a reset
 }
 
 // dialStream connects and shakes hands. It reads what the peer says, which is
@@ -74,7 +78,7 @@ func dialStream(ctx context.Context, address string, config *tls.Config) (*strea
 func (s *stream) watch() {
 	defer close(s.ended)
 	_, err := io.Copy(io.Discard, s.conn)
-	if err == nil {
+	if s.inOrder = err == nil; s.inOrder {
 		err = errors.New("the repository closed the connection")
 	}
 	s.cause = err
@@ -122,6 +126,29 @@ func (s *stream) arrived() (int64, error) {
 	return written - held, err
 }
 
+// finish says that nothing more comes (close_notify, RFC 5425 §4.4) and waits for
+// the other side to close. A program does that once it has read so far; one that
+// dies, or closes with something unread, makes its machine send a reset instead.
+func (s *stream) finish(ctx context.Context) error {
+	if err := s.out.Flush(); err != nil {
+		return err
+	}
+	if err := s.conn.CloseWrite(); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return errNotClosed
+	case <-s.ended:
+	}
+	if !s.inOrder {
+		return s.cause
+	}
+	return nil
+}
+
+var errNotClosed = errors.New("the repository does not read, or does not close when a session ends: what it was sent does not count as kept")
+
 func (s *stream) close() {
 	s.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	s.conn.Close()
@@ -164,8 +191,9 @@ func (d *datagrams) send(frame []byte) error {
 	return err
 }
 
-func (d *datagrams) flush() (int64, error)   { return d.sent, nil }
-func (d *datagrams) arrived() (int64, error) { return d.sent, nil }
-func (d *datagrams) gone() <-chan struct{}   { return d.never }
-func (d *datagrams) why() error              { return nil }
-func (d *datagrams) close()                  { d.conn.Close() }
+func (d *datagrams) flush() (int64, error)        { return d.sent, nil }
+func (d *datagrams) arrived() (int64, error)      { return d.sent, nil }
+func (d *datagrams) finish(context.Context) error { return nil }
+func (d *datagrams) gone() <-chan struct{}        { return d.never }
+func (d *datagrams) why() error                   { return nil }
+func (d *datagrams) close()                       { d.conn.Close() }

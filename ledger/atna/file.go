@@ -1,6 +1,10 @@
 package atna
 
-import "cordon/store"
+import (
+	"context"
+
+	"cordon/store"
+)
 
 // file is a carrier to a file of lines on this machine: what is flushed is on
 // disk.
@@ -43,7 +47,8 @@ func (f *file) flush() (int64, error) {
 	return f.written, f.lines.Sync()
 }
 
-func (f *file) arrived() (int64, error) { return f.written, nil }
-func (f *file) gone() <-chan struct{}   { return f.never }
-func (f *file) why() error              { return nil }
-func (f *file) close()                  { f.lines.Close() }
+func (f *file) arrived() (int64, error)      { return f.written, nil }
+func (f *file) finish(context.Context) error { return nil }
+func (f *file) gone() <-chan struct{}        { return f.never }
+func (f *file) why() error                   { return nil }
+func (f *file) close()                       { f.lines.Close() }

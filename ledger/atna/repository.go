@@ -56,15 +56,6 @@ func (t Target) dial(ctx context.Context) (carrier, error) {
 	return nil, fmt.Errorf("%q is no network", t.Network)
 }
 
-// settle is how long what has arrived must stay before it counts as kept: files
-// are synced, and of datagrams nothing is known.
-func (t Target) settle(by Timing) time.Duration {
-	if t.Network == TLS {
-		return by.Settle
-	}
-	return 0
-}
-
 // frame makes what goes over the wire of one message.
 func (t Target) frame(message []byte) []byte {
 	switch {
@@ -78,11 +69,13 @@ func (t Target) frame(message []byte) []byte {
 
 // Timing is when things are done; the zero value means the defaults given here.
 type Timing struct {
-	// Settle is how long a connection must last, after the repository's machine has
-	// acknowledged the bytes, before they count as kept; 10 s. Syslog has no
-	// acknowledgement of its own, and what a program had not read when it died is
-	// lost with it: it is sent again on the next connection.
+	// Renew is how long a session lasts at the most while something was sent that
+	// nobody is known to have read; 30 s. Then it is ended in order, which tells.
+	Renew time.Duration
+	// Settle is how long what was read must then have stayed unbroken before it
+	// counts as kept: programs keep what they have read in memory for a while; 10 s.
 	Settle   time.Duration
+	Finish   time.Duration // for the repository to close its side; 10 s
 	RetryMin time.Duration // before the first new attempt; 1 s
 	RetryMax time.Duration // between two, at the most; 1 min
 	Alarm    time.Duration // without a repository, or behind, before people are told; 2 min
@@ -94,7 +87,9 @@ func (t Timing) withDefaults() Timing {
 		field *time.Duration
 		value time.Duration
 	}{
+		{&t.Renew, 30 * time.Second},
 		{&t.Settle, 10 * time.Second},
+		{&t.Finish, 10 * time.Second},
 		{&t.RetryMin, time.Second},
 		{&t.RetryMax, time.Minute},
 		{&t.Alarm, 2 * time.Minute},
@@ -114,19 +109,33 @@ const (
 
 // repository sends the ledger to one target, in order, for as long as it takes.
 //
-// Life of a session: connect; send everything from the cursor on; what has
-// arrived and stayed unbroken for a while moves the cursor. The first error ends
-// it; after a pause the next begins at the cursor again.
+// Life of a session: connect; send everything from the cursor on; after half a
+// minute, end it in order and begin the next. What a session that ended in order
+// has sent was read; when it has stayed so for a while it moves the cursor. The
+// first error ends a session too; after a pause the next begins at the cursor
+// again.
 type repository struct {
 	target Target
 	audit  *Audit
 	follow *ledger.Follower
+
+	batch  []ledger.Record // read, and not handed over
+	full   bool            // the last one was
 	trail  trail
+	begun  time.Time // when the first was sent that nobody is known to have read; zero without any
+	handed int64     // the first record that was not handed over in this session
+	read   []stay    // what was read, and since when; few
 
 	mu    sync.Mutex // guards what follows
 	state RepositoryStatus
 	next  int64 // the first record that has not arrived
 	told  bool  // that it is away
+}
+
+// stay says since when everything before the record next has been read.
+type stay struct {
+	next  int64
+	since time.Time
 }
 
 // RepositoryStatus is how it stands with one target.
@@ -155,14 +164,17 @@ func (r *repository) run(ctx context.Context) error {
 	if r.follow, err = r.audit.parts.Ledger.Follower(ctx, "audit "+string(r.target.Format)+" "+r.target.Name(), r.audit.start); err != nil {
 		return err
 	}
+	r.rewind()
 	r.arrive(r.follow.Settled(), time.Time{})
 	wait := r.audit.timing.RetryMin
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := r.session(ctx)
-		if ctx.Err() != nil {
-			break
+		if err == nil || ctx.Err() != nil {
+			wait = r.audit.timing.RetryMin
+			continue
 		}
+		r.rewind()
 		r.down(err)
 		if time.Since(began) > r.audit.timing.RetryMax {
 			wait = r.audit.timing.RetryMin
@@ -176,16 +188,23 @@ func (r *repository) run(ctx context.Context) error {
 	return nil
 }
 
-// session is one connection. It returns why it ended.
-func (r *repository) session(ctx context.Context) error {
+// rewind begins at the cursor again: whatever broke the session, what was read a
+// moment before may be lost as well.
+func (r *repository) rewind() {
 	r.follow.Rewind()
-	r.trail = trail{after: r.target.settle(r.audit.timing)}
-	batch, err := r.peek(ctx, 50*time.Millisecond)
-	if err != nil {
-		return err
+	r.batch, r.read, r.handed = nil, nil, r.follow.Settled()
+}
+
+// session is one connection. It returns why it ended, nil if it ended in order.
+func (r *repository) session(ctx context.Context) (err error) {
+	r.trail, r.begun = trail{}, time.Time{}
+	if len(r.batch) == 0 {
+		if r.batch, err = r.peek(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	if len(batch) > 0 {
-		r.arrive(batch[0].Seq, batch[0].Time)
+	if len(r.batch) > 0 {
+		r.arrive(r.batch[0].Seq, r.batch[0].Time)
 	}
 	c, err := r.target.dial(ctx)
 	if err != nil {
@@ -202,27 +221,46 @@ func (r *repository) session(ctx context.Context) error {
 		case <-live.Done():
 		}
 	}()
-	for live.Err() == nil && err == nil {
-		if err = r.hand(live, c, batch); err == nil {
-			batch, err = r.more(live, c, len(batch))
+	for live.Err() == nil && err == nil && !r.due() {
+		if err = r.hand(live, c); err == nil {
+			err = r.more(live, c)
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
 		return r.drain(c)
-	case err == nil || live.Err() != nil:
+	case live.Err() != nil:
 		return c.why()
+	case err != nil:
+		return err
 	}
-	return err
+	return r.finish(ctx, c)
 }
 
-// hand renders and sends a batch.
-func (r *repository) hand(ctx context.Context, c carrier, batch []ledger.Record) error {
-	if len(batch) == 0 {
+// due reports whether it is time to learn what was read.
+func (r *repository) due() bool {
+	return !r.begun.IsZero() && time.Since(r.begun) >= r.audit.timing.Renew
+}
+
+// finish ends a session in order: all that was handed over has been read.
+func (r *repository) finish(ctx context.Context, c carrier) error {
+	ctx, cancel := context.WithTimeout(ctx, r.audit.timing.Finish)
+	defer cancel()
+	if err := c.finish(ctx); err != nil {
+		return err
+	}
+	r.read = append(r.read, stay{r.handed, time.Now()})
+	r.arrive(r.handed, time.Time{})
+	return nil
+}
+
+// hand renders and sends the batch at hand.
+func (r *repository) hand(ctx context.Context, c carrier) error {
+	if len(r.batch) == 0 {
 		return nil
 	}
 	sent, skipped := uint64(0), int64(0)
-	for _, rec := range batch {
+	for _, rec := range r.batch {
 		if rec.Body == nil {
 			skipped++
 			continue
@@ -242,33 +280,44 @@ func (r *repository) hand(ctx context.Context, c carrier, batch []ledger.Record)
 	if err != nil {
 		return err
 	}
-	r.trail.add(mark{batch[len(batch)-1].Seq + 1, bytes, batch[0].Time})
+	first, last := r.batch[0], r.batch[len(r.batch)-1]
+	r.full = len(r.batch) == fullBatch
+	r.batch, r.handed = nil, last.Seq+1
+	r.trail.add(mark{r.handed, bytes, first.Time})
 	r.count(sent, skipped)
+	switch {
+	case r.target.Network != TLS: // on disk, or gone
+		r.follow.Settle(r.handed)
+	case r.begun.IsZero() && sent > 0:
+		r.begun = time.Now()
+	}
 	return r.settle(c)
 }
 
-// more waits for the next batch, and settles what it can meanwhile.
-func (r *repository) more(ctx context.Context, c carrier, before int) ([]ledger.Record, error) {
-	if before < fullBatch {
+// more waits for the next batch, and settles what it can meanwhile. Without a
+// batch and an error the session is due, or over.
+func (r *repository) more(ctx context.Context, c carrier) error {
+	if !r.full {
 		select {
 		case <-time.After(gather):
 		case <-ctx.Done():
-			return nil, nil
+			return nil
 		}
 	}
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !r.due() {
 		if err := r.settle(c); err != nil {
-			return nil, err
+			return err
 		}
 		wait := time.Hour
-		if !r.trail.empty() {
+		if !r.begun.IsZero() || len(r.read) > 0 {
 			wait = settlePoll
 		}
-		if batch, err := r.peek(ctx, wait); err != nil || len(batch) > 0 {
-			return batch, err
+		var err error
+		if r.batch, err = r.peek(ctx, wait); err != nil || len(r.batch) > 0 {
+			return err
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // fullBatch is the most that a follower returns at a time.
@@ -285,39 +334,43 @@ func (r *repository) peek(ctx context.Context, wait time.Duration) ([]ledger.Rec
 	return batch, err
 }
 
-// settle moves the cursor over what has arrived and stayed.
+// settle notes what has arrived, and moves the cursor over what was read and has
+// stayed.
 func (r *repository) settle(c carrier) error {
 	arrived, err := c.arrived()
 	if err != nil {
 		return err
 	}
-	here, settled := r.trail.advance(arrived, time.Now())
-	r.arrive(here, r.trail.oldest())
-	r.follow.Settle(settled)
+	r.arrive(r.trail.advance(arrived), r.trail.oldest())
+	for len(r.read) > 0 && time.Since(r.read[0].since) >= r.audit.timing.Settle {
+		r.follow.Settle(r.read[0].next)
+		r.read = r.read[1:]
+	}
+	if len(r.read) == 0 && r.begun.IsZero() { // nothing was sent, so nothing can be lost
+		r.follow.Settle(r.handed)
+	}
 	return nil
 }
 
-// drain hands over what is left when Cordon stops, within a time. What does not
-// arrive is sent at the next start.
+// drain hands over what is left when Cordon stops, within a time. What nobody is
+// known to have read is sent at the next start.
 func (r *repository) drain(c carrier) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.audit.timing.Drain)
 	defer cancel()
 	for {
-		batch, err := r.peek(ctx, 50*time.Millisecond)
-		if err != nil || len(batch) == 0 {
+		if err := r.hand(ctx, c); err != nil {
+			return err
+		}
+		var err error
+		if r.batch, err = r.peek(ctx, 50*time.Millisecond); err != nil || len(r.batch) == 0 {
 			break
 		}
-		if err := r.hand(ctx, c, batch); err != nil {
-			return err
-		}
 	}
-	for ctx.Err() == nil && !r.trail.arrived() {
-		if err := r.settle(c); err != nil {
-			return err
-		}
-		time.Sleep(20 * time.Millisecond)
+	if err := r.finish(ctx, c); err != nil {
+		return err
 	}
-	return ctx.Err()
+	r.follow.Settle(r.handed)
+	return nil
 }
 
 // Changes of the state that people see.
