@@ -267,6 +267,30 @@ func TestOpenSSLMeetsOurVersionsAndSuites(t *testing.T) {
 	h.alive(t)
 }
 
+// OpenSSL reads the PKCS #12 files that vendors are given, old ones with its legacy algorithms, and with no other
+// password.
+func TestOpenSSLReadsOurPKCS12(t *testing.T) {
+	h := newHospital(t, nil, "", "")
+	for name, c := range map[string]struct{ make, read []string }{
+		"modern": {nil, nil},
+		"legacy": {[]string{"--legacy", "--key", "rsa2048"}, []string{"-legacy"}},
+	} {
+		out := h.pki(t, append([]string{"enrol", name, "--p12", "-o", h.certs}, c.make...)...)
+		_, password, ok := strings.Cut(out, name+".p12: ")
+		if !ok {
+			t.Fatalf("no password in %q", out)
+		}
+		read := append([]string{"pkcs12", "-in", filepath.Join(h.certs, name+".p12"), "-noenc"}, c.read...)
+		text := run(t, "openssl", append(read, "-passin", "pass:"+strings.TrimSpace(password))...)
+		if strings.Count(text, "BEGIN CERTIFICATE") != 2 || strings.Count(text, "BEGIN PRIVATE KEY") != 1 || !strings.Contains(text, "CN = "+name) {
+			t.Errorf("%s:\n%s", name, text)
+		}
+		if _, err := try(t, "openssl", append(read, "-passin", "pass:another")...); err == nil {
+			t.Errorf("%s: opened with another password", name)
+		}
+	}
+}
+
 // A wrapper for those without TLS: plain in and TLS out, to an archive that asks for our certificate, and TLS in and
 // plain out. The bytes are the same.
 func TestTLSWrapperBothWays(t *testing.T) {

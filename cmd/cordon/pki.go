@@ -65,7 +65,7 @@ func (c pkiInitCommand) Run(ctx context.Context, at place, std stdio) error {
 	var gateway pki.Issued
 	rq = console.PKIRequest{By: c.As, Name: pki.GatewayName, Hosts: hosts, Algorithm: c.Key}
 	if err := at.postPKI(ctx, "enrol", rq, &gateway); err != nil {
-		return err
+		return fmt.Errorf("the authority is made, the gateway's certificate is not: %w; then say cordon pki enrol gateway --host HOST", err)
 	}
 	dir := filepath.Join(config.Data, "pki")
 	fmt.Fprintf(std.out, `authority until %s, gateway for %s until %s
