@@ -108,11 +108,22 @@ func (s *session) begin(ctx context.Context) error {
 			"implementation": clip(string(s.rq.ImplementationClassUID), maxUID),
 			"contexts":       len(s.rq.Contexts),
 		}
+		s.shows(body)
 		if refused := s.refusedContexts(); len(refused) > 0 {
 			body["refused"] = reasons(refused)
 		}
 		return s.g.parts.Ledger.Append(tx, "association.begin", s.who(body))
 	})
+}
+
+// shows adds whether the association is over TLS, and what its peer has proved of
+// itself.
+func (s *session) shows(body map[string]any) {
+	shown, isTLS := showsItself(s.in)
+	body["tls"] = isTLS
+	if shown != nil {
+		body["certificate"], body["subject"] = shown.Fingerprint.String(), clip(shown.Subject, maxWhy)
+	}
 }
 
 // end records how the association ended, joining the next group.
