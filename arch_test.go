@@ -171,6 +171,7 @@ var house = map[string]room{
 		"ledger":       "records",
 		"metric":       "counts",
 		"mpps":         "keeps messages about procedure steps",
+		"query":        "what may be asked of an archive",
 		"policy":       "admission",
 		"store":        "its own tables",
 	}},

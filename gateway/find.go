@@ -23,11 +23,13 @@ func (r *relay) find(ctx context.Context) error {
 		if err != nil {
 			return r.unperformed(ctx, err)
 		}
-		passes := r.s.passes(ctx, reply.Data, r.m.Context.TransferSyntax, r.outward)
+		passes := r.lets(ctx, reply.Data)
 		pending := reply.Command.Status.Class() == dimse.ClassPending
 		switch {
 		case !pending:
 			return r.endFind(ctx, reply, passes, matches, held)
+		case matches+held >= r.s.g.config.Query.MaxMatches:
+			return r.tooMany(ctx, x, op, matches, held)
 		case !passes:
 			held++
 		default:
@@ -48,10 +50,6 @@ func (r *relay) endFind(ctx context.Context, final dimse.Reply, passes bool, mat
 	if held > 0 && rsp.Status.Class() == dimse.ClassSuccess {
 		rsp.Status, rsp.ErrorComment = statusHeldMatches, "matches were not let through"
 	}
-	r.note("query.answered", map[string]any{"matches": matches, "held": held, "status": uint16(rsp.Status)})
+	r.noteQuery("query.answered", map[string]any{"matches": matches, "held": held, "status": uint16(rsp.Status)})
 	return r.respond(ctx, rsp, data)
 }
-
-// checkQuery asks the site's rules about the identifier and returns the
-// refusal, or nil.
-func (r *relay) checkQuery() *dimse.Command { return nil }

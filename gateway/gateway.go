@@ -97,6 +97,7 @@ type Config struct {
 	ResponseTimeout time.Duration                   // for an archive to answer a C-STORE; 30 s. Then the object is kept and delivered later
 	QueryTimeout    time.Duration                   // for an archive to answer another request, or to send the next match; 5 min
 	RetrieveTimeout time.Duration                   // for an archive to say or send something while it performs a retrieve; 1 h
+	Query           QueryConfig                     // what may be asked of the archives
 	Grace           time.Duration                   // for objects under way when the gateway stops; 10 s
 	RetryMin        time.Duration                   // first wait before an archive that failed is tried again; 2 s
 	RetryMax        time.Duration                   // longest wait for one object; 5 min. An archive rests half a minute at the most
@@ -118,6 +119,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxObject == 0 {
 		c.MaxObject = 16 << 30
 	}
+	c.Query = c.Query.withDefaults()
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
@@ -167,6 +169,7 @@ type Gateway struct {
 	seats      *seats
 	callers    *crowd[string] // declared devices with an association, by name
 	refusals   *quota
+	queries    *quota
 	objections *quota // what shadow let pass
 	counts     counts
 	archives   map[string]*archive // by name
@@ -199,6 +202,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		live:     newLive(),
 	}
 	g.refusals = newQuota(maxRefusals, refusalInterval)
+	g.queries = newQuota(g.config.Query.PerMinute, time.Minute/time.Duration(g.config.Query.PerMinute))
 	g.objections = newQuota(maxRefusals, refusalInterval)
 	g.door = newDoor(g.config.ConnectionRate)
 	g.callers = newCrowd[string](g.config.MaxPerDevice, g.config.MaxAssociations)

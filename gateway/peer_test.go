@@ -272,6 +272,7 @@ func identifier(t testing.TB, hostile bool) []byte {
 	}
 	w.String(0x00080052, dicom.CS, "STUDY")
 	w.String(0x00100020, dicom.LO, "4711")
+	w.String(dicom.TagStudyInstanceUID, dicom.UI, "1.2.3")
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

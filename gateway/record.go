@@ -29,6 +29,11 @@ const (
 
 // recordRefusal makes a refusal durable on the ledger, within the peer's quota.
 func (g *Gateway) recordRefusal(ctx context.Context, peer netip.Addr, kind string, body map[string]any) error {
+	return g.recordRefusalWith(ctx, peer, kind, body, func(*store.Tx, map[string]any) error { return nil })
+}
+
+// recordRefusalWith does so after more has been added to the body.
+func (g *Gateway) recordRefusalWith(ctx context.Context, peer netip.Addr, kind string, body map[string]any, more func(*store.Tx, map[string]any) error) error {
 	omitted, ok := g.refusals.take(peer, time.Now())
 	if !ok {
 		return nil
@@ -36,7 +41,12 @@ func (g *Gateway) recordRefusal(ctx context.Context, peer netip.Addr, kind strin
 	if omitted > 0 {
 		body["omitted"] = omitted
 	}
-	return g.parts.Ledger.Record(ctx, kind, body)
+	return g.parts.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := more(tx, body); err != nil {
+			return err
+		}
+		return g.parts.Ledger.Append(tx, kind, body)
+	})
 }
 
 // omissionInterval is how often the refusals without a record of their own are

@@ -10,10 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"cordon/custody"
 	"cordon/dicom"
 	"cordon/dicom/dimse"
-	"cordon/finding"
-	"cordon/judge"
 	"cordon/policy"
 )
 
@@ -25,8 +24,10 @@ const maxMessage = 4 << 20
 // final response.
 type relay struct {
 	s       *session
-	m       *dimse.Message // the request, its data set already read
-	data    []byte         // of it; nil if there is none
+	m       *dimse.Message  // the request, its data set already read
+	data    []byte          // of it; nil if there is none, or it is in the buffer
+	buffer  *custody.Buffer // of it, where it may be large
+	held    bool            // the verdict on the buffer does not let it through
 	service policy.Service
 	archive string          // the archive's name, whichever side it is on
 	from    *dimse.Exchange // who asked, and is answered
@@ -104,6 +105,15 @@ func fitting(service policy.Service, m *dimse.Message) bool {
 
 // receive reads and judges the request's data set.
 func (r *relay) receive(ctx context.Context) (operation, error) {
+	switch {
+	case unnamed(&r.m.Command):
+		if err := r.s.drain(r.from, r.m); err != nil {
+			return nil, err
+		}
+		return nil, r.refuse(ctx, dimse.InvalidSOPInstance, "a UID that is too long")
+	case r.service == policy.ServicePrint && r.m.Data != nil:
+		return r.receiveLarge(ctx)
+	}
 	data, err := r.s.readMessage(r.from, r.m)
 	if errors.Is(err, errMessageTooLong) {
 		return nil, r.refuse(ctx, statusTooLong, "data set longer than is relayed")
@@ -143,7 +153,8 @@ func (s *session) readMessage(from *dimse.Exchange, m *dimse.Message) ([]byte, e
 // perform judges the request and has the other side perform it.
 func (r *relay) perform(ctx context.Context) error {
 	defer r.forget()
-	if !r.s.passes(ctx, r.data, r.m.Context.TransferSyntax, r.inward) {
+	defer r.discard()
+	if r.held || !r.s.passes(ctx, r.data, r.m.Context.TransferSyntax, r.inward) {
 		return r.refuse(ctx, statusHeldRequest, "data set not let through")
 	}
 	if r.isStep() {
@@ -168,26 +179,6 @@ func (r *relay) forget() {
 			delete(r.s.running, r.m.Command.MessageID)
 		}
 	}
-}
-
-// passes judges a data set that is not an object: it names no instance that it
-// could be held against.
-func (s *session) passes(ctx context.Context, data []byte, ts dicom.UID, origin policy.Origin) bool {
-	if len(data) == 0 {
-		return true
-	}
-	jm := s.g.parts.Judge.Begin(s.excepting(origin, judge.Source{
-		TransferSyntax: ts,
-		Size:           int64(len(data)),
-		Monitor:        s.admission.Monitor,
-		Bypass:         s.bypassed(),
-	}))
-	jm.Write(data)
-	report, decision := jm.Finish(ctx)
-	if report.Verdict != finding.Admit {
-		s.log.Warn("data set of a message not let through", "findings", finding.IDs(report.Findings), "reason", decision.Reason)
-	}
-	return report.Verdict == finding.Admit
 }
 
 // begin sends the request on.
@@ -219,7 +210,11 @@ func (r *relay) beginOn(ctx context.Context, x *dimse.Exchange) (*dimse.Operatio
 	if err != nil {
 		return nil, err
 	}
-	op, err := x.Begin(ctx, id, r.m.Command, reader(r.data))
+	data, err := r.body()
+	if err != nil {
+		return nil, err
+	}
+	op, err := r.beginWith(ctx, x, id, data)
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +225,23 @@ func (r *relay) beginOn(ctx context.Context, x *dimse.Exchange) (*dimse.Operatio
 		return op, op.Cancel(ctx)
 	}
 	return op, nil
+}
+
+// beginWith sends the request when the window has a place for it. If none comes
+// free in time, the association is of no more use.
+func (r *relay) beginWith(ctx context.Context, x *dimse.Exchange, id uint8, data io.ReadCloser) (*dimse.Operation, error) {
+	patient, cancel := context.WithTimeoutCause(ctx, r.s.g.config.QueryTimeout, errNoAnswer)
+	defer cancel()
+	var from io.Reader // nil for no data set
+	if data != nil {
+		defer data.Close()
+		from = data
+	}
+	op, err := x.Begin(patient, id, r.m.Command, from)
+	if errors.Is(err, errNoAnswer) && r.link != nil {
+		r.link.drop(x)
+	}
+	return op, err
 }
 
 // reader reads a data set, or is nil for none.
@@ -265,7 +277,7 @@ func (r *relay) next(ctx context.Context, x *dimse.Exchange, op *dimse.Operation
 	patient, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
 	defer cancel()
 	reply, err := op.Next(patient)
-	if err != nil && r.link != nil {
+	if err != nil && err != io.EOF && r.link != nil {
 		op.Abandon()
 		r.link.drop(x)
 	}
@@ -289,6 +301,16 @@ func (r *relay) once(ctx context.Context) error {
 	return r.respond(ctx, reply.Command, reply.Data)
 }
 
+// finish awaits the final response of an operation that has been cancelled and
+// answered already. Without one, its place in the window is lost.
+func (r *relay) finish(ctx context.Context, x *dimse.Exchange, op *dimse.Operation) {
+	for {
+		if _, err := r.next(ctx, x, op, r.s.g.config.ResponseTimeout); err != nil {
+			return
+		}
+	}
+}
+
 // unperformed answers a request that the other side did not perform.
 func (r *relay) unperformed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -307,6 +329,9 @@ func (r *relay) unperformed(ctx context.Context, err error) error {
 
 // respond passes a response on under the request's own message id.
 func (r *relay) respond(ctx context.Context, rsp dimse.Command, data []byte) error {
+	if unnamed(&rsp) {
+		rsp.AffectedSOPClassUID, rsp.AffectedSOPInstanceUID = "", "" // the request's own are said again
+	}
 	return r.from.Respond(ctx, r.m, rsp, reader(data))
 }
 
@@ -317,9 +342,11 @@ func (r *relay) refuse(ctx context.Context, status dimse.Status, comment string)
 }
 
 func (r *relay) refuseWith(ctx context.Context, rsp dimse.Command) error {
-	err := r.s.g.recordRefusal(ctx, r.s.peer, refusedKind(r.service), r.s.who(r.entry(map[string]any{
-		"status": uint16(rsp.Status), "reason": rsp.ErrorComment,
-	})))
+	body := r.s.who(r.entry(map[string]any{"status": uint16(rsp.Status), "reason": rsp.ErrorComment}))
+	if len(rsp.OffendingElement) > 0 {
+		body["offending_element"] = rsp.OffendingElement[0].String()
+	}
+	err := r.s.g.recordRefusalWith(ctx, r.s.peer, refusedKind(r.service), body, r.sealIdentifier())
 	if err != nil {
 		return fmt.Errorf("refusal not recorded: %w", err)
 	}

@@ -125,7 +125,7 @@ func TestDevicesOwnFailureIsTheArchives(t *testing.T) {
 	})
 	h := behind(t, p)
 	c := retriever(h, t, 0xC123)
-	if final := last(c.ask(1, getRQ, nil)); count(final.Command.NumberOfFailedSuboperations) != 1 {
+	if final := last(c.ask(1, getRQ, identifier(t, false))); count(final.Command.NumberOfFailedSuboperations) != 1 {
 		t.Errorf("%+v", final.Command)
 	}
 }
@@ -278,7 +278,7 @@ func TestReleasedOnItsWayInGoesOut(t *testing.T) {
 		}
 	}
 	c := retriever(h, t, 0)
-	if final := last(c.ask(1, getRQ, nil)); final.Command.Status != dimse.Success {
+	if final := last(c.ask(1, getRQ, identifier(t, false))); final.Command.Status != dimse.Success {
 		t.Errorf("%+v", final.Command)
 	}
 	if e := <-c.taken; !bytes.Equal(e.data, hostile.data) {
@@ -295,7 +295,7 @@ func TestReleasedForADeviceWithoutAPort(t *testing.T) {
 		}
 	})
 	h := behind(t, p)
-	retriever(h, t, 0).ask(1, getRQ, nil)
+	retriever(h, t, 0).ask(1, getRQ, identifier(t, false))
 	for _, by := range []string{"A. Able", "B. Baker"} {
 		if _, err := h.custody.Release(t.Context(), h.inState(custody.Held)[0].ID, custody.Request{By: by, Reason: "looked at"}); err != nil {
 			t.Fatal(err)

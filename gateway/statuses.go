@@ -14,12 +14,14 @@ const (
 	statusWrongContext                 = dimse.SOPClassNotSupported // 0122: the command's class is not the context's, or not for storage
 	statusCannotBeKept                 = dimse.OutOfResources       // A700: no room or no ledger; senders retry
 
-	statusHeldOut     dimse.Status = 0xC013               // an object is held on its way out
-	statusHeldRequest dimse.Status = 0xC014               // the request's own data set is not let through
-	statusHeldMatches dimse.Status = 0xC015               // some or all matches were not let through
-	statusBroken      dimse.Status = 0xC016               // the other side went away or fell silent in the middle
-	statusTooLong     dimse.Status = 0xC017               // a data set is longer than is relayed
-	statusAway                     = dimse.OutOfResources // A700: the other side is away
-	statusAwayMove    dimse.Status = 0xA702               // the same of a C-MOVE or C-GET (PS3.4 table C.4-2)
-	statusDestination dimse.Status = 0xA801               // move destination unknown, or not permitted (PS3.4 table C.4-2)
+	statusHeldOut      dimse.Status = 0xC013               // an object is held on its way out
+	statusHeldRequest  dimse.Status = 0xC014               // the request's own data set is not let through
+	statusHeldMatches  dimse.Status = 0xC015               // some or all matches were not let through
+	statusBroken       dimse.Status = 0xC016               // the other side went away or fell silent in the middle
+	statusTooLong      dimse.Status = 0xC017               // a data set is longer than is relayed
+	statusTooMany                   = dimse.OutOfResources // A700: requests come too fast, or a query matches more than is passed on
+	statusTooManyMoves dimse.Status = 0xA702               // requests of C-MOVE or C-GET come too fast
+	statusAway                      = dimse.OutOfResources // A700: the other side is away
+	statusAwayMove     dimse.Status = 0xA702               // the same of a C-MOVE or C-GET (PS3.4 table C.4-2)
+	statusDestination  dimse.Status = 0xA801               // move destination unknown, or not permitted (PS3.4 table C.4-2)
 )
