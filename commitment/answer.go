@@ -32,13 +32,9 @@ func (c *Commitment) Reported(ctx context.Context, archive string, event uint16,
 	if event != commit.Successful && event != commit.FailuresExist {
 		return dimse.NoSuchEventType, fmt.Errorf("storage commitment result of event type %d", event)
 	}
-	select {
-	case c.reading <- struct{}{}:
-		defer func() { <-c.reading }()
-	case <-ctx.Done():
-		return dimse.ProcessingFailure, ctx.Err()
-	}
-	r, err := commit.ReadReport(info, ts)
+	data := c.intake(ctx, info)
+	defer data.done()
+	r, err := commit.ReadReport(data, ts)
 	switch {
 	case errors.Is(err, commit.ErrTooLong):
 		return dimse.ResourceLimitation, err

@@ -106,6 +106,7 @@ type Config struct {
 	Pause    time.Duration // from a request to the first look: its answer goes before its report; 250 ms
 	Batch    int           // references in one N-ACTION to an archive; 1,000
 	MaxOpen  int           // requests of one device that are not reported yet; 1,000
+	MaxAll   int           // instances in the requests of all devices that are not reported yet; 5,000,000
 }
 
 func (c Config) withDefaults() Config {
@@ -132,6 +133,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxOpen == 0 {
 		c.MaxOpen = 1000
 	}
+	if c.MaxAll == 0 {
+		c.MaxAll = 5_000_000
+	}
 	return c
 }
 
@@ -149,15 +153,12 @@ type Parts struct {
 type Commitment struct {
 	config  Config
 	parts   Parts
-	reading chan struct{} // full while as many requests as may be are in memory
+	reading chan struct{} // full while as many long data sets as may be are in memory
 	wake    chan struct{} // holds at most one token
 
 	mu       sync.Mutex
 	troubles map[string]*trouble // by archive
 }
-
-// maxReading is how many requests are in memory at a time: each may be 16 MiB.
-const maxReading = 4
 
 //go:embed migrations/*.sql
 var migrations embed.FS

@@ -22,8 +22,9 @@ import (
 // reported yet, for other instances.
 var errLive = errors.New("the transaction UID names another request that is not answered yet")
 
-// errTooMany means that a device has more requests open than it may.
-var errTooMany = errors.New("too many requests of this device wait for their answer")
+// errTooMany means that a device has more requests open than it may, or all of
+// them together.
+var errTooMany = errors.New("too many requests for storage commitment wait for their answer")
 
 // Action takes the Action Information of an N-ACTION request. On Success the
 // request is durable, and will be reported. Any other status (PS3.7 §10.1.4.1.10)
@@ -37,13 +38,9 @@ var errTooMany = errors.New("too many requests of this device wait for their ans
 // The same request again, while it is open, is answered with Success and
 // reported once; after its report it is a new one.
 func (c *Commitment) Action(ctx context.Context, who Requestor, info io.Reader, ts dicom.UID) (dimse.Status, error) {
-	select {
-	case c.reading <- struct{}{}:
-		defer func() { <-c.reading }()
-	case <-ctx.Done():
-		return dimse.ProcessingFailure, ctx.Err()
-	}
-	a, err := commit.ReadAction(info, ts)
+	data := c.intake(ctx, info)
+	defer data.done()
+	a, err := commit.ReadAction(data, ts)
 	if err == nil {
 		err = c.accept(ctx, who, a)
 	} else if !errors.Is(err, commit.ErrTooLong) {
@@ -102,15 +99,18 @@ func digestOf(refs []commit.Reference) []byte {
 // one has its transaction UID.
 func (c *Commitment) live(ctx context.Context, who Requestor, transaction dicom.UID, digest []byte) (again bool, err error) {
 	err = c.parts.DB.View(ctx, func(tx *store.Tx) error {
-		var same, others, open int
+		var same, others, open, all int
 		err := tx.QueryRow(`SELECT COUNT(*) FILTER (WHERE transaction_uid = ?1 AND digest = ?2), COUNT(*) FILTER (WHERE transaction_uid = ?1 AND digest <> ?2), COUNT(*)
 			FROM commitment_requests WHERE owner = ?3 AND state IN ('open', 'reporting')`, string(transaction), digest, who.owner()).Scan(&same, &others, &open)
+		if err == nil {
+			err = tx.QueryRow(`SELECT COALESCE(SUM(instances), 0) FROM commitment_requests WHERE state IN ('open', 'reporting')`).Scan(&all)
+		}
 		switch {
 		case err != nil:
 			return err
 		case others > 0:
 			return errLive
-		case same == 0 && open >= c.config.MaxOpen:
+		case same == 0 && (open >= c.config.MaxOpen || all >= c.config.MaxAll):
 			return errTooMany
 		}
 		again = same > 0

@@ -69,6 +69,49 @@ func TestRequestsThatAreNotTaken(t *testing.T) {
 	}
 }
 
+// slow sends a part of a long request and then nothing.
+type slow struct {
+	sent  int
+	began chan struct{}
+	end   <-chan struct{}
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.sent < 300<<10 {
+		clear(p)
+		if s.sent == 0 {
+			copy(p, "\x08\x00\x05\x00\xf0\xff\xff\xff") // a value of 4 GiB
+		}
+		s.sent += len(p)
+		return len(p), nil
+	}
+	s.began <- struct{}{}
+	<-s.end
+	return 0, errors.New("gone")
+}
+
+func TestSlowSendersKeepNobodyWaiting(t *testing.T) {
+	s := open(t, t.TempDir(), patience)
+	began, end := make(chan struct{}, 10), make(chan struct{})
+	done := make(chan struct{}, 10)
+	for range 4 {
+		go func() { // ends with end
+			s.c.Action(t.Context(), ct1, &slow{began: began, end: end}, dicom.ImplicitVRLittleEndian)
+			done <- struct{}{}
+		}()
+	}
+	for range 4 {
+		<-began
+	}
+	if status := s.want(t, ct1, "2.25.1", "1.1"); status != dimse.Success {
+		t.Errorf("status %04X", uint16(status))
+	}
+	close(end)
+	for range 4 {
+		<-done
+	}
+}
+
 // The largest request there is, in a few questions, and one report.
 func TestHundredThousandInstances(t *testing.T) {
 	config := patience

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -211,7 +212,7 @@ func (g *Gateway) outletOf(to commitment.Requestor) (Upstream, error) {
 	if !ok {
 		at = netip.AddrPortFrom(to.Address, d.Port)
 	}
-	return Upstream{Name: d.Name, AETitle: to.Calling, Address: at.String()}, nil
+	return Upstream{Name: d.Name, AETitle: to.Calling, Address: at.String(), TLS: func() *tls.Config { return g.outletTLS(d.Name) }}, nil
 }
 
 // reportable returns an association that the device has opened and on which a
