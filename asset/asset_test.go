@@ -362,6 +362,23 @@ func TestARefusedMoveIsNoUse(t *testing.T) {
 	same(t, d.Proposal, want)
 }
 
+// TestAnArchiveThatIsGoneIsNotProposed: a device whose archives the
+// configuration no longer has is approved anew with those that there are.
+func TestAnArchiveThatIsGoneIsNotProposed(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, twoArchives)
+	r.stores(peer("CT1", "10.0.0.21"), time.Now(), dicom.CTImageStorage)
+	if d, err := r.Approve(t.Context(), "ct1", approval("A. Able")); err != nil || !slices.Equal(d.Permissions.Archives, []string{"pacs"}) {
+		t.Fatalf("got %+v, %v", d.Permissions, err)
+	}
+	site := twoArchives
+	site.Archives = []policy.Archive{{Name: "new"}, {Name: "ris"}}
+	d, err := open(t, dir, site).Approve(t.Context(), "ct1", approval("A. Able"))
+	if err != nil || d.Permissions.Archives != nil {
+		t.Errorf("got %+v, %v", d.Permissions, err)
+	}
+}
+
 func TestRunWritesBeforeItEnds(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, twoArchives)

@@ -2,6 +2,7 @@ package asset_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -140,6 +141,8 @@ func TestLeastSetOfADay(t *testing.T) {
 		May: []policy.Service{policy.ServiceQuery, policy.ServiceRetrieve}, MoveTo: []dicom.AETitle{"READ1", "READ2"},
 	})
 	for _, name := range names {
+		proposal, err := json.Marshal(r.show(t, name).Proposal)
+		t.Logf("%s: %s, %v", name, proposal, err)
 		if _, err := r.Approve(t.Context(), name, approval("A. Able")); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

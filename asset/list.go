@@ -179,7 +179,7 @@ func (r *Register) detail(tx *store.Tx, name string, scope Scope, now time.Time)
 	}
 	d.Services = append(d.Services, values(d.Uses, Service)...)
 	d.Hours = spans(values(d.Uses, Hour), 0)
-	d.Proposal = least(s.peers, d.Uses, len(r.site.Archives) > 1, scope, now)
+	d.Proposal = least(s.peers, d.Uses, r.site.Archives, scope, now)
 	if d.Proposal.AETitle == "" {
 		d.Proposal.AETitle = d.AETitle // it was never seen
 	}

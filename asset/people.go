@@ -51,7 +51,7 @@ func (r *Register) approval(tx *store.Tx, s subject, scope Scope, now time.Time)
 	if s.state != Learned && !lately {
 		return had, nil
 	}
-	p := least(s.peers, us, len(r.site.Archives) > 1, scope, now)
+	p := least(s.peers, us, r.site.Archives, scope, now)
 	if s.state != Learned {
 		p.keep(had)
 	}

@@ -23,9 +23,8 @@ type Scope struct {
 }
 
 // least is the least set of permissions under which a device goes on doing what
-// it did. several says that the site has more than one archive, so that it says
-// something to name them.
-func least(ps []peer, us []Use, several bool, s Scope, now time.Time) Permissions {
+// it did. Archives are named where there are several, and none that is gone.
+func least(ps []peer, us []Use, archives []policy.Archive, s Scope, now time.Time) Permissions {
 	us = slices.DeleteFunc(slices.Clone(us), func(u Use) bool { return now.Sub(u.LastSeen) > stale })
 	p := identity(ps)
 	classes := values(us, SOPClass)
@@ -57,8 +56,10 @@ func least(ps []peer, us []Use, several bool, s Scope, now time.Time) Permission
 		p.SOPClasses = nil
 	}
 	p.MoveTo = moveTo(p.AETitle, destinations)
-	if several {
-		p.Archives = values(us, Archive)
+	for _, name := range values(us, Archive) {
+		if len(archives) > 1 && slices.ContainsFunc(archives, func(a policy.Archive) bool { return a.Name == name }) {
+			p.Archives = append(p.Archives, name)
+		}
 	}
 	if implementations := values(us, Implementation); s.Implementation && len(implementations) == 1 {
 		p.Implementation = dicom.UID(implementations[0])

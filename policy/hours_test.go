@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,22 @@ func TestParseHoursSaysWhatToWrite(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+func FuzzParseHours(f *testing.F) {
+	for _, s := range []string{"mon-fri 07:00-19:00", "sat,sun 22:00-06:00", "06:30-21:00", "sun", "sat 18:00-24:00", "mon 24:00-00:00", "fri-mon,wed 00:00-24:00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		h, err := ParseHours([]string{s})
+		if err != nil {
+			return
+		}
+		again, err := ParseHours(h.Strings())
+		if err != nil || !slices.Equal(again.Strings(), h.Strings()) {
+			t.Errorf("%q is %q, and read again %q, %v", s, h.Strings(), again.Strings(), err)
+		}
+	})
 }
 
 func TestParseFingerprint(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"cordon/metric"
@@ -17,6 +18,18 @@ func (c Config) site() policy.Site {
 		s.Archives = append(s.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle, Services: a.Services, Addresses: a.Addresses})
 	}
 	return s
+}
+
+// unknownArchives warns of devices that people approved for archives that the
+// configuration no longer has: they may use the others alone, if any.
+func (d *daemon) unknownArchives() {
+	for _, v := range d.parts.devices.Devices() {
+		for _, name := range v.Archives {
+			if !slices.ContainsFunc(d.config.Archives, func(a ArchiveConfig) bool { return a.Name == name }) {
+				d.log.Warn("a device was approved for an archive that is not in the configuration; cordon device approve gives it those that there are", "device", v.Name, "archive", name)
+			}
+		}
+	}
 }
 
 // waiting counts the learned devices that nobody has decided on.

@@ -92,6 +92,7 @@ func (d *daemon) wire(ctx context.Context) error {
 		return err
 	}
 	d.callers(ctx)
+	d.unknownArchives()
 	config := d.config.gateway()
 	if err := d.tlsOut(&config); err != nil {
 		return err
