@@ -259,6 +259,7 @@ func (r *repository) hand(ctx context.Context, c carrier) error {
 	if len(r.batch) == 0 {
 		return nil
 	}
+	r.audit.studies.notice(r.batch)
 	sent, skipped := uint64(0), int64(0)
 	for _, rec := range r.batch {
 		if rec.Body == nil {
