@@ -41,6 +41,16 @@ func LookupAttribute(t Tag) (Attribute, bool) {
 	return Attribute{Tag: t, VRs: vrSets[row.vrs], VM: row.vm, Keyword: row.keyword, Name: row.name, Retired: row.retired}, true
 }
 
+// LookupAttributeKeyword finds a standard attribute by its keyword, such as PatientName.
+func LookupAttributeKeyword(keyword string) (Attribute, bool) {
+	for i := range attributes {
+		if attributes[i].keyword == keyword && keyword != "" {
+			return LookupAttribute(attributes[i].tag)
+		}
+	}
+	return Attribute{}, false
+}
+
 // lookupRow is LookupAttribute without copying.
 func lookupRow(t Tag) *attributeRow {
 	i := sort.Search(len(attributes), func(i int) bool { return attributes[i].tag >= t })

@@ -107,6 +107,17 @@ func TestTransferSyntaxEncodings(t *testing.T) {
 	}
 }
 
+func TestLookupAttributeKeyword(t *testing.T) {
+	if a, ok := LookupAttributeKeyword("PatientName"); !ok || a.Tag != TagPatientName {
+		t.Errorf("PatientName is %v", a.Tag)
+	}
+	for _, keyword := range []string{"", "patientname", "Patient Name"} {
+		if a, ok := LookupAttributeKeyword(keyword); ok {
+			t.Errorf("%q is %v", keyword, a.Tag)
+		}
+	}
+}
+
 // TestLaterUIDsAreLater finds the UIDs that a newer edition of the generated dictionary makes superfluous.
 func TestLaterUIDsAreLater(t *testing.T) {
 	if !slices.IsSortedFunc(laterUIDs[:], func(a, b UIDName) int { return strings.Compare(string(a.UID), string(b.UID)) }) {

@@ -5,6 +5,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/engine"
+	"cordon/gateway"
 	"cordon/policy"
 )
 
@@ -35,6 +36,7 @@ type GatewayConfig struct {
 	MaxAssociations int
 	MaxPerAddress   int // of these, from one address
 	Commitment      CommitmentConfig
+	Query           gateway.QueryConfig
 	MaxPerDevice    int        // of these, of one declared device
 	ConnectionRate  int        // connections a second from one address
 	TLS             *TLSConfig // a second listener

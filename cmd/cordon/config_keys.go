@@ -55,6 +55,7 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 			}, "listen")
 		},
 		"commitment": func(n ast.Node) { d.commitment(n, &g.Commitment) },
+		"query":      func(n ast.Node) { d.query(n, &g.Query) },
 		"web":        d.without("DICOMweb gateway"),
 	})
 }
