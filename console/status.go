@@ -10,6 +10,7 @@ import (
 
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/ledger"
 	"cordon/mpps"
 	"cordon/review"
 )
@@ -49,6 +50,8 @@ type Status struct {
 	DiskError   string `json:"disk_error,omitempty"`   // why nothing more can be kept here
 	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
 	LedgerCut   bool   `json:"ledger_cut,omitempty"`   // it was not intact when Cordon started
+
+	Witnesses []ledger.WitnessState `json:"witnesses,omitempty"` // who cosigns the ledger
 }
 
 // status asks the flow and custody.
@@ -72,6 +75,7 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	if err := c.parts.Ledger.Err(); err != nil {
 		s.LedgerError = err.Error()
 	}
+	s.Witnesses = c.parts.Ledger.Witnesses()
 	s.Bypass = c.bypasses()
 	if c.parts.Recalls != nil {
 		if s.Rescan, err = c.parts.Recalls.Counts(ctx); err != nil {
@@ -86,6 +90,18 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	}
 	s.judge(time.Now())
 	return s, nil
+}
+
+// witnessed says what is wrong with those who cosign the ledger.
+func (s *Status) witnessed() {
+	for _, w := range s.Witnesses {
+		switch {
+		case w.Refused:
+			s.degrade(fmt.Sprintf("Witness %s has seen another history of the ledger: keep this data directory as evidence (%s).", w.Name, w.Error))
+		case w.Late:
+			s.degrade(fmt.Sprintf("Witness %s does not cosign the ledger: %s.", w.Name, w.Error))
+		}
+	}
 }
 
 // judge fills in the level and what there is to say, the answer first.
@@ -125,8 +141,10 @@ func (s *Status) judge(now time.Time) {
 			s.degrade(trouble.says)
 		}
 	}
+	s.witnessed()
 	s.reviewed()
 	s.repositories(now)
+	s.silent(now)
 	s.judgeWaiting(now)
 	for _, e := range s.Engines {
 		if e.Up && e.Warning != "" {

@@ -106,6 +106,11 @@ func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	asked, err := c.parts.Custody.Asked(r.Context(), o.ID)
+	if err == nil {
+		err = c.parts.Ledger.Record(r.Context(), "object.shown", map[string]any{
+			"id": o.ID, "by": caller(r), "sop_instance_uid": o.SOPInstanceUID, "study_instance_uid": o.StudyInstanceUID,
+		})
+	}
 	if err != nil {
 		refuse(w, err)
 		return

@@ -117,7 +117,10 @@ func (r *relay) noteQuery(kind string, more map[string]any) {
 			return err
 		}
 		return g.parts.Ledger.Append(tx, kind, body)
-	}, func(err error) { r.s.log.Error("query not recorded", "error", err) })
+	}, func(err error) {
+		g.parts.Ledger.Missed(err)
+		r.s.log.Error("query not recorded", "error", err)
+	})
 }
 
 // sealIdentifier returns what adds the identifier of a C-FIND to a record's

@@ -70,9 +70,7 @@ func (s *session) run(ctx, work context.Context) error {
 		}
 		defer s.g.callers.leave(d)
 	}
-	err := s.begin(work)
-	s.g.counts.turningAway.Store(err != nil)
-	if err != nil {
+	if err := s.intend(work); err != nil {
 		s.log.Error("the ledger cannot be written: associations are turned away", "error", err)
 		return s.in.Reject(rejectCongested)
 	}

@@ -191,7 +191,10 @@ func (t *transfers) note(kind string, tr *transfer, more map[string]any) {
 			body["patient"] = sealed
 		}
 		return l.Append(tx, kind, body)
-	}, func(err error) { t.g.parts.Log.Error("transfer not recorded", "error", err) })
+	}, func(err error) {
+		l.Missed(err)
+		t.g.parts.Log.Error("transfer not recorded", "error", err)
+	})
 }
 
 // The ways that objects take.

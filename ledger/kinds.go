@@ -1,3 +1,183 @@
 package ledger
 
-func latest(kind string) bool { return kind == "config.applied" }
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind is what a record of one kind says.
+type Kind struct {
+	Name   string
+	Owner  string // the package that writes it
+	Means  string
+	Keys   string // that a body may have, with spaces in between
+	Sealed string // those of them that hold patient data, sealed: see Ledger.Seal
+	Latest bool   // the last one is looked up: see Ledger.Latest
+}
+
+// The keys that many bodies share.
+const (
+	// ofPeer is an association's other end: its socket's address, its titles, the
+	// device that it is declared as.
+	ofPeer = "association address calling_ae called_ae device certificate"
+	// ofObject names one object, and the bytes that were judged.
+	ofObject = "id from to who sha256 bytes device calling_ae called_ae archive also sop_class_uid sop_instance_uid study_instance_uid series_instance_uid findings exceptions"
+	// ofOperation is a DIMSE operation that was relayed.
+	ofOperation = ofPeer + " operation service archive sop_class_uid sop_instance_uid transfer_syntax status reason offending_element error omitted direction identifier_bytes"
+	// ofPerson is who decided, as asserted.
+	ofPerson = "by reason"
+	// ofRequest is one of storage commitment.
+	ofRequest = "request transaction_uid calling_ae called_ae address association device"
+	// ofStep is a message about a procedure step.
+	ofStep = "id archive device calling_ae called_ae address association operation sop_instance_uid transfer_syntax bytes error status"
+	// ofIssued is a certificate of our own authority.
+	ofIssued = "name kind fingerprint serial not_after by hosts reason"
+)
+
+// Kinds returns every kind that Cordon writes, in the order of its packages.
+// Keys are only ever added to a kind; where the meaning of one changes, the kind
+// gets another name.
+func Kinds() []Kind { return slices.Clone(kinds[:]) }
+
+var kinds = [...]Kind{
+	{Name: "ledger.start", Owner: "ledger", Means: "A run began; whether the one before ended in order, and whether the tree is still what was signed last.", Keys: "clean intact key records checkpoint rolled_back_from"},
+	{Name: "ledger.stop", Owner: "ledger", Means: "A run ended in order, and why.", Keys: "records reason"},
+	{Name: "ledger.lost", Owner: "ledger", Means: "So many records could not be written since then, while what they were about went on.", Keys: "records since"},
+	{Name: "ledger.clock", Owner: "ledger", Means: "The machine's clock was set since the record before, by so many seconds.", Keys: "was seconds"},
+	{Name: "ledger.key", Owner: "ledger", Means: "The key was replaced; the old one signed the new one's name together with all records before.", Keys: ofPerson + " checkpoint key"},
+	{Name: "ledger.pruned", Owner: "ledger", Means: "Bodies of records below a number were taken out because of their age.", Keys: "to bodies before"},
+	{Name: "ledger.erased", Owner: "ledger", Means: "What was sealed about one patient or study can no longer be read.", Keys: ofPerson + " id"},
+	{Name: "ledger.read", Owner: "console", Means: "Somebody read records, exported them or had them proved.", Keys: "by how records"},
+	{Name: "ledger.verified", Owner: "console", Means: "Somebody verified the ledger, and what was found.", Keys: "by how intact records error"},
+	{Name: "witness.late", Owner: "ledger", Means: "A checkpoint has waited too long for a witness.", Keys: "witness records error"},
+	{Name: "witness.refused", Owner: "ledger", Means: "A witness has seen another history of this ledger.", Keys: "witness records error"},
+	{Name: "witness.back", Owner: "ledger", Means: "A witness cosigns again.", Keys: "witness records error"},
+	{Name: "witness.key", Owner: "ledger/witness", Means: "A ledger that this Cordon witnesses has a new key, introduced by the old one.", Keys: "origin key records"},
+	{Name: "witness.fork", Owner: "ledger/witness", Means: "A ledger that this Cordon witnesses showed another history than before.", Keys: "origin remembered root shown shown_root"},
+	{Name: "audit.repository", Owner: "ledger/atna", Means: "An audit repository went away, came back, or could not be served.", Keys: "repository up error"},
+	{Name: "audit.skipped", Owner: "ledger/atna", Means: "Audit messages that a repository was never sent.", Keys: "repository records"},
+
+	{Name: "config.applied", Owner: "cmd/cordon", Means: "The configuration of this run: the file's digest, a keyed digest for each key, and the keys that changed since the run before.", Keys: "sha256 version values changed", Latest: true},
+	{Name: "engine.state", Owner: "cmd/cordon", Means: "An engine went away, came back, or has other signatures.", Keys: "engine up signatures"},
+	{Name: "tls.rotated", Owner: "cmd/cordon", Means: "New certificate files are in use.", Keys: "end files fingerprint not_after"},
+	{Name: "tls.not_rotated", Owner: "cmd/cordon", Means: "New certificate files are not used, and why.", Keys: "end files error"},
+	{Name: "tls.failed", Owner: "gateway", Means: "Cordon and a peer could not agree on TLS.", Keys: "address archive why error fingerprint subject omitted"},
+	{Name: "pki.authority", Owner: "pki", Means: "A certificate authority was made.", Keys: ofIssued},
+	{Name: "pki.enrolled", Owner: "pki", Means: "A certificate was issued.", Keys: ofIssued},
+	{Name: "pki.renewed", Owner: "pki", Means: "A certificate was issued in the place of another.", Keys: ofIssued + " replaces"},
+	{Name: "pki.revoked", Owner: "pki", Means: "A certificate was revoked.", Keys: ofIssued},
+	{Name: "pki.list_signed", Owner: "pki", Means: "A revocation list was signed.", Keys: "number revoked until"},
+
+	{Name: "association.begin", Owner: "gateway", Means: "An association was admitted. Durable before the first object; it covers each delivery.", Keys: ofPeer + " archive learned implementation contexts tls subject user_identity refused direction destination"},
+	{Name: "association.end", Owner: "gateway", Means: "How it ended, and how many objects took which way.", Keys: ofPeer + " outcome received delivered held spooled refused sent"},
+	{Name: "association.rejected", Owner: "gateway", Means: "An association was rejected, with the reason of PS3.8 §9.3.4 and what policy objected to.", Keys: ofPeer + " result source reason refusal objections omitted subject implementation"},
+	{Name: "association.failed", Owner: "gateway", Means: "A connection never became an association, or Cordon ended it.", Keys: "address error omitted"},
+	{Name: "association.unfinished", Owner: "gateway", Means: "An association without an end: a crash cut it short, and what it delivered in its last second may be missing here.", Keys: "association calling_ae address archive began"},
+	{Name: "refusals.omitted", Owner: "gateway", Means: "Refusals without a record of their own, counted.", Keys: "omitted peers addresses"},
+	{Name: "connections.refused", Owner: "gateway", Means: "Connections that came too fast, counted.", Keys: "refused peers addresses"},
+	{Name: "transfer.begin", Owner: "gateway", Means: "Objects of one study begin to go to a peer.", Keys: "association direction peer peer_ae peer_address own_ae study patient", Sealed: "patient"},
+	{Name: "transfer.end", Owner: "gateway", Means: "Objects of one study that came from a peer or went to it, counted by SOP class.", Keys: "association direction peer peer_ae peer_address own_ae study patient stored failed reason", Sealed: "patient"},
+	{Name: "object.delivered", Owner: "gateway, custody", Means: "An archive has answered success.", Keys: ofObject + " association status alarm reason by emergency review_due"},
+	{Name: "object.refused_by_archive", Owner: "gateway", Means: "An archive has refused an object, and the sender was told.", Keys: ofObject + " association status alarm reason"},
+	{Name: "object.refused", Owner: "gateway, custody", Means: "An object was refused; the sender was told, or a person must see to it.", Keys: ofPeer + " " + ofObject + " status reason error attempts omitted alarm"},
+	{Name: "object.held", Owner: "custody", Means: "An object is held: durable before success is answered.", Keys: ofObject + " reason"},
+	{Name: "object.held_again", Owner: "custody", Means: "An object that is held was sent once more.", Keys: "id device repeats"},
+	{Name: "object.spooled", Owner: "custody", Means: "An object waits for its archive.", Keys: ofObject},
+	{Name: "object.asked", Owner: "custody", Means: "The first of two people asks for a release or a destruction.", Keys: ofPerson + " id action sop_instance_uid"},
+	{Name: "object.released", Owner: "custody", Means: "A held object was released; each of those who decided.", Keys: ofPerson + " " + ofObject + " emergency review_due"},
+	{Name: "object.destroyed", Owner: "custody", Means: "An object was destroyed; each of those who decided.", Keys: ofPerson + " " + ofObject},
+	{Name: "object.reviewed", Owner: "custody", Means: "An emergency release was reviewed by a second person.", Keys: ofPerson + " id late sop_instance_uid study_instance_uid"},
+	{Name: "object.retried", Owner: "custody", Means: "A person has an object delivered once more.", Keys: ofPerson + " id"},
+	{Name: "object.shown", Owner: "console", Means: "Somebody looked at what is known of an object.", Keys: "by id sop_instance_uid study_instance_uid"},
+	{Name: "object.exported", Owner: "custody", Means: "A person took an object's bytes out.", Keys: ofPerson + " id sha256 sop_instance_uid study_instance_uid"},
+	{Name: "object.alarm", Owner: "custody", Means: "The copy here is missing or damaged.", Keys: "id alarm state sop_instance_uid"},
+	{Name: "object.back", Owner: "custody", Means: "A copy that was missing is here again.", Keys: "id"},
+	{Name: "custody.found", Owner: "custody", Means: "What a start found on the disk that no crash can explain.", Keys: "in_flight leftovers missing orphans unclaimed"},
+	{Name: "custody.key", Owner: "custody", Means: "The key that objects are encrypted to.", Keys: "recipient"},
+	{Name: "object.rescanned", Owner: "rescan", Means: "What was delivered unscanned was judged again.", Keys: ofObject + " reason vault_id"},
+	{Name: "object.late_hit", Owner: "rescan", Means: "What was delivered was found harmful later.", Keys: ofObject + " reason vault_id"},
+	{Name: "object.not_rescannable", Owner: "rescan", Means: "What was delivered unscanned can no longer be judged.", Keys: ofObject + " objects reason"},
+	{Name: "recall.done", Owner: "rescan", Means: "A person has recalled what was delivered.", Keys: ofPerson + " id objects"},
+
+	{Name: "query.answered", Owner: "gateway", Means: "A query or worklist query was answered; matches that were not let through are counted.", Keys: ofOperation + " matches held limited identifier", Sealed: "identifier"},
+	{Name: "query.refused", Owner: "gateway", Means: "A query was refused.", Keys: ofOperation + " identifier", Sealed: "identifier"},
+	{Name: "query.passed", Owner: "gateway", Means: "A query was let through although a rule objects, since the device is only watched.", Keys: ofOperation + " identifier", Sealed: "identifier"},
+	{Name: "retrieve.ended", Owner: "gateway", Means: "A retrieval ended; sub-operations by outcome.", Keys: ofOperation + " destination completed failed warning held"},
+	{Name: "retrieve.refused", Owner: "gateway", Means: "A retrieval was refused.", Keys: ofOperation + " destination"},
+	{Name: "instance.sent", Owner: "gateway", Means: "An object of an archive went out to a device.", Keys: ofPeer + " " + ofObject + " destination status alarm reason"},
+	{Name: "step.relayed", Owner: "gateway", Means: "A message about a procedure step was passed on.", Keys: ofOperation},
+	{Name: "step.refused", Owner: "gateway, mpps", Means: "A message about a procedure step was refused, by Cordon or by its receiver.", Keys: ofOperation + " " + ofStep + " attempts"},
+	{Name: "step.kept", Owner: "mpps", Means: "A message about a procedure step waits for its receiver.", Keys: ofStep + " upstream uncertain"},
+	{Name: "step.delivered", Owner: "mpps", Means: "It was delivered.", Keys: ofStep + " upstream duplicate attempts"},
+	{Name: "step.retried", Owner: "mpps", Means: "A person has it delivered once more.", Keys: ofPerson + " " + ofStep + " upstream"},
+	{Name: "step.dropped", Owner: "mpps", Means: "A person gave it up.", Keys: ofPerson + " " + ofStep + " upstream"},
+	{Name: "operation.relayed", Owner: "gateway", Means: "Any other operation was passed on.", Keys: ofOperation},
+	{Name: "operation.refused", Owner: "gateway", Means: "Any other operation was refused.", Keys: ofOperation},
+	{Name: "commitment.asked", Owner: "commitment", Means: "A device asked for storage commitment.", Keys: ofRequest + " archives instances"},
+	{Name: "commitment.forwarded", Owner: "commitment", Means: "An archive was asked for its part.", Keys: ofRequest + " archive instances"},
+	{Name: "commitment.answered", Owner: "commitment", Means: "An archive has answered.", Keys: ofRequest + " archive committed failed"},
+	{Name: "commitment.reported", Owner: "commitment", Means: "The device was told.", Keys: ofRequest + " committed failed reasons event_type"},
+	{Name: "commitment.given_up", Owner: "commitment", Means: "The device could not be told; a person must see to it.", Keys: ofRequest + " error attempts"},
+	{Name: "commitment.retried", Owner: "commitment", Means: "A person has the device told once more.", Keys: ofPerson + " " + ofRequest},
+	{Name: "commitment.dropped", Owner: "commitment", Means: "A person gave the report up.", Keys: ofPerson + " " + ofRequest},
+
+	{Name: "admission.learned", Owner: "asset", Means: "A peer that nobody declared was admitted for the first time.", Keys: "calling_ae address certificate"},
+	{Name: "admission.would_refuse", Owner: "gateway", Means: "What limits that are only watched would have refused.", Keys: ofPeer + " reasons omitted"},
+	{Name: "device.proposed", Owner: "asset", Means: "The least that a peer needs was worked out for a person to decide.", Keys: ofPerson + " device calling_ae permissions was"},
+	{Name: "device.approved", Owner: "asset", Means: "A person declared a peer, with what it may.", Keys: ofPerson + " device calling_ae permissions was"},
+	{Name: "device.denied", Owner: "asset", Means: "A person denied a peer.", Keys: ofPerson + " device calling_ae permissions was"},
+	{Name: "source.silent", Owner: "silence", Means: "A device that always talks has stopped.", Keys: "device calling_ae address last_heard rule"},
+	{Name: "source.heard", Owner: "silence", Means: "It talks again.", Keys: "device calling_ae address last_heard rule"},
+	{Name: "source.forgotten", Owner: "silence", Means: "It has been silent for so long that nobody waits for it.", Keys: "device calling_ae address last_heard rule"},
+	{Name: "exception.proposed", Owner: "exception", Means: "A finding is proposed as a device's habit.", Keys: ofPerson + " id device calling_ae address finding place expires"},
+	{Name: "exception.approved", Owner: "exception", Means: "It was approved by those named.", Keys: ofPerson + " id device calling_ae address finding place expires"},
+	{Name: "exception.revoked", Owner: "exception", Means: "It no longer counts.", Keys: ofPerson + " id device calling_ae address finding place expires"},
+	{Name: "bypass.started", Owner: "bypass", Means: "In an emergency a person has everything delivered, until then.", Keys: ofPerson + " device since until"},
+	{Name: "bypass.ended", Owner: "bypass", Means: "The override ended.", Keys: ofPerson + " device since until ended_by"},
+	{Name: "media.import", Owner: "console", Means: "A medium was imported, in numbers.", Keys: "by label dicomdir_sha256 archive calling_ae complete files objects stored held listed refused failed unreadable bytes studies"},
+	{Name: "review.made", Owner: "review", Means: "An activity review was made.", Keys: "id first_record end_record items sha256 due"},
+	{Name: "review.signed", Owner: "review", Means: "A person signed it.", Keys: ofPerson + " id first_record end_record sha256 late"},
+	{Name: "evidence.made", Owner: "evidence", Means: "A person had an evidence pack made.", Keys: "by from to mapping sha256"},
+}
+
+func find(name string) (Kind, bool) {
+	at := slices.IndexFunc(kinds[:], func(k Kind) bool { return k.Name == name })
+	if at < 0 {
+		return Kind{}, false
+	}
+	return kinds[at], true
+}
+
+// Listed is an error if a record is of a kind that is not among Kinds, has a key
+// that its kind does not have, or patient data that are not sealed.
+func Listed(r Record) error {
+	k, ok := find(r.Kind)
+	if !ok {
+		return fmt.Errorf("kind %s is not listed", r.Kind)
+	}
+	if r.Body == nil {
+		return nil
+	}
+	var body map[string]json.RawMessage
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		return fmt.Errorf("kind %s: the body is no object: %w", r.Kind, err)
+	}
+	known, sealed := strings.Fields(k.Keys), strings.Fields(k.Sealed)
+	for key, value := range body {
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("kind %s: key %q is not listed", r.Kind, key)
+		}
+		if slices.Contains(sealed, key) && !strings.HasPrefix(string(value), `"`+sealPrefix) {
+			return fmt.Errorf("kind %s: %q is not sealed", r.Kind, key)
+		}
+	}
+	return nil
+}
+
+// latest reports whether the last record of a kind is looked up.
+func latest(kind string) bool {
+	k, ok := find(kind)
+	return ok && k.Latest
+}

@@ -47,6 +47,9 @@ func verifyLive(ctx context.Context, db *store.DB, o VerifyOptions) (Result, err
 		if end, err = size(tx); err != nil {
 			return err
 		}
+		if err := noMoreHashes(tx, end); err != nil {
+			return err
+		}
 		h, last, err = newHeader(tx)
 		return err
 	})
@@ -75,6 +78,18 @@ func verifyLive(ctx context.Context, db *store.DB, o VerifyOptions) (Result, err
 		return Result{}, errors.New("the last checkpoint has changed")
 	}
 	return t.result(c, last)
+}
+
+// noMoreHashes is an error if the tree has hashes of more than so many records.
+func noMoreHashes(tx *store.Tx, records int64) error {
+	var hashes int64
+	if err := tx.QueryRow(`SELECT COALESCE(MAX(idx) + 1, 0) FROM ledger_hashes`).Scan(&hashes); err != nil {
+		return err
+	}
+	if hashes > tlog.StoredHashCount(records) {
+		return fmt.Errorf("records were cut off: %d are here, and the tree has hashes of more", records)
+	}
+	return nil
 }
 
 // page verifies the records up to end, with what is stored about them; c is set

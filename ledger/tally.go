@@ -86,7 +86,7 @@ func (t *tally) read(r Record) error {
 		}
 	case "ledger.clock":
 		t.found.ClockJumps++
-	case "ledger.lost", "ledger.gap":
+	case "ledger.lost":
 		t.found.Gaps++
 	case "ledger.pruned":
 		var body struct{ To int64 }

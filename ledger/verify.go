@@ -49,6 +49,9 @@ func Verify(r io.Reader, o VerifyOptions) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if len(t.found.Cosigned) != len(t.witnesses) {
+		return Result{}, errors.New("checkpoint: a witness that the header names has not cosigned: its signature was taken off")
+	}
 	return t.result(c, signed)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -26,6 +27,8 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/ledger"
+	"cordon/store"
 )
 
 func TestMain(m *testing.M) {
@@ -58,6 +61,7 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"GATEWAY", "CONSOLE", "OTHER"} {
 				e.Setenv(name, freeAddress(t))
 			}
+			e.Defer(func() { checkLedgers(t, e.WorkDir) })
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -78,6 +82,26 @@ func TestScripts(t *testing.T) {
 			"hostilename": hostileName,
 		},
 	})
+}
+
+// checkLedgers holds every record that a script has caused against the catalogue
+// of kinds.
+func checkLedgers(t *testing.T, dir string) {
+	found, err := filepath.Glob(filepath.Join(dir, "*", "cordon.db"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, path := range found {
+		db, err := store.OpenReadOnly(context.Background(), path, migrations())
+		if err != nil {
+			continue // a script may have damaged it
+		}
+		err = ledger.Tail(context.Background(), db, 1<<20, ledger.Listed)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		db.Close()
+	}
 }
 
 // freeAddress is one that nothing listened on a moment ago.

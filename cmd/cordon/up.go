@@ -145,6 +145,7 @@ func (c Config) gateway() gateway.Config {
 	g := gateway.Config{
 		MaxAssociations: c.Gateway.MaxAssociations,
 		MaxPerAddress:   c.Gateway.MaxPerAddress,
+		Unrecorded:      c.Ledger.GoOn,
 		MaxPerDevice:    c.Gateway.MaxPerDevice,
 		ConnectionRate:  c.Gateway.ConnectionRate,
 		Site:            c.site(),

@@ -31,6 +31,7 @@ var alerts = [...]alert{
 
 	// Network configuration: who is there.
 	{"source.silent", nil, networkConfiguration, cordon("SOURCE-SILENT", "A device that always talks has fallen silent"), Minor, aboutPeer, []string{"rule", "last_heard"}},
+	{"source.forgotten", nil, networkConfiguration, cordon("SOURCE-FORGOTTEN", "A device has been silent for so long that it is no longer missed"), Success, aboutPeer, []string{"last_heard"}},
 	{"source.heard", nil, networkConfiguration, cordon("SOURCE-HEARD", "A device that had fallen silent talks again"), Success, aboutPeer, nil},
 
 	// Security configuration: who and what may pass.
