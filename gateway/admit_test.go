@@ -13,6 +13,7 @@ import (
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/policy"
+	"cordon/store"
 )
 
 // startWith opens a house whose devices are a register's.
@@ -146,5 +147,39 @@ func TestShadowRecordsAndLetsPass(t *testing.T) {
 	devices, err := register.List(context.Background())
 	if err != nil || len(devices) != 2 || devices[0].WouldRefuse != 1 || devices[1].WouldRefuse != times {
 		t.Errorf("got %+v, %v", devices, err)
+	}
+}
+
+// TestMadeUpTitlesFillNoList: there is room for so many peers that nobody
+// declared; one more is served and not listed, and displaces nobody.
+func TestMadeUpTitlesFillNoList(t *testing.T) {
+	h := start(t, func(c *Config) { c.Site.Devices = []policy.Device{{Name: "ct-1", AETitle: "CT1"}} })
+	err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			INSERT INTO gateway_peer (calling_ae, address, device, first_seen, last_seen) SELECT 'X' || i, '10.6.6.6', '', 0, ? FROM n`, maxPeers, time.Now().UnixMicro())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, title := range []dicom.AETitle{"NEW", "CT1"} {
+		c, err := h.associate(title, "CORDON")
+		if err != nil {
+			t.Fatal(err)
+		}
+		release(t, c)
+	}
+	var learned, declared int
+	err = h.db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(*) FILTER (WHERE device = ''), COUNT(*) FILTER (WHERE device <> '') FROM gateway_peer`).Scan(&learned, &declared)
+	})
+	if err != nil || learned != maxPeers || declared != 1 {
+		t.Errorf("%d learned, %d declared are listed, %v", learned, declared, err)
+	}
+	if err := h.gateway.forgetPeers(t.Context(), time.Now().Add(2*peerTerm)); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := h.gateway.Status(t.Context()); err != nil || len(st.Devices) != 1 {
+		t.Errorf("%d devices are listed at last, %v", len(st.Devices), err)
 	}
 }

@@ -100,16 +100,13 @@ const maxWhy = 300
 // begin makes the association's intent durable. Every delivery is covered by
 // one.
 func (s *session) begin(ctx context.Context) error {
-	now := time.Now().UnixMicro()
+	now := time.Now()
 	return s.g.parts.DB.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(`INSERT INTO gateway_association VALUES (?, ?, ?, ?, ?)`,
-			s.id, now, string(s.rq.Calling), s.peer.String(), s.admission.Archive); err != nil {
+			s.id, now.UnixMicro(), string(s.rq.Calling), s.peer.String(), s.admission.Archive); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT INTO gateway_peer (calling_ae, address, device, first_seen, last_seen)
-			VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET last_seen = excluded.last_seen, device = excluded.device`,
-			string(s.rq.Calling), s.peer.String(), s.admission.Device, now, now); err != nil {
+		if err := s.met(tx, now); err != nil {
 			return err
 		}
 		body := map[string]any{
@@ -154,10 +151,7 @@ func (s *session) end(_ context.Context, outcome string) {
 			"outcome": outcome, "received": t.received.Load(), "delivered": t.delivered.Load(),
 			"held": t.held.Load(), "spooled": t.spooled.Load(), "refused": t.refused.Load(), "sent": t.sent.Load(),
 		}))
-	}, func(err error) {
-		s.g.parts.Ledger.Missed(err)
-		s.log.Error("end of association not recorded", "error", err)
-	})
+	}, func(err error) { s.log.Error("end of association not recorded", "error", err) })
 }
 
 // recordUnfinished puts on the ledger the associations that have a beginning
