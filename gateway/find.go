@@ -50,6 +50,7 @@ func (r *relay) endFind(ctx context.Context, final dimse.Reply, passes bool, mat
 	if held > 0 && rsp.Status.Class() == dimse.ClassSuccess {
 		rsp.Status, rsp.ErrorComment = statusHeldMatches, "matches were not let through"
 	}
+	r.counted(outcomes[rsp.Status.Class()])
 	r.noteQuery("query.answered", map[string]any{"matches": matches, "held": held, "status": uint16(rsp.Status)})
 	return r.respond(ctx, rsp, data)
 }

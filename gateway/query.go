@@ -96,6 +96,7 @@ func (r *relay) tooMany(ctx context.Context, x *dimse.Exchange, op *dimse.Operat
 	}
 	r.s.log.Warn("query matches more than is passed on", "archive", r.archive, "matches", matches)
 	rsp := dimse.Command{Status: statusTooMany, ErrorComment: fmt.Sprintf("more than %d matches; ask for less", matches)}
+	r.counted("limited")
 	r.noteQuery("query.answered", map[string]any{"matches": matches, "held": held, "limited": true, "status": uint16(rsp.Status)})
 	if err := r.respond(ctx, rsp, nil); err != nil {
 		return err

@@ -350,6 +350,7 @@ func (r *relay) refuseWith(ctx context.Context, rsp dimse.Command) error {
 	if err != nil {
 		return fmt.Errorf("refusal not recorded: %w", err)
 	}
+	r.counted("refused")
 	return r.from.Respond(ctx, r.m, rsp, nil)
 }
 

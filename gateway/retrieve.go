@@ -167,6 +167,7 @@ func (r *relay) endRetrieve(ctx context.Context, final dimse.Reply, held []dicom
 	if len(held) > 0 {
 		rsp, data = withHeld(rsp, data, r.m.Context.TransferSyntax, held)
 	}
+	r.counted(outcomes[rsp.Status.Class()])
 	r.note("retrieve.ended", map[string]any{
 		"destination": string(r.m.Command.MoveDestination),
 		"status":      uint16(rsp.Status),

@@ -96,7 +96,7 @@ const (
 
 	LedgerWritable
 	LedgerIntact
-	WitnessLag
+	WitnessLate
 	AuditUp
 	AuditMessages
 	AuditQueue
@@ -174,7 +174,7 @@ var catalogue = [end]Row{
 
 	LedgerWritable:    {Name: "cordon_ledger_writable", Kind: Gauge, Help: "1 if the ledger can be written."},
 	LedgerIntact:      {Name: "cordon_ledger_intact", Kind: Gauge, Help: "1 if the ledger was intact at the start."},
-	WitnessLag:        {Name: "cordon_witness_lag_seconds", Kind: Gauge, Help: "Since when a witness has not cosigned.", Labels: []string{"witness"}, Limit: 20},
+	WitnessLate:       {Name: "cordon_witness_late", Kind: Gauge, Help: "1 if a witness has not cosigned the ledger in time, or refuses to.", Labels: []string{"witness"}, Limit: 20},
 	AuditUp:           {Name: "cordon_audit_repository_up", Kind: Gauge, Help: "1 if the audit repository takes messages.", Labels: []string{"repository"}, Limit: 20},
 	AuditMessages:     {Name: "cordon_audit_messages_total", Kind: Counter, Help: "Audit messages sent since the start, repetitions included.", Labels: []string{"repository"}, Limit: 20},
 	AuditQueue:        {Name: "cordon_audit_queued_records", Kind: Gauge, Help: "Ledger records that a repository has not been sent yet.", Labels: []string{"repository"}, Limit: 20},
