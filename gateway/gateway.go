@@ -98,6 +98,7 @@ type Config struct {
 	QueryTimeout    time.Duration                   // for an archive to answer another request, or to send the next match; 5 min
 	RetrieveTimeout time.Duration                   // for an archive to say or send something while it performs a retrieve; 1 h
 	Query           QueryConfig                     // what may be asked of the archives
+	Unrecorded      bool                            // imaging goes on while the ledger cannot be written; each association is counted, and the ledger says later how many there were
 	Grace           time.Duration                   // for objects under way when the gateway stops; 10 s
 	RetryMin        time.Duration                   // first wait before an archive that failed is tried again; 2 s
 	RetryMax        time.Duration                   // longest wait for one object; 5 min. An archive rests half a minute at the most

@@ -151,7 +151,10 @@ func (s *session) end(_ context.Context, outcome string) {
 			"outcome": outcome, "received": t.received.Load(), "delivered": t.delivered.Load(),
 			"held": t.held.Load(), "spooled": t.spooled.Load(), "refused": t.refused.Load(), "sent": t.sent.Load(),
 		}))
-	}, func(err error) { s.log.Error("end of association not recorded", "error", err) })
+	}, func(err error) {
+		s.g.parts.Ledger.Missed(err)
+		s.log.Error("end of association not recorded", "error", err)
+	})
 }
 
 // recordUnfinished puts on the ledger the associations that have a beginning
