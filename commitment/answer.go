@@ -129,24 +129,18 @@ func (t *tally) failed(tx *store.Tx, part []commit.Failure) error {
 // committed takes an instance of another SOP class than was asked for as a
 // failure: it is not the same object.
 func (t *tally) committed(tx *store.Tx, part []commit.Reference) error {
-	for _, ref := range part {
-		n, err := affected(tx.Exec(`UPDATE commitment_references SET state = 'committed'`+asked+` AND sop_class_uid = ?`,
-			t.request, string(ref.SOPInstanceUID), t.archive, string(ref.SOPClassUID)))
-		if err != nil {
-			return err
-		}
-		t.good += int(n)
-		if n > 0 {
-			continue
-		}
-		n, err = affected(tx.Exec(`UPDATE commitment_references SET state = 'failed', reason = ?`+asked,
-			commit.ClassInstanceConflict, t.request, string(ref.SOPInstanceUID), t.archive))
-		if err != nil {
-			return err
-		}
-		t.bad += int(n)
+	const chosen = ` WHERE request = ?1 AND archive = ?2 AND state IN ('asked', 'unasked')`
+	list := listOf(part)
+	n, err := affected(tx.Exec(`UPDATE commitment_references SET state = 'committed'`+chosen+
+		` AND (sop_instance_uid, sop_class_uid) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?3))`, t.request, t.archive, list))
+	if err != nil {
+		return err
 	}
-	return nil
+	t.good += int(n)
+	n, err = affected(tx.Exec(`UPDATE commitment_references SET state = 'failed', reason = ?4`+chosen+
+		` AND sop_instance_uid IN (SELECT value ->> 0 FROM json_each(?3))`, t.request, t.archive, list, commit.ClassInstanceConflict))
+	t.bad += int(n)
+	return err
 }
 
 // answered ends the question if nothing of it is open, and records the answer.

@@ -183,12 +183,10 @@ func (w *work) prepareOne(ctx context.Context, archive string) (q question, err 
 		if q.id, err = r.LastInsertId(); err != nil {
 			return err
 		}
-		for _, ref := range refs {
-			if _, err := tx.Exec(`UPDATE commitment_references SET state = 'asked', question = ?
-				WHERE request = ? AND sop_instance_uid = ? AND sop_class_uid = ? AND archive = ?`,
-				q.id, q.request, string(ref.SOPInstanceUID), string(ref.SOPClassUID), archive); err != nil {
-				return err
-			}
+		if _, err := tx.Exec(`UPDATE commitment_references SET state = 'asked', question = ?
+			WHERE request = ? AND archive = ? AND (sop_instance_uid, sop_class_uid) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))`,
+			q.id, q.request, archive, listOf(refs)); err != nil {
+			return err
 		}
 		return w.parts.Journal.Append(tx, "commitment.forwarded", map[string]any{
 			"request": q.request, "archive": archive, "transaction_uid": string(q.action.TransactionUID), "instances": len(refs),

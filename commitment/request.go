@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,17 +143,30 @@ func (c *Commitment) write(ctx context.Context, id int64, refs []commit.Referenc
 	if len(archives) == 0 {
 		archives = []string{""}
 	}
+	names, err := json.Marshal(archives)
+	if err != nil {
+		return err
+	}
 	return c.parts.DB.Update(ctx, func(tx *store.Tx) error {
-		for _, r := range refs {
-			for _, archive := range archives {
-				if _, err := tx.Exec(`INSERT INTO commitment_references (request, sop_instance_uid, sop_class_uid, archive, state) VALUES (?, ?, ?, ?, 'new')
-					ON CONFLICT DO NOTHING`, id, string(r.SOPInstanceUID), string(r.SOPClassUID), archive); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		_, err := tx.Exec(`INSERT INTO commitment_references (request, sop_instance_uid, sop_class_uid, archive, state)
+			SELECT ?, r.value ->> 0, r.value ->> 1, a.value, 'new' FROM json_each(?) AS r, json_each(?) AS a WHERE true
+			ON CONFLICT DO NOTHING`, id, listOf(refs), string(names))
+		return err
 	})
+}
+
+// listOf is a list of references as statements take it: pairs of instance and
+// class, in JSON.
+func listOf(refs []commit.Reference) string {
+	pairs := make([][2]string, 0, len(refs))
+	for _, r := range refs {
+		pairs = append(pairs, [2]string{string(r.SOPInstanceUID), string(r.SOPClassUID)})
+	}
+	text, err := json.Marshal(pairs)
+	if err != nil {
+		panic(err) // strings
+	}
+	return string(text)
 }
 
 // open makes a request ours to answer, with its record. If the same was opened

@@ -2,6 +2,7 @@ package commitment
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"cordon/custody"
@@ -203,13 +204,21 @@ func reasonOf(status uint16) uint16 {
 // apply writes down what was decided. A reference without an archive has nobody
 // to commit it.
 func (c *Commitment) apply(ctx context.Context, id int64, fates map[string]fate) error {
+	same := map[fate][]string{}
+	for uid, f := range fates {
+		same[f] = append(same[f], uid)
+	}
 	return c.parts.DB.Update(ctx, func(tx *store.Tx) error {
-		for uid, f := range fates {
+		for f, instances := range same {
+			list, err := json.Marshal(instances)
+			if err != nil {
+				return err
+			}
 			if _, err := tx.Exec(`UPDATE commitment_references SET
 					state = CASE WHEN archive = '' AND ?1 = 'unasked' THEN 'failed' ELSE ?1 END,
 					reason = CASE WHEN archive = '' AND ?1 = 'unasked' THEN ?2 ELSE ?3 END
-				WHERE request = ?4 AND sop_instance_uid = ?5 AND state IN ('new', 'spooled') AND state <> ?1`,
-				f.state, commit.ProcessingFailure, f.reason, id, uid); err != nil {
+				WHERE request = ?4 AND sop_instance_uid IN (SELECT value FROM json_each(?5)) AND state IN ('new', 'spooled') AND state <> ?1`,
+				f.state, commit.ProcessingFailure, f.reason, id, string(list)); err != nil {
 				return err
 			}
 		}
