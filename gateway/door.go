@@ -39,21 +39,23 @@ const (
 // newDoor lets so many connections in from one address, each second.
 func newDoor(perSecond int) *door {
 	rate := func() *quota { return newQuota(burstSeconds*perSecond, time.Second/time.Duration(perSecond)) }
+	known := rate()
+	known.exact = true
 	return &door{
-		known:      rate(),
+		known:      known,
 		strangers:  rate(),
 		standing:   newCrowd[netip.Addr](maxStandingEach, maxStanding),
 		handshakes: newCrowd[netip.Addr](maxHandshakesEach, maxHandshakes),
 	}
 }
 
-// lets reports whether a connection of this address may come in now.
-func (d *door) lets(peer netip.Addr, known bool, now time.Time) bool {
+// lets reports whether a connection of this caller's may come in now.
+func (d *door) lets(c caller, now time.Time) bool {
 	q := d.strangers
-	if known {
+	if c.known() {
 		q = d.known
 	}
-	omitted, ok := q.take(peer, now)
+	omitted, ok := q.take(c.holder, now)
 	d.refused.Add(int64(omitted))
 	return ok
 }
@@ -82,9 +84,9 @@ func (g *Gateway) recordHangUps(ctx context.Context) {
 
 // receive takes a connection that has a seat to its request: the TLS handshake,
 // if there is one, and the A-ASSOCIATE-RQ, each within ARTIM.
-func (g *Gateway) receive(ctx context.Context, nc net.Conn, peer netip.Addr, limits ul.Limits) (*ul.Indication, error) {
+func (g *Gateway) receive(ctx context.Context, nc net.Conn, c caller, limits ul.Limits) (*ul.Indication, error) {
 	if t, ok := nc.(*tls.Conn); ok {
-		if err := g.shake(ctx, t, peer, limits); err != nil {
+		if err := g.shake(ctx, t, c, limits); err != nil {
 			return nil, err
 		}
 	}
@@ -101,11 +103,11 @@ var errManyHandshakes = errors.New("too many TLS handshakes at a time")
 
 // shake does the TLS handshake. The work that it is costs the peer as much; from
 // one address only so many are under way.
-func (g *Gateway) shake(ctx context.Context, t *tls.Conn, peer netip.Addr, limits ul.Limits) error {
-	if !g.door.handshakes.enter(seatHolder(peer)) {
+func (g *Gateway) shake(ctx context.Context, t *tls.Conn, c caller, limits ul.Limits) error {
+	if !g.door.handshakes.enter(c.holder) {
 		return errManyHandshakes
 	}
-	defer g.door.handshakes.leave(seatHolder(peer))
+	defer g.door.handshakes.leave(c.holder)
 	patience := limits.ARTIM
 	if patience == 0 {
 		patience = handshakePatience
@@ -196,27 +198,27 @@ func showsItself(in *ul.Indication) (shown *policy.Peer, isTLS bool) {
 // at a time are told to come back, which costs little; on all others it hangs up.
 // It runs for each connection of a flood, so it neither logs nor records: the
 // counts are put on the ledger every minute. Start runs a function by itself.
-func (g *Gateway) refuseEntry(ctx context.Context, nc net.Conn, peer netip.Addr, start func(func())) {
+func (g *Gateway) refuseEntry(ctx context.Context, nc net.Conn, c caller, start func(func())) {
 	g.counts.rejected.Add(1)
 	g.parts.Metrics.Count(metric.Rejections, 1, "rate")
-	if _, isTLS := nc.(*tls.Conn); isTLS || !g.door.standing.enter(seatHolder(peer)) {
+	if _, isTLS := nc.(*tls.Conn); isTLS || !g.door.standing.enter(c.holder) {
 		hangUp(nc)
 		return
 	}
 	start(func() {
 		defer nc.Close()
-		defer g.door.standing.leave(seatHolder(peer))
-		g.turnAway(ctx, nc, peer, rejectCongested)
+		defer g.door.standing.leave(c.holder)
+		g.turnAway(ctx, nc, c, rejectCongested)
 	})
 }
 
 // turnAway answers a peer for which there is no room: transient, so that it
 // tries again (PS3.8 §9.3.4). It waits for the request only shortly, since
 // peers that say nothing would otherwise pile up here. The caller is in standing.
-func (g *Gateway) turnAway(ctx context.Context, nc net.Conn, peer netip.Addr, answer ul.Rejection) {
+func (g *Gateway) turnAway(ctx context.Context, nc net.Conn, c caller, answer ul.Rejection) {
 	limits := g.config.Limits
 	limits.ARTIM = turnAwayPatience
-	in, err := g.receive(ctx, nc, peer, limits)
+	in, err := g.receive(ctx, nc, c, limits)
 	if err != nil {
 		return
 	}

@@ -26,7 +26,7 @@ func TestMadeUpTitlesFillNoMemory(t *testing.T) {
 // A host with one IPv6 network has one peer's seats, not all of them.
 func TestSeatsOfAnIPv6NetworkAreOnePeers(t *testing.T) {
 	s := newSeats(10, 2)
-	var last seat
+	stranger := func(peer string) caller { return callerOf(policy.Site{}, netip.MustParseAddr(peer)) }
 	for i, c := range []struct {
 		peer string
 		want bool
@@ -34,17 +34,38 @@ func TestSeatsOfAnIPv6NetworkAreOnePeers(t *testing.T) {
 		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
 		{"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.2", true}, {"192.0.2.2", false},
 	} {
-		got, ok := s.take(netip.MustParseAddr(c.peer), policy.Site{})
-		if ok != c.want {
-			t.Errorf("%d: %s: %v", i, c.peer, ok)
-		}
-		if i == 1 {
-			last = got
+		if got := s.take(stranger(c.peer), policy.Site{}); got != c.want {
+			t.Errorf("%d: %s: %v", i, c.peer, got)
 		}
 	}
-	s.giveBack(last)
-	if _, ok := s.take(netip.MustParseAddr("2001:db8::4"), policy.Site{}); !ok {
+	s.giveBack(stranger("2001:db8::1"))
+	if !s.take(stranger("2001:db8::4"), policy.Site{}) {
 		t.Error("a seat that was given back cannot be taken")
+	}
+}
+
+// A device that is known by its own address is counted by it, whatever a stranger
+// beside it in the same IPv6 network does.
+func TestStrangerInTheSameNetworkCostsADeviceNothing(t *testing.T) {
+	site := policy.Site{Devices: []policy.Device{
+		{Name: "wide", Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:5::/48")}},
+		{Name: "ct-1", Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8::21/128")}},
+		{Name: "ct-2", Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:5::22/128")}},
+	}}
+	device, beside := callerOf(site, netip.MustParseAddr("2001:db8::21")), callerOf(site, netip.MustParseAddr("2001:db8::66"))
+	if !device.known() || beside.known() || device.holder == beside.holder {
+		t.Fatalf("%+v and %+v", device, beside)
+	}
+	if o := ownerOf(site, netip.MustParseAddr("2001:db8:5::22")); o.name != "ct-2" {
+		t.Errorf("an address that two have is %q's, want that of who names it exactly", o.name)
+	}
+	s, d := newSeats(20, 4), newDoor(10)
+	for range 100 {
+		s.take(beside, site)
+		d.lets(beside, time.Now())
+	}
+	if !s.take(device, site) || !d.lets(device, time.Now()) {
+		t.Error("turned away")
 	}
 }
 
@@ -66,14 +87,14 @@ func TestKnownDevicesFindTheirSeats(t *testing.T) {
 		site := known(c.devices)
 		s := newSeats(c.all, c.each)
 		random := mathrand.New(mathrand.NewPCG(1, uint64(c.all)))
-		var taken []seat
+		var taken []caller
 		for range 20 * c.all {
 			peer := netip.AddrFrom4([4]byte{192, 168, byte(random.IntN(4)), byte(random.IntN(250))}) // strangers
 			if random.IntN(2) == 0 && c.devices > 0 {
 				peer = site.Devices[random.IntN(min(3, c.devices))].Addresses[0].Addr() // infected devices
 			}
-			if got, ok := s.take(peer, site); ok {
-				taken = append(taken, got)
+			if c := callerOf(site, peer); s.take(c, site) {
+				taken = append(taken, c)
 			}
 			if len(taken) > 0 && random.IntN(8) == 0 {
 				i := random.IntN(len(taken))
@@ -90,7 +111,7 @@ func TestKnownDevicesFindTheirSeats(t *testing.T) {
 		}
 		for i := range site.Devices { // all of them at once
 			for s.byOwner[owner{name: site.Devices[i].Name}] < kept {
-				if _, ok := s.take(site.Devices[i].Addresses[0].Addr(), site); !ok {
+				if !s.take(callerOf(site, site.Devices[i].Addresses[0].Addr()), site) {
 					t.Fatalf("%+v: device %d is turned away with %d of %d seats taken", c, i, s.taken, c.all)
 				}
 			}
@@ -105,16 +126,16 @@ func TestKnownDevicesFindTheirSeats(t *testing.T) {
 func TestSeatsFollowTheSite(t *testing.T) {
 	s := newSeats(4, 4)
 	device := known(1)
-	stranger := netip.MustParseAddr("192.0.2.1")
+	stranger := callerOf(policy.Site{}, netip.MustParseAddr("192.0.2.1"))
 	for range 4 {
-		if _, ok := s.take(stranger, policy.Site{}); !ok {
+		if !s.take(stranger, policy.Site{}) {
 			t.Fatal("with nobody known, all seats are anybody's")
 		}
 	}
 	s = newSeats(4, 4)
 	for want := range 3 {
-		if _, ok := s.take(stranger, device); ok != (want < 2) {
-			t.Errorf("stranger %d: %v", want, ok)
+		if got := s.take(stranger, device); got != (want < 2) {
+			t.Errorf("stranger %d: %v", want, got)
 		}
 	}
 	denied := known(1)
@@ -130,18 +151,19 @@ func TestSeatsFollowTheSite(t *testing.T) {
 func TestDoor(t *testing.T) {
 	d := newDoor(10)
 	now := time.Now()
-	flood, other := netip.MustParseAddr("127.0.0.66"), netip.MustParseAddr("127.0.0.67")
+	stranger := func(addr netip.Addr) caller { return callerOf(policy.Site{}, addr) }
+	flood, other := stranger(netip.MustParseAddr("127.0.0.66")), stranger(netip.MustParseAddr("127.0.0.67"))
 	in := 0
 	for range 1000 {
-		if d.lets(flood, false, now) {
+		if d.lets(flood, now) {
 			in++
 		}
 	}
-	if in != 10*burstSeconds || !d.lets(other, false, now) {
+	if in != 10*burstSeconds || !d.lets(other, now) {
 		t.Errorf("%d of 1000 at once, want %d", in, 10*burstSeconds)
 	}
 	for i := range 100 {
-		if d.lets(flood, false, now.Add(time.Duration(i)*10*time.Millisecond)) {
+		if d.lets(flood, now.Add(time.Duration(i)*10*time.Millisecond)) {
 			in++
 		}
 	}
@@ -152,12 +174,12 @@ func TestDoor(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	for i := range maxQuotaPeers + 10 {
-		d.lets(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), false, now)
+		d.lets(stranger(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), now)
 	}
 	if len(d.strangers.peers) > maxQuotaPeers {
 		t.Errorf("%d addresses are remembered", len(d.strangers.peers))
 	}
-	if !d.lets(netip.MustParseAddr("127.0.0.21"), true, now) {
+	if !d.lets(caller{netip.MustParseAddr("127.0.0.21"), owner{name: "ct-1"}}, now) {
 		t.Error("a known device is refused for the strangers' number")
 	}
 }

@@ -13,6 +13,7 @@ import (
 type quota struct {
 	burst    int
 	interval time.Duration
+	exact    bool // IPv6 peers of one /64 network are told apart: each of them is known
 
 	mu        sync.Mutex
 	peers     map[netip.Addr]*allowance
@@ -38,7 +39,10 @@ func newQuota(burst int, interval time.Duration) *quota {
 func (q *quota) take(peer netip.Addr, now time.Time) (omitted int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	a := q.of(seatHolder(peer), now)
+	if !q.exact {
+		peer = seatHolder(peer)
+	}
+	a := q.of(peer, now)
 	if a == nil {
 		q.strangers++
 		return 0, false

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/netip"
-	"slices"
 	"sync"
 
 	"cordon/policy"
@@ -25,11 +24,22 @@ type seats struct {
 	byOwner   map[owner]int // by known peers
 }
 
-// seat is one that was taken.
-type seat struct {
-	peer  netip.Addr
-	owner owner
+// caller is who opens a connection, as far as its address tells.
+type caller struct {
+	holder netip.Addr // what is counted for it: its address; for a stranger with IPv6 the network
+	owner  owner
 }
+
+// callerOf looks an address up.
+func callerOf(site policy.Site, peer netip.Addr) caller {
+	c := caller{peer, ownerOf(site, peer)}
+	if !c.known() {
+		c.holder = seatHolder(peer)
+	}
+	return c
+}
+
+func (c caller) known() bool { return c.owner != owner{} }
 
 // owner is a known peer: a device, or an archive that calls. The zero owner is a
 // stranger.
@@ -52,11 +62,15 @@ func eachOwner(site policy.Site, fn func(owner, []netip.Prefix)) {
 	}
 }
 
-// ownerOf is the first known peer that has the address.
+// ownerOf is the known peer that has the address: of several the one that names it
+// most exactly, then the first.
 func ownerOf(site policy.Site, peer netip.Addr) (found owner) {
+	bits := -1
 	eachOwner(site, func(o owner, addresses []netip.Prefix) {
-		if found == (owner{}) && slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Contains(peer) }) {
-			found = o
+		for _, p := range addresses {
+			if p.Contains(peer) && p.Bits() > bits {
+				found, bits = o, p.Bits()
+			}
 		}
 	})
 	return found
@@ -69,37 +83,36 @@ func newSeats(all, each int) *seats {
 	return &seats{all: all, each: each, byPeer: map[netip.Addr]int{}, byOwner: map[owner]int{}}
 }
 
-// take reserves a seat, given who is known; the caller gives it back if the
+// take reserves a seat for c, given who is known. Whoever asks gives it back if the
 // answer is true.
-func (s *seats) take(peer netip.Addr, site policy.Site) (seat, bool) {
-	t := seat{seatHolder(peer), ownerOf(site, peer)}
+func (s *seats) take(c caller, site policy.Site) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.free(t, site) {
-		return seat{}, false
+	if !s.free(c, site) {
+		return false
 	}
 	s.taken++
-	s.byPeer[t.peer]++
-	if t.owner == (owner{}) {
-		s.strangers++
+	s.byPeer[c.holder]++
+	if c.known() {
+		s.byOwner[c.owner]++
 	} else {
-		s.byOwner[t.owner]++
+		s.strangers++
 	}
-	return t, true
+	return true
 }
 
 // free needs mu.
-func (s *seats) free(t seat, site policy.Site) bool {
-	if s.taken >= s.all || s.byPeer[t.peer] >= s.each {
+func (s *seats) free(c caller, site policy.Site) bool {
+	if s.taken >= s.all || s.byPeer[c.holder] >= s.each {
 		return false
 	}
 	known := 0
 	eachOwner(site, func(owner, []netip.Prefix) { known++ })
 	kept := s.kept(known)
-	if t.owner != (owner{}) && s.byOwner[t.owner] < kept {
+	if c.known() && s.byOwner[c.owner] < kept {
 		return true
 	}
-	if t.owner == (owner{}) && known > 0 && s.strangers >= (s.all+1)/2 {
+	if !c.known() && known > 0 && s.strangers >= (s.all+1)/2 {
 		return false
 	}
 	owed := 0 // seats that must stay free for others
@@ -116,17 +129,17 @@ func (s *seats) kept(known int) int {
 	return max(1, min(mostKept, s.all/2/known))
 }
 
-func (s *seats) giveBack(t seat) {
+func (s *seats) giveBack(c caller) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken--
-	if s.byPeer[t.peer]--; s.byPeer[t.peer] == 0 {
-		delete(s.byPeer, t.peer)
+	if s.byPeer[c.holder]--; s.byPeer[c.holder] == 0 {
+		delete(s.byPeer, c.holder)
 	}
-	if t.owner == (owner{}) {
+	if !c.known() {
 		s.strangers--
-	} else if s.byOwner[t.owner]--; s.byOwner[t.owner] == 0 {
-		delete(s.byOwner, t.owner)
+	} else if s.byOwner[c.owner]--; s.byOwner[c.owner] == 0 {
+		delete(s.byOwner, c.owner)
 	}
 }
 

@@ -27,12 +27,12 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	accepting, ended := context.WithCancel(ctx)
 	running.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is accepted any more
 	err := g.accept(ctx, l, func(nc net.Conn) {
-		peer, start := address(nc), func(f func()) { running.Go(f) }
-		if known := ownerOf(g.site(), peer) != (owner{}); !g.door.lets(peer, known, time.Now()) {
-			g.refuseEntry(ctx, nc, peer, start)
+		c, start := callerOf(g.site(), address(nc)), func(f func()) { running.Go(f) }
+		if !g.door.lets(c, time.Now()) {
+			g.refuseEntry(ctx, nc, c, start)
 			return
 		}
-		start(func() { g.serve(ctx, work, nc) }) // ends with its connection, or with work
+		start(func() { g.serve(ctx, work, nc, c) }) // ends with its connection, or with work
 	})
 	ended()
 	grace := time.AfterFunc(g.config.Grace, cancel)
@@ -67,18 +67,17 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, start func(net.Con
 
 // serve runs one connection to its end. A panic ends this association alone;
 // it is counted, and what was not acknowledged is the sender's to send again.
-func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
+func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller) {
 	defer nc.Close()
 	defer g.survive("association")
 	peer := address(nc)
-	seat, ok := g.seats.take(peer, g.site())
-	if !ok {
-		g.noSeat(ctx, work, nc, peer)
+	if !g.seats.take(c, g.site()) {
+		g.noSeat(ctx, work, nc, c)
 		return
 	}
-	defer g.seats.giveBack(seat)
+	defer g.seats.giveBack(c)
 
-	in, err := g.receive(ctx, nc, peer, g.config.Limits) // nothing is under way yet: it ends with ctx
+	in, err := g.receive(ctx, nc, c, g.config.Limits) // nothing is under way yet: it ends with ctx
 	if err != nil {
 		if ctx.Err() == nil {
 			g.noAssociation(work, peer, err)
@@ -94,13 +93,13 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn) {
 var errNoSeat = errors.New("too many associations")
 
 // noSeat tells a peer to come back later.
-func (g *Gateway) noSeat(ctx, work context.Context, nc net.Conn, peer netip.Addr) {
+func (g *Gateway) noSeat(ctx, work context.Context, nc net.Conn, c caller) {
 	g.counts.rejected.Add(1)
 	g.parts.Metrics.Count(metric.Rejections, 1, "no seat")
-	g.noAssociation(work, peer, errNoSeat)
-	if g.door.standing.enter(seatHolder(peer)) {
-		defer g.door.standing.leave(seatHolder(peer))
-		g.turnAway(ctx, nc, peer, rejectFull)
+	g.noAssociation(work, address(nc), errNoSeat)
+	if g.door.standing.enter(c.holder) {
+		defer g.door.standing.leave(c.holder)
+		g.turnAway(ctx, nc, c, rejectFull)
 	}
 }
 

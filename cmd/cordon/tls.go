@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,6 +153,9 @@ func (d *daemon) certificates(issued []pki.Certificate) console.Certificates {
 		out.Problems = append(out.Problems, s.Problems...)
 	}
 	for _, c := range issued {
+		if slices.ContainsFunc(out.Items, func(i secure.Item) bool { return i.Fingerprint == c.Fingerprint }) {
+			continue // shown or trusted here
+		}
 		out.Items = append(out.Items, secure.Item{
 			Endpoint: "cordon pki", What: secure.OwnCertificate, Subject: c.Name, Fingerprint: c.Fingerprint, NotAfter: c.NotAfter,
 		})
