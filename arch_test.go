@@ -92,6 +92,10 @@ var house = map[string]room{
 		"ledger": "opens checkpoints, cosigns them",
 		"store":  "its own table; durable files",
 	}},
+	"silence": {2, map[string]string{
+		"ledger": "follows it; records who has fallen silent",
+		"store":  "its own tables",
+	}},
 	"ledger/atna": {2, map[string]string{
 		"finding": "how bad what was found is",
 		"ledger":  "renders its records",
@@ -215,6 +219,7 @@ var house = map[string]room{
 		"metric":       "writes what is counted",
 		"review":       "activity reviews; signatures",
 		"policy":       "the device that an exception is about",
+		"silence":      "who has fallen silent",
 		"store":        "a release and its exception in one transaction",
 	}},
 

@@ -2,9 +2,11 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cordon/metric"
+	"cordon/silence"
 )
 
 // Repository is one place that audit messages go to.
@@ -31,6 +33,22 @@ func (s *Status) repositories(now time.Time) {
 		}
 		if r.Skipped > 0 {
 			s.degrade(fmt.Sprintf("Audit repository %s has missed %d records, which were pruned before it had them.", r.Name, r.Skipped))
+		}
+	}
+}
+
+// silent says which devices that always talk have stopped.
+func (s *Status) silent(now time.Time) {
+	for _, m := range s.Silent {
+		s.degrade(fmt.Sprintf("Device %s has been silent for %s and always talks (%s): see whether it works.", m.Name, age(now.Sub(m.LastHeard)), m.Rule))
+	}
+}
+
+// silenceMetrics name declared devices alone: anybody can make up a new one.
+func silenceMetrics(m *metric.Metrics, missed []silence.Missed, devices []Device) {
+	for _, d := range devices {
+		if !d.Learned {
+			m.Set(metric.DeviceSilent, truth(slices.ContainsFunc(missed, func(s silence.Missed) bool { return s.Declared && s.Name == d.Name })), d.Name)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"time"
+
+	"cordon/silence"
+)
 
 // Flow is what passes through the gateway, as the console shows it.
 type Flow struct {
@@ -13,7 +17,8 @@ type Flow struct {
 	Waiting      int       `json:"waiting"` // learned devices that nobody has approved or denied
 	Engines      []Engine  `json:"engines"` // outside scanners; none is fine
 
-	Audit []Repository `json:"audit,omitempty"` // where audit messages go
+	Audit  []Repository     `json:"audit,omitempty"`  // where audit messages go
+	Silent []silence.Missed `json:"silent,omitempty"` // devices that always talk and have stopped
 
 	Certificates Certificates `json:"certificates"` // of TLS
 }

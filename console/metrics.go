@@ -77,6 +77,10 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 	engineMetrics(m, s.Engines, now)
 	deviceMetrics(m, s.Devices)
 	auditMetrics(m, s.Audit, now)
+	silenceMetrics(m, s.Silent, s.Devices)
+	for _, w := range s.Witnesses {
+		m.Set(metric.WitnessLate, truth(w.Late || w.Refused), w.Name)
+	}
 	return m
 }
 

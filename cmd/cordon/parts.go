@@ -25,6 +25,7 @@ import (
 	"cordon/pki"
 	"cordon/rescan"
 	"cordon/review"
+	"cordon/silence"
 	"cordon/store"
 )
 
@@ -35,6 +36,7 @@ func migrations() []store.Migrations {
 		ledger.Migrations(),
 		witness.Migrations(),
 		atna.Migrations(),
+		silence.Migrations(),
 		custody.Migrations(),
 		exception.Migrations(),
 		asset.Migrations(),
@@ -68,7 +70,8 @@ type parts struct {
 
 	witness *witness.Witness // nil: it is none
 
-	audit *atna.Audit
+	audit   *atna.Audit
+	silence *silence.Sources
 
 	stopLedger func(why error) error // signs the last checkpoint; nil until the ledger runs
 	why        error                 // of the stop
@@ -102,6 +105,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	p.runLedger()
+	p.silence = silence.Open(p.db, p.ledger, time.Local)
 	if err = p.openWitness(ctx, c); err != nil {
 		return err
 	}

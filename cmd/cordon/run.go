@@ -33,6 +33,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		inner.fail(err)
 	}
 	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
+	inner.run("silent sources", func() error { return d.parts.silence.Run(rest, d.log) })
 	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
 	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
@@ -113,6 +114,9 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		Engines:      d.engineStates(ctx),
 	}
 	if f.Audit, err = d.auditStatus(ctx); err != nil {
+		return console.Flow{}, err
+	}
+	if f.Silent, err = d.parts.silence.Missed(ctx); err != nil {
 		return console.Flow{}, err
 	}
 	issued, err := d.parts.pki.Ending(ctx, secure.WarnBefore)
