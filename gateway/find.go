@@ -9,9 +9,6 @@ import (
 // find relays a C-FIND (PS3.7 §9.1.2): each match is judged before it goes on.
 // One that is held is left out, and then the final status is never success.
 func (r *relay) find(ctx context.Context) error {
-	if rsp := r.checkQuery(); rsp != nil {
-		return r.refuseWith(ctx, *rsp)
-	}
 	x, op, err := r.begin(ctx)
 	if err != nil {
 		return r.unperformed(ctx, err)

@@ -35,6 +35,11 @@ func (c QueryConfig) withDefaults() QueryConfig {
 // refused as it is or passed on as it is: a key that is left out would match
 // more.
 func (r *relay) checkQuery() *dimse.Command {
+	switch r.m.Command.Field {
+	case dimse.CFindRQ, dimse.CMoveRQ, dimse.CGetRQ:
+	default:
+		return nil
+	}
 	g := r.s.g
 	if _, ok := g.queries.take(r.s.peer, time.Now()); !ok {
 		status := statusTooMany

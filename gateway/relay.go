@@ -154,6 +154,9 @@ func (s *session) readMessage(from *dimse.Exchange, m *dimse.Message) ([]byte, e
 func (r *relay) perform(ctx context.Context) error {
 	defer r.forget()
 	defer r.discard()
+	if rsp := r.checkQuery(); rsp != nil {
+		return r.refuseWith(ctx, *rsp)
+	}
 	if r.held || !r.s.passes(ctx, r.data, r.m.Context.TransferSyntax, r.inward) {
 		return r.refuse(ctx, statusHeldRequest, "data set not let through")
 	}

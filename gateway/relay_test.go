@@ -79,7 +79,8 @@ func TestHostileRequestIsNotRelayed(t *testing.T) {
 	p := newScriptedPeer(t, nil)
 	h := behind(t, p)
 	c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, findClass), implicitly(3, dicom.ModalityPerformedProcedureStep)}}, 0)
-	if got := last(c.ask(1, findRQ, identifier(t, true))); got.Command.Status != statusHeldRequest {
+	script := naming(t, map[dicom.Tag]string{dicom.TagQueryRetrieveLevel: "STUDY", dicom.TagPatientName: "<script>alert(1)</script>"})
+	if got := last(c.ask(1, findRQ, script)); got.Command.Status != statusHeldRequest {
 		t.Errorf("C-FIND: %+v", got)
 	}
 	create := dimse.Command{Field: dimse.NCreateRQ, AffectedSOPClassUID: dicom.ModalityPerformedProcedureStep, AffectedSOPInstanceUID: newUID()}
@@ -247,7 +248,7 @@ func TestNormalizedServicesBothWays(t *testing.T) {
 	if s := <-reported; s != dimse.AttributeValueOutOfRange {
 		t.Errorf("N-EVENT-REPORT: status %04X", uint16(s))
 	}
-	if e := <-c.taken; e.command.Field != dimse.NEventReportRQ || !bytes.Equal(e.data, data) || *e.command.EventTypeID != 1 {
+	if e := c.took(); e.command.Field != dimse.NEventReportRQ || !bytes.Equal(e.data, data) || *e.command.EventTypeID != 1 {
 		t.Errorf("%+v", e)
 	}
 	eventually(t, "both steps on the ledger", func() bool { return len(h.recorded("step.relayed")) == 2 })

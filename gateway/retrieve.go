@@ -76,9 +76,6 @@ func (ms moves) of(archive string, c *dimse.Command) *retrieval {
 // move relays a C-MOVE (PS3.4 §C.4.2) to a destination that the device may move
 // objects to.
 func (r *relay) move(ctx context.Context) error {
-	if rsp := r.checkQuery(); rsp != nil {
-		return r.refuseWith(ctx, *rsp)
-	}
 	destination := r.m.Command.MoveDestination
 	if _, err := dicom.ParseAETitle(string(destination)); err != nil {
 		return r.refuse(ctx, statusDestination, "move destination is no AE title")
@@ -108,9 +105,6 @@ func (r *relay) move(ctx context.Context) error {
 // get relays a C-GET (PS3.4 §C.4.3), whose objects come on the same
 // association, one C-GET at a time.
 func (r *relay) get(ctx context.Context) error {
-	if rsp := r.checkQuery(); rsp != nil {
-		return r.refuseWith(ctx, *rsp)
-	}
 	select {
 	case r.link.getting <- struct{}{}:
 	case <-ctx.Done():

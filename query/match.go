@@ -24,7 +24,7 @@ func CheckMatch(identifier []byte, ts dicom.UID) *Refusal {
 	if _, ok := dicom.LookupTransferSyntax(ts); !ok {
 		return refuse(StatusUnreadable, 0, "transfer syntax is not known")
 	}
-	m := matchReader{}
+	m := matchReader{seen: []map[dicom.Tag]bool{{}}}
 	d := dicom.NewDecoder(&m, dicom.Options{
 		TransferSyntax: ts,
 		Size:           int64(len(identifier)),
@@ -35,9 +35,10 @@ func CheckMatch(identifier []byte, ts dicom.UID) *Refusal {
 	return m.refusal
 }
 
-// matchReader is the visitor of CheckMatch. It keeps the longest value that may be short, no more.
+// matchReader is the visitor of CheckMatch. It keeps one value that should be short, and which tags there are.
 type matchReader struct {
 	value   []byte
+	seen    []map[dicom.Tag]bool // in the data set, and in each item that is open
 	refusal *Refusal
 }
 
@@ -47,8 +48,15 @@ func (m *matchReader) Begin(e *dicom.Element) {
 	case m.refusal != nil:
 	case e.Kind == dicom.KindUnparsed, e.Kind == dicom.KindEncapsulated:
 		m.refusal = refuse(StatusUnreadable, e.Tag, "match cannot be read")
-	case e.Kind == dicom.KindElement && e.Tag.Group() == groupOfCommands:
+	case e.Kind == dicom.KindItem:
+		m.seen = append(m.seen, map[dicom.Tag]bool{})
+	case e.Kind != dicom.KindElement && e.Kind != dicom.KindSequence:
+	case e.Tag.Group() == groupOfCommands:
 		m.refusal = mismatch(e.Tag, "element of a command in a match")
+	case m.seen[len(m.seen)-1][e.Tag]:
+		m.refusal = refuse(StatusUnreadable, e.Tag, "the same element twice")
+	default:
+		m.seen[len(m.seen)-1][e.Tag] = true
 	}
 }
 
@@ -59,6 +67,9 @@ func (m *matchReader) Value(e *dicom.Element, p []byte) {
 }
 
 func (m *matchReader) End(e *dicom.Element) {
+	if m.refusal == nil && e.Kind == dicom.KindItem {
+		m.seen = m.seen[:len(m.seen)-1]
+	}
 	if m.refusal != nil || e.Kind != dicom.KindElement || !isShort(e.VR) {
 		return
 	}
@@ -76,7 +87,7 @@ func (m *matchReader) End(e *dicom.Element) {
 func (m *matchReader) Anomaly(e *dicom.Element, a dicom.Anomaly) {
 	ambiguous := a.Fatal
 	switch a.Code {
-	case dicom.AnomalyTrailingBytes, dicom.AnomalyDuplicateElement, dicom.AnomalyEncodingMismatch, dicom.AnomalyImplicitInExplicit,
+	case dicom.AnomalyTrailingBytes, dicom.AnomalyEncodingMismatch, dicom.AnomalyImplicitInExplicit,
 		dicom.AnomalyExplicitInImplicit, dicom.AnomalyLengthExceedsParent, dicom.AnomalyLengthExceedsRest, dicom.AnomalyMetaInDataSet:
 		ambiguous = true
 	}

@@ -20,6 +20,10 @@ func TestMatches(t *testing.T) {
 	}{
 		{"an entry as archives have them", good, dimse.Success},
 		{"odd length", append(identifier(t, ts, str(studyDate, "")), "\x10\x00\x20\x00LO\x01\x001"...), dimse.Success},
+		{"out of order", identifier(t, ts, str(patientName, "A"), str(studyDate, "")), dimse.Success},
+		{"the same element twice", identifier(t, ts, str(patientName, "A"), str(studyDate, ""), str(patientName, "B")), query.StatusUnreadable},
+		{"the same element in two items", identifier(t, ts, sq(stepSequence, item(str(modality, "CT")), item(str(modality, "CT")))), dimse.Success},
+		{"the same element twice in an item", identifier(t, ts, sq(stepSequence, item(str(modality, "CT"), str(studyDate, ""), str(modality, "MR")))), query.StatusUnreadable},
 		{"a value cut short", good[:len(good)-4], query.StatusUnreadable},
 		{"a program after the end", append(good[:len(good):len(good)], "MZ\x90\x00"...), query.StatusUnreadable},
 		{"a name that overflows", identifier(t, ts, str(patientName, strings.Repeat("X", 5000))), query.StatusMismatch},
