@@ -223,6 +223,18 @@ func (h *house) calls(t *testing.T, rq ul.Request, status dimse.Status) *request
 	return r
 }
 
+// took returns what the device was sent next.
+func (r *requestor) took() exchanged {
+	r.t.Helper()
+	select {
+	case e := <-r.taken:
+		return e
+	case <-time.After(10 * time.Second):
+		r.t.Fatal("the device was sent nothing")
+		return exchanged{}
+	}
+}
+
 // ask sends a request and returns all its responses.
 func (r *requestor) ask(id uint8, rq dimse.Command, data []byte) []dimse.Reply {
 	r.t.Helper()

@@ -100,7 +100,7 @@ func TestGetIsJudgedOnItsWayOut(t *testing.T) {
 		t.Errorf("failed: %v", got)
 	}
 	for range 2 {
-		if e := <-c.taken; !bytes.Equal(e.data, clean.data) || e.command.AffectedSOPInstanceUID != clean.uid {
+		if e := c.took(); !bytes.Equal(e.data, clean.data) || e.command.AffectedSOPInstanceUID != clean.uid {
 			t.Error("the device was sent something else")
 		}
 	}
@@ -281,7 +281,7 @@ func TestReleasedOnItsWayInGoesOut(t *testing.T) {
 	if final := last(c.ask(1, getRQ, identifier(t, false))); final.Command.Status != dimse.Success {
 		t.Errorf("%+v", final.Command)
 	}
-	if e := <-c.taken; !bytes.Equal(e.data, hostile.data) {
+	if e := c.took(); !bytes.Equal(e.data, hostile.data) {
 		t.Error("the device was sent something else")
 	}
 }
