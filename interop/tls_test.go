@@ -291,6 +291,19 @@ func TestOpenSSLReadsOurPKCS12(t *testing.T) {
 	}
 }
 
+// A device that makes its own key keeps it: it gives a request and gets its certificate.
+func TestDeviceWithAKeyOfItsOwn(t *testing.T) {
+	h := newHospital(t, nil, "", "")
+	key, csr := filepath.Join(h.certs, "us-9.key"), filepath.Join(h.certs, "us-9.csr")
+	run(t, "openssl", "req", "-new", "-newkey", "rsa:2048", "-noenc", "-keyout", key, "-out", csr, "-subj", "/CN=whatever it says of itself")
+	h.enrol(t, "us-9", "--csr", csr)
+	h.start(t)
+	run(t, "echoscu", append(h.show("us-9"), "-aec", cordonTitle, h.tls.Host, h.tls.Port)...)
+	if text := run(t, "openssl", "x509", "-noout", "-subject", "-in", filepath.Join(h.certs, "us-9.pem")); !strings.Contains(text, "CN = us-9") {
+		t.Errorf("it is for %s", text)
+	}
+}
+
 // A wrapper for those without TLS: plain in and TLS out, to an archive that asks for our certificate, and TLS in and
 // plain out. The bytes are the same.
 func TestTLSWrapperBothWays(t *testing.T) {
