@@ -21,7 +21,7 @@ var alerts = [...]alert{
 	{"refusals.omitted", nil, nodeAuthentication, cordon("REFUSALS-OMITTED", "Refusals beyond those recorded one by one"), Minor, aboutPeer, []string{"omitted", "peers", "addresses"}},
 	{"admission.would_refuse", nil, nodeAuthentication, cordon("WOULD-REFUSE", "Association admitted that would be refused"), Success, aboutPeer, []string{"reason", "reasons", "refusal"}},
 	{"connections.refused", nil, nodeAuthentication, cordon("CONNECTIONS-REFUSED", "Connections that came too fast"), Minor, aboutPeer, []string{"refused", "peers", "addresses"}},
-	{"tls.failed", nil, nodeAuthentication, cordon("TLS-FAILED", "TLS handshake failed"), Minor, aboutPeer, []string{"error", "reason", "omitted"}},
+	{"tls.failed", nil, nodeAuthentication, cordon("TLS-FAILED", "TLS handshake failed"), Minor, aboutPeer, []string{"why", "error", "omitted"}},
 
 	// Emergency override, started and stopped.
 	{"bypass.started", nil, emergencyStarted, cordon("BYPASS-STARTED", "Inspection bypassed"), Serious, aboutConfiguration, []string{"device", "reason", "until"}},
@@ -42,8 +42,6 @@ var alerts = [...]alert{
 	{"device.proposed", nil, securityConfiguration, cordon("DEVICE-PROPOSED", "Device proposed for approval"), Success, aboutPeer, []string{"reason"}},
 	{"device.approved", nil, securityConfiguration, cordon("DEVICE-APPROVED", "Device approved"), Success, aboutPeer, []string{"reason"}},
 	{"device.denied", nil, securityConfiguration, cordon("DEVICE-DENIED", "Device denied"), Success, aboutPeer, []string{"reason"}},
-	{"device.contained", nil, networkConfiguration, cordon("DEVICE-CONTAINED", "Device contained"), Minor, aboutPeer, []string{"reason"}},
-	{"device.restored", nil, networkConfiguration, cordon("DEVICE-RESTORED", "Device restored"), Success, aboutPeer, []string{"reason"}},
 	{"tls.not_rotated", nil, securityConfiguration, cordon("CERTIFICATE-NOT-ROTATED", "New TLS files cannot be used; those before stay"), Serious, aboutPart("end"), []string{"files", "error"}},
 	{"pki.authority", nil, securityConfiguration, cordon("AUTHORITY-MADE", "Certificate authority made"), Success, aboutPart("name"), nil},
 	{"pki.enrolled", nil, securityConfiguration, cordon("CERTIFICATE-ISSUED", "Certificate issued"), Success, aboutPart("name"), []string{"fingerprint"}},
@@ -64,6 +62,7 @@ var alerts = [...]alert{
 	// Use of a restricted function: what a peer asked for and may not have.
 	{"object.refused", fromPeer, restrictedFunction, cordon("INSTANCE-REFUSED", "Instance refused"), Minor, aboutInstance, []string{"reason", "omitted"}},
 	{"query.refused", nil, restrictedFunction, cordon("QUERY-REFUSED", "Query refused"), Minor, aboutPeer, []string{"reason", "service"}},
+	{"query.passed", nil, restrictedFunction, cordon("QUERY-PASSED", "Query let through that would be refused"), Success, aboutPeer, []string{"reason", "service"}},
 	{"retrieve.refused", nil, restrictedFunction, cordon("RETRIEVE-REFUSED", "Retrieve refused"), Minor, aboutPeer, []string{"reason", "operation"}},
 	{"step.refused", fromPeer, restrictedFunction, cordon("STEP-REFUSED", "Procedure step message refused"), Minor, aboutPeer, []string{"reason", "operation"}},
 	{"operation.refused", nil, restrictedFunction, cordon("OPERATION-REFUSED", "Operation refused"), Minor, aboutPeer, []string{"reason", "operation"}},

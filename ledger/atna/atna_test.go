@@ -124,6 +124,62 @@ func TestEveryRowHasASample(t *testing.T) {
 	}
 }
 
+// quiet are the kinds that cause no message, and why.
+var quiet = map[string]string{
+	"custody.key":               "tells nothing but a public key; config.applied says that Cordon started",
+	"pki.list_signed":           "pki.revoked says what is on it",
+	"association.begin":         "what moves on it is told study by study",
+	"association.end":           "as above",
+	"object.delivered":          "counted by transfer.end",
+	"object.refused_by_archive": "counted by transfer.end",
+	"object.spooled":            "counted by transfer.end",
+	"instance.sent":             "counted by transfer.end",
+	"object.rescanned":          "clean, and nothing has changed",
+	"retrieve.ended":            "its objects are told study by study",
+	"step.relayed":              "no event of the standard's",
+	"step.kept":                 "as above",
+	"step.delivered":            "as above",
+	"step.retried":              "as above",
+	"step.dropped":              "as above",
+	"operation.relayed":         "as above",
+	"commitment.asked":          "as above",
+	"commitment.forwarded":      "as above",
+	"commitment.answered":       "as above",
+	"commitment.reported":       "as above",
+	"commitment.given_up":       "as above",
+	"commitment.retried":        "as above",
+	"commitment.dropped":        "as above",
+	"review.made":               "by Cordon itself; review.signed says who has read it",
+}
+
+// Nothing is recorded that nobody has decided to tell, or not to.
+func TestEveryKindIsToldOrQuiet(t *testing.T) {
+	told := map[string]bool{}
+	for _, a := range alerts {
+		told[a.kind] = true
+	}
+	for _, e := range events {
+		told[e.kind] = true
+	}
+	known := map[string]bool{}
+	for _, k := range ledger.Kinds() {
+		known[k.Name] = true
+		if (quiet[k.Name] != "") == told[k.Name] {
+			t.Errorf("%s: give it a row in events or alerts, or a reason in quiet", k.Name)
+		}
+	}
+	for kind := range told {
+		if !known[kind] {
+			t.Errorf("%s has a row, and nothing records it", kind)
+		}
+	}
+	for kind := range quiet {
+		if !known[kind] {
+			t.Errorf("%s is quiet, and nothing records it", kind)
+		}
+	}
+}
+
 func TestMessagesKeepTheRulesThatASchemaCannotSay(t *testing.T) {
 	for _, r := range samples(t) {
 		for _, m := range render(t, r) {

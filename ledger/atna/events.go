@@ -29,6 +29,7 @@ var events = [...]event{
 	{"admission.learned", nil, attached},
 	{"query.answered", nil, queried},
 	{"query.refused", nil, queried},
+	{"query.passed", nil, queried},
 }
 
 // activity is Application Activity (§A.5.3.1).
