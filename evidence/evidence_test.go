@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -352,6 +353,45 @@ func TestMappingsAreChecked(t *testing.T) {
 	} {
 		if _, err := evidence.ReadMapping([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, want %q", text, err, says)
+		}
+	}
+}
+
+// The mapping counts kinds that are written, by keys that these have.
+func TestHIPAACountsWhatIsWritten(t *testing.T) {
+	m, err := evidence.ReadMapping(evidence.HIPAA())
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(where string, s evidence.Selection) {
+		for _, pattern := range s.Kinds {
+			found := false
+			for _, k := range ledger.Kinds() {
+				if !review.Match(pattern, k.Name) {
+					continue
+				}
+				found = true
+				for key := range s.Where {
+					if !slices.Contains(append(strings.Fields(k.Keys), "people"), key) {
+						t.Errorf("%s: %s has no key %s", where, k.Name, key)
+					}
+				}
+			}
+			if !found {
+				t.Errorf("%s: nobody writes %s", where, pattern)
+			}
+		}
+	}
+	for _, c := range m.Controls {
+		check(c.ID, evidence.Selection{Kinds: c.Samples})
+		for _, one := range c.Measures {
+			if one.Count != nil {
+				check(c.ID, *one.Count)
+			}
+			if one.Share != nil {
+				check(c.ID, one.Share.Of)
+				check(c.ID, one.Share.Part)
+			}
 		}
 	}
 }

@@ -41,8 +41,7 @@ type analysis struct {
 	tallies map[subject]*tally // of the period now
 	people  map[string]*Person
 	open    *opened
-	last    time.Time // of the record before
-	records int64     // in the period now
+	records int64 // in the period now
 
 	whole      bool   // it begins with the ledger's first record
 	configured bool   // a configuration has been seen
@@ -110,8 +109,6 @@ func newAnalysis(zone *time.Location, whole bool) *analysis {
 // add takes the next record.
 func (a *analysis) add(r ledger.Record) {
 	a.records++
-	back := r.Time.Before(a.last.Add(-backwards))
-	a.last = r.Time
 	matching := a.matching(r.Kind)
 	if len(matching) == 0 && !strings.HasPrefix(r.Kind, "association.") {
 		return
@@ -122,10 +119,6 @@ func (a *analysis) add(r ledger.Record) {
 	for _, i := range matching {
 		rule := &rules[i]
 		switch {
-		case rule.Test == setBack:
-			if back {
-				a.tally(i, "").add(r)
-			}
 		case rule.Answer == r.Kind:
 			a.open.answer(b.text("id"), r.Time)
 		case !b.has(rule.Where):

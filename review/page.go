@@ -22,9 +22,6 @@ func Page() []byte {
 // when says when the rule finds something.
 func (r Rule) when() string {
 	looks := "`" + strings.Join(r.Kinds, "`, `") + "`"
-	if r.Kinds[0] == "*" {
-		looks = "any record"
-	}
 	for key, value := range r.Where {
 		looks += fmt.Sprintf(" with `%s` %v", key, value)
 	}
@@ -45,8 +42,6 @@ func (r Rule) when() string {
 		looks += fmt.Sprintf("; no `%s` of the same `id` within %d hours", r.Answer, r.Within/time.Hour)
 	case alone:
 		looks += "; the same person, the same `id`"
-	case setBack:
-		looks += fmt.Sprintf("; more than %d s earlier than the one before", backwards/time.Second)
 	}
 	return fmt.Sprintf("%d or more: %s", r.Threshold, looks)
 }

@@ -36,7 +36,6 @@ const (
 	changed    Test = "changed"    // at least Threshold records whose sha256 is not that of the one before
 	unanswered Test = "unanswered" // at least Threshold records that were not answered Within
 	alone      Test = "alone"      // at least Threshold approvals by the person who proposed the same
-	setBack    Test = "backwards"  // at least Threshold records earlier than the one before
 )
 
 const (
@@ -47,8 +46,6 @@ const (
 	minDays, minPeriods = 5, 2
 	// Working hours begin and end at these hours, on Monday to Friday.
 	workBegins, workEnds = 6, 20
-	// backwards is how much earlier a record must be than the one before it.
-	backwards = 2 * time.Second
 )
 
 // rules is every rule, in the order in which a review shows what they find: what
@@ -79,10 +76,10 @@ var rules = [...]Rule{
 	{ID: "exception-alone", About: "person", Kinds: []string{"exception.proposed", "exception.approved"}, Test: alone, Threshold: 1,
 		What: "exceptions approved by the person who proposed them",
 		Why:  "Nobody else has looked at it."},
-	{ID: "device-decision", About: "person", Kinds: []string{"device.approved", "device.denied", "device.contained", "device.restored"}, Test: counted, Threshold: 1,
+	{ID: "device-decision", About: "person", Kinds: []string{"device.approved", "device.denied"}, Test: counted, Threshold: 1,
 		What: "decisions on devices",
 		Why:  "Who may connect was changed. Does the register say what the site means?"},
-	{ID: "night", About: "person", Kinds: []string{"object.*", "exception.*", "bypass.*", "device.*", "recall.*"}, Test: atNight, Threshold: 1,
+	{ID: "night", About: "person", Kinds: []string{"object.*", "exception.*", "bypass.*", "device.*", "recall.*", "commitment.*", "step.*", "pki.*", "ledger.key", "ledger.erased"}, Test: atNight, Threshold: 1,
 		What: "acts at night or at a weekend",
 		Why:  "A stolen account is often used when nobody watches. Was the person on duty?"},
 
@@ -104,19 +101,22 @@ var rules = [...]Rule{
 	{ID: "volume-low", About: "device", Kinds: []string{"association.end"}, Test: below, Threshold: 100, Factor: 5,
 		What: "objects, far fewer than it usually sends",
 		Why:  "Is it being serviced, or do its images go another way, past inspection?"},
+	{ID: "silent", About: "device", Kinds: []string{"source.silent"}, Test: counted, Threshold: 1,
+		What: "times that it stopped talking, which it always does",
+		Why:  "Out of order, or its images go another way, past inspection."},
 	{ID: "rejected", About: "device", Kinds: []string{"association.rejected", "association.failed"}, Test: counted, Threshold: 10,
 		What: "associations rejected or failed",
 		Why:  "A wrong configuration, or somebody who tries what is open."},
 	{ID: "refused", About: "device", Kinds: []string{"object.refused", "object.refused_by_archive"}, Test: counted, Threshold: 5,
 		What: "objects refused",
 		Why:  "A refused image is not in the archive. Does the device still have it?"},
-	{ID: "query-refused", About: "device", Kinds: []string{"query.refused"}, Test: counted, Threshold: 5,
-		What: "queries and retrieves refused",
+	{ID: "query-refused", About: "device", Kinds: []string{"query.refused", "retrieve.refused", "step.refused", "operation.refused"}, Test: counted, Threshold: 5,
+		What: "queries, retrieves and other operations refused",
 		Why:  "It asks for what it may not have, or asks too much: look at what, and from where."},
 	{ID: "tls-failed", About: "device", Kinds: []string{"tls.failed"}, Test: counted, Threshold: 3,
 		What: "TLS handshakes that failed",
 		Why:  "A certificate has run out, or somebody without one tries."},
-	{ID: "would-refuse", About: "device", Kinds: []string{"admission.would_refuse"}, Test: counted, Threshold: 1,
+	{ID: "would-refuse", About: "device", Kinds: []string{"admission.would_refuse", "query.passed"}, Test: counted, Threshold: 1,
 		What: "times that shadow mode let pass what will be refused",
 		Why:  "Mend the rule or the device before unknown devices are refused."},
 	{ID: "unscanned", About: "device", Kinds: []string{"object.delivered"}, Where: Fields{"alarm": true}, Test: counted, Threshold: 1,
@@ -135,7 +135,7 @@ var rules = [...]Rule{
 	{ID: "configuration", About: "site", Kinds: []string{"config.applied"}, Test: changed, Threshold: 1,
 		What: "starts with another configuration than before",
 		Why:  "Is each change known, and does somebody answer for it?"},
-	{ID: "keys", About: "site", Kinds: []string{"ledger.key*", "pki.*", "tls.rotated", "custody.key"}, Test: counted, Threshold: 1,
+	{ID: "keys", About: "site", Kinds: []string{"ledger.key", "witness.key", "pki.*", "tls.rotated", "tls.not_rotated", "custody.key"}, Test: counted, Threshold: 1,
 		What: "keys and certificates made, changed or withdrawn",
 		Why:  "Each is an act of a person or of the calendar: is it the right one?"},
 	{ID: "verification-failed", About: "site", Kinds: []string{"ledger.verified"}, Where: Fields{"intact": false}, Test: counted, Threshold: 1,
@@ -144,7 +144,7 @@ var rules = [...]Rule{
 	{ID: "ledger-cut", About: "site", Kinds: []string{"ledger.start"}, Where: Fields{"intact": false}, Test: counted, Threshold: 1,
 		What: "starts at which the ledger was not what had been signed",
 		Why:  "It was changed while Cordon was not running. Keep the data directory as evidence."},
-	{ID: "ledger-lost", About: "site", Kinds: []string{"ledger.lost", "ledger.gap"}, Test: counted, Threshold: 1,
+	{ID: "ledger-lost", About: "site", Kinds: []string{"ledger.lost"}, Test: counted, Threshold: 1,
 		What: "gaps: records that could not be written",
 		Why:  "What happened then is not provable. Was the disk full?"},
 	{ID: "damaged", About: "site", Kinds: []string{"object.alarm"}, Test: counted, Threshold: 1,
@@ -153,10 +153,16 @@ var rules = [...]Rule{
 	{ID: "unclean-stop", About: "site", Kinds: []string{"ledger.start"}, Where: Fields{"clean": false}, Test: counted, Threshold: 1,
 		What: "starts after a run that did not end in order",
 		Why:  "A crash, a power failure, or somebody who ends Cordon by force."},
-	{ID: "clock", About: "site", Kinds: []string{"*"}, Test: setBack, Threshold: 1,
-		What: "times that the clock was set back",
-		Why:  "Times on the ledger are not in order there. Is the time service trusted?"},
-	{ID: "flood", About: "site", Kinds: []string{"refusals.omitted"}, Test: counted, Threshold: 1,
+	{ID: "clock", About: "site", Kinds: []string{"ledger.clock"}, Test: counted, Threshold: 1,
+		What: "times that the machine's clock was set",
+		Why:  "Times on the ledger may be wrong there, or not in order. Is the time service trusted?"},
+	{ID: "another-history", About: "site", Kinds: []string{"witness.refused", "witness.fork"}, Test: counted, Threshold: 1,
+		What: "times that a witness was shown another history than before",
+		Why:  "Somebody has rewritten a ledger, or restored an old copy. Keep both as evidence."},
+	{ID: "audit-lost", About: "site", Kinds: []string{"audit.skipped"}, Test: counted, Threshold: 1,
+		What: "gaps in what an audit repository was sent",
+		Why:  "The repository was away for longer than Cordon keeps messages for it. The ledger has them."},
+	{ID: "flood", About: "site", Kinds: []string{"refusals.omitted", "connections.refused"}, Test: counted, Threshold: 1,
 		What: "minutes in which so much was refused that not each refusal was recorded",
 		Why:  "Somebody hammers at the door. The records name the addresses."},
 	{ID: "erased", About: "site", Kinds: []string{"ledger.erased", "ledger.pruned"}, Test: counted, Threshold: 1,

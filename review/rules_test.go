@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -248,8 +249,17 @@ var vectors = []vector{
 		hit:  []event{ev(monday, "ledger.start", "intact", true, "clean", false)},
 		miss: []event{ev(monday, "ledger.start", "intact", true, "clean", true)}},
 	{rule: "clock", count: 1,
-		hit:  []event{ev(monday, "ledger.start"), ev(monday.Add(-3*time.Second), "ledger.stop")},
-		miss: []event{ev(monday, "ledger.start"), ev(monday.Add(-1*time.Second), "ledger.stop")}},
+		hit:  []event{ev(monday, "ledger.clock", "seconds", -60)},
+		miss: []event{ev(monday, "ledger.start"), ev(monday.Add(-time.Hour), "ledger.stop")}},
+	{rule: "another-history", count: 1,
+		hit:  []event{ev(monday, "witness.refused", "witness", "w")},
+		miss: []event{ev(monday, "witness.late", "witness", "w")}},
+	{rule: "audit-lost", count: 1,
+		hit:  []event{ev(monday, "audit.skipped", "repository", "a", "records", 3)},
+		miss: []event{ev(monday, "audit.repository", "repository", "a", "up", false)}},
+	{rule: "silent", name: "ct-1", count: 1,
+		hit:  []event{ev(monday, "source.silent", "device", "ct-1")},
+		miss: []event{ev(monday, "source.heard", "device", "ct-1")}},
 	{rule: "flood", count: 1,
 		hit:  []event{ev(monday, "refusals.omitted", "omitted", 9)},
 		miss: []event{ev(monday, "association.rejected", "address", "10.0.0.9")}},
@@ -363,6 +373,29 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// Rules look at kinds that are written, and at keys that these have.
+func TestRulesLookAtWhatIsWritten(t *testing.T) {
+	for _, r := range rules {
+		for _, pattern := range append(slices.Clone(r.Kinds), r.Answer) {
+			found := pattern == ""
+			for _, k := range ledger.Kinds() {
+				if !Match(pattern, k.Name) || pattern == "" {
+					continue
+				}
+				found = true
+				for key := range r.Where {
+					if pattern != r.Answer && !slices.Contains(strings.Fields(k.Keys), key) {
+						t.Errorf("%s: %s has no key %s", r.ID, k.Name, key)
+					}
+				}
+			}
+			if !found {
+				t.Errorf("%s: nobody writes %s", r.ID, pattern)
+			}
+		}
+	}
 }
 
 func TestReviewsNameNoPatients(t *testing.T) {
