@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ func (d *document) ledger(n ast.Node, l *LedgerConfig) {
 					"ca":    d.path(&w.CA),
 				})
 				d.need(n, "key")
-				if (w.URL == "") == (w.Share == "") {
+				if d.given("url") == d.given("share") {
 					d.wrong(n, "a witness has a url, or a share; write one of them")
 				}
 				l.Witnesses = append(l.Witnesses, w)
@@ -80,7 +81,12 @@ func (d *document) witness(n ast.Node, w *WitnessConfig) {
 		"logs": func(n ast.Node) {
 			d.sequence(n, func(_ int, n ast.Node) {
 				var key string
-				d.valid(&key, func() error { _, err := ledger.OriginOf(key); return err })(n)
+				d.valid(&key, func() error {
+					if _, err := ledger.OriginOf(key); err != nil {
+						return fmt.Errorf("%w; write the ledger's key as cordon ledger key prints it there", err)
+					}
+					return nil
+				})(n)
 				w.Logs = append(w.Logs, key)
 			})
 		},
@@ -89,6 +95,12 @@ func (d *document) witness(n ast.Node, w *WitnessConfig) {
 	if w.Listen == "" && w.Share == "" {
 		d.wrong(n, "a witness listens, or looks into a share; write one of them")
 	}
+}
+
+// given reports whether the mapping being read has a key, whatever its value.
+func (d *document) given(key string) bool {
+	_, ok := d.places[strings.TrimPrefix(strings.Join(d.at, ""), ".")+"."+key]
+	return ok
 }
 
 var retentionText = regexp.MustCompile(`^([0-9]{1,4})([dy])$`)
