@@ -104,7 +104,7 @@ func (c clerk) decide(ctx context.Context, at place, std stdio, path, action, do
 		return err
 	}
 	defer control.close()
-	p := person{ID: c.ID, As: c.As, Reason: c.Reason, JSON: c.JSON}
+	p := person(c)
 	var d custody.Decision
 	if err := control.ask(ctx, http.MethodPost, path+"/"+url.PathEscape(c.ID)+"/"+action, p.request(), &d); err != nil {
 		return err
