@@ -52,7 +52,9 @@ func (o *object) take(ctx context.Context) (operation, error) {
 		return nil, s.turnDown(ctx, o.from, m, statusNoInstance, "no SOP Instance UID, or too long a one")
 	}
 	keepOriginator(&m.Command)
-	s.observe(m, "")
+	if o.from == s.down { // and not what an archive sends it
+		s.observe(m, "")
+	}
 	o.buffer = s.g.parts.Custody.NewBuffer()
 	if err := o.receive(ctx); err != nil {
 		o.buffer.Discard()
