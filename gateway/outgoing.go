@@ -139,17 +139,8 @@ func (l *link) answer(ctx context.Context, from *dimse.Exchange, m *dimse.Messag
 	if !s.under.begin() {
 		return errStopping
 	}
-	rest, err := l.receive(ctx, from, m)
-	if err != nil || rest == nil {
-		s.under.end()
-		return err
-	}
-	if m.Command.Field == dimse.CStoreRQ { // the C-GET goes on after it
-		defer s.under.end()
-		return rest(ctx)
-	}
-	go s.carryOn(ctx, rest, s.under.end) // ends with the operation; the session waits for it
-	return nil
+	receive := func(ctx context.Context, m *dimse.Message) (operation, error) { return l.receive(ctx, from, m) }
+	return s.serve(ctx, m, receive, true, s.under.end) // the C-GET goes on after its object
 }
 
 func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Message) (operation, error) {

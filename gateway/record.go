@@ -133,8 +133,9 @@ func (s *session) shows(body map[string]any) {
 	}
 }
 
-// end records how the association ended, joining the next group.
-func (s *session) end(_ context.Context, outcome string) {
+// end records how the association ended, and why if it did before its time,
+// joining the next group.
+func (s *session) end(_ context.Context, outcome string, why error) {
 	s.moved.end()
 	now := time.Now().UnixMicro()
 	t := &s.tally
@@ -147,10 +148,14 @@ func (s *session) end(_ context.Context, outcome string) {
 			now, t.received.Load(), t.held.Load(), string(s.rq.Calling), s.peer.String()); err != nil {
 			return err
 		}
-		return s.g.parts.Ledger.Append(tx, "association.end", s.who(map[string]any{
+		body := s.who(map[string]any{
 			"outcome": outcome, "received": t.received.Load(), "delivered": t.delivered.Load(),
 			"held": t.held.Load(), "spooled": t.spooled.Load(), "refused": t.refused.Load(), "sent": t.sent.Load(),
-		}))
+		})
+		if why != nil {
+			body["error"] = clip(why.Error(), maxWhy)
+		}
+		return s.g.parts.Ledger.Append(tx, "association.end", body)
 	}, func(err error) {
 		s.g.parts.Ledger.Missed(err)
 		s.log.Error("end of association not recorded", "error", err)

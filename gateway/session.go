@@ -60,7 +60,7 @@ func newSession(g *Gateway, peer netip.Addr, in *ul.Indication) *session {
 
 // run takes the association from its request to its end. When ctx ends it
 // stops after the operations under way; when work ends it is cut.
-func (s *session) run(ctx, work context.Context) error {
+func (s *session) run(ctx, work context.Context) (err error) {
 	if rejection := s.admit(); rejection != nil {
 		return s.reject(work, *rejection, s.admission.Refusal.String())
 	}
@@ -76,7 +76,7 @@ func (s *session) run(ctx, work context.Context) error {
 	}
 	s.wouldRefuse(s.admission.WouldRefuse...)
 	outcome := "aborted"
-	defer func() { s.end(work, outcome) }()
+	defer func() { s.end(work, outcome, err) }()
 
 	response, rejection := s.mirror(work)
 	defer s.closeLinks(work)
@@ -156,19 +156,29 @@ func (s *session) answer(ctx context.Context, m *dimse.Message) error {
 		s.under.end()
 		return context.Cause(ctx)
 	}
-	done := func() {
+	return s.serve(ctx, m, s.receive, cap(s.places) == 1, func() {
 		<-s.places
 		s.under.end()
-	}
-	rest, err := s.receive(ctx, m)
+	})
+}
+
+// serve receives a request and carries it on, and calls done when it is over. An
+// object is seen to its end here, if it is to be.
+func (s *session) serve(ctx context.Context, m *dimse.Message, receive receiver, here bool, done func()) error {
+	carriedOn := false
+	defer func() {
+		if !carriedOn { // a panic of ours included
+			done()
+		}
+	}()
+	rest, err := receive(ctx, m)
 	switch {
 	case err != nil || rest == nil:
-		done()
 		return err
-	case m.Command.Field == dimse.CStoreRQ && cap(s.places) == 1:
-		defer done()
+	case m.Command.Field == dimse.CStoreRQ && here:
 		return rest(ctx)
 	}
+	carriedOn = true
 	go s.carryOn(ctx, rest, done) // ends with the operation; the session waits for it
 	return nil
 }
@@ -190,6 +200,9 @@ func (s *session) carryOn(ctx context.Context, rest operation, done func()) {
 // operation is what is left to do of a request whose data set has been read. An
 // error ends the association.
 type operation func(context.Context) error
+
+// receiver reads a request, and returns what is left to be done for it, or nil.
+type receiver func(context.Context, *dimse.Message) (operation, error)
 
 // receive reads a request, and returns what is left to be done for it, or nil.
 func (s *session) receive(ctx context.Context, m *dimse.Message) (operation, error) {

@@ -71,7 +71,7 @@ var kinds = [...]Kind{
 	{Name: "pki.list_signed", Owner: "pki", Means: "A revocation list was signed.", Keys: "number revoked until"},
 
 	{Name: "association.begin", Owner: "gateway", Means: "An association was admitted. Durable before the first object; it covers each delivery.", Keys: ofPeer + " archive learned implementation contexts tls subject user_identity refused direction destination"},
-	{Name: "association.end", Owner: "gateway", Means: "How it ended, and how many objects took which way.", Keys: ofPeer + " outcome received delivered held spooled refused sent"},
+	{Name: "association.end", Owner: "gateway", Means: "How it ended, and how many objects took which way.", Keys: ofPeer + " outcome received delivered held spooled refused sent error"},
 	{Name: "association.rejected", Owner: "gateway", Means: "An association was rejected, with the reason of PS3.8 §9.3.4 and what policy objected to.", Keys: ofPeer + " result source reason refusal objections omitted subject implementation"},
 	{Name: "association.failed", Owner: "gateway", Means: "A connection never became an association, or Cordon ended it.", Keys: "address error omitted"},
 	{Name: "association.unfinished", Owner: "gateway", Means: "An association without an end: a crash cut it short, and what it delivered in its last second may be missing here.", Keys: "association calling_ae address archive began"},
