@@ -118,6 +118,17 @@ func TestLookupAttributeKeyword(t *testing.T) {
 	}
 }
 
+func TestUIDNamesAreInOrder(t *testing.T) {
+	all := UIDNames()
+	if len(all) != len(uidNames)+len(laterUIDs) || all[0].UID != Verification {
+		t.Fatalf("%d, first %v", len(all), all[0])
+	}
+	at := func(u UID) int { return slices.IndexFunc(all, func(n UIDName) bool { return n.UID == u }) }
+	if !(at(JPEGBaseline8Bit) < at(MPEG2MPML) && at(CTImageStorage) < at(EnhancedCTImageStorage) && at(EnhancedCTImageStorage) < at(XRayAngiographicImageStorage)) {
+		t.Error("not in the order of their numbers")
+	}
+}
+
 // TestLaterUIDsAreLater finds the UIDs that a newer edition of the generated dictionary makes superfluous.
 func TestLaterUIDsAreLater(t *testing.T) {
 	if !slices.IsSortedFunc(laterUIDs[:], func(a, b UIDName) int { return strings.Compare(string(a.UID), string(b.UID)) }) {

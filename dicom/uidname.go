@@ -1,6 +1,10 @@
 package dicom
 
-import "sort"
+import (
+	"slices"
+	"sort"
+	"strings"
+)
 
 // UIDName is an entry of the UID dictionary (PS3.6 annex A).
 type UIDName struct {
@@ -33,4 +37,18 @@ func LookupUID(u UID) (UIDName, bool) {
 		}
 	}
 	return UIDName{}, false
+}
+
+// UIDNames lists every UID that the standard defines, in the order of PS3.6 table A-1: by their components as numbers.
+func UIDNames() []UIDName {
+	all := slices.Concat(uidNames[:], laterUIDs[:])
+	slices.SortFunc(all, func(a, b UIDName) int {
+		return slices.CompareFunc(strings.Split(string(a.UID), "."), strings.Split(string(b.UID), "."), func(a, b string) int {
+			if len(a) != len(b) {
+				return len(a) - len(b) // no component has leading zeros
+			}
+			return strings.Compare(a, b)
+		})
+	})
+	return all
 }
