@@ -1,6 +1,7 @@
 package atna
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"slices"
@@ -50,64 +51,120 @@ var families = [...]family{
 // failures are the endings of kinds whose outcome is failure.
 var failures = [...]string{".rejected", ".failed", ".refused", ".refused_by_archive", ".lost", ".unfinished", ".given_up", ".omitted", ".skipped"}
 
+// The field sets of the Elastic Common Schema that are filled, and one of our
+// own.
+type (
+	ecsDocument struct {
+		Timestamp string      `json:"@timestamp"`
+		Cordon    ecsCordon   `json:"cordon"`
+		ECS       ecsName     `json:"ecs"`
+		Event     ecsEvent    `json:"event"`
+		File      *ecsFile    `json:"file,omitempty"`
+		Message   string      `json:"message"`
+		Observer  ecsObserver `json:"observer"`
+		Related   *ecsRelated `json:"related,omitempty"`
+		Source    *ecsSource  `json:"source,omitempty"`
+		User      *ecsUser    `json:"user,omitempty"`
+	}
+	ecsCordon struct {
+		Record any `json:"record"` // the body, without what is sealed
+	}
+	ecsName struct {
+		Version string `json:"version"`
+	}
+	ecsEvent struct {
+		Action   string    `json:"action"` // the record's kind
+		Category [1]string `json:"category"`
+		Code     string    `json:"code,omitempty"` // of our own, as in the security alert
+		Dataset  string    `json:"dataset"`
+		Kind     string    `json:"kind"` // "event", or "alert" for an alert of some weight
+		Outcome  string    `json:"outcome"`
+		Provider string    `json:"provider"`
+		Reason   string    `json:"reason,omitempty"`
+		Sequence int64     `json:"sequence"` // the record's number
+		Severity int       `json:"severity,omitempty"`
+		Type     [1]string `json:"type"`
+	}
+	ecsFile struct {
+		Hash struct {
+			SHA256 string `json:"sha256"`
+		} `json:"hash"`
+		Size int `json:"size"`
+	}
+	ecsObserver struct {
+		Hostname string `json:"hostname,omitempty"`
+		IP       string `json:"ip,omitempty"`
+		Name     string `json:"name"`
+		Product  string `json:"product"`
+		Type     string `json:"type"`
+		Vendor   string `json:"vendor"`
+	}
+	ecsRelated struct {
+		User []string `json:"user"`
+	}
+	ecsSource struct {
+		Address string `json:"address"`
+		IP      string `json:"ip,omitempty"`
+	}
+	ecsUser struct {
+		Name string `json:"name"`
+	}
+)
+
 // ecs returns a record as one JSON object with the names of the Elastic Common
 // Schema, without a line feed; false for a record that was pruned. What is
 // sealed, patient data, is left out.
 func (n Node) ecs(rec ledger.Record) ([]byte, bool) {
-	b := readBody(rec.Body)
 	if rec.Body == nil {
 		return nil, false
 	}
+	b := readBody(rec.Body)
 	alerts := alertsOf(rec.Kind, b)
-	out := map[string]any{
-		"@timestamp": rec.Time.UTC().Format(time.RFC3339Nano),
-		"ecs":        map[string]any{"version": ecsVersion},
-		"observer":   n.observer(),
-		"event":      ecsEvent(rec, b, alerts),
-		"message":    sentence(rec.Kind, alerts),
-		"cordon":     map[string]any{"record": withoutSealed(map[string]any(b))},
+	out := ecsDocument{
+		Timestamp: rec.Time.UTC().Format(time.RFC3339Nano),
+		Cordon:    ecsCordon{rec.Body},
+		ECS:       ecsName{ecsVersion},
+		Event:     newECSEvent(rec, b, alerts),
+		Message:   sentence(rec.Kind, alerts),
+		Observer:  n.observer(),
+		Source:    b.source(),
 	}
-	if end := ecsSource(b); end != nil {
-		out["source"] = end
+	if bytes.Contains(rec.Body, []byte(sealedPrefix)) {
+		out.Cordon.Record = withoutSealed(map[string]any(b))
 	}
 	if by := b.list("by"); len(by) > 0 {
-		out["user"] = map[string]any{"name": by[len(by)-1]}
-		out["related"] = map[string]any{"user": by}
+		out.User, out.Related = &ecsUser{by[len(by)-1]}, &ecsRelated{by}
 	}
 	if sum := b.text("sha256"); sum != "" && strings.HasPrefix(rec.Kind, "object.") {
-		out["file"] = map[string]any{"hash": map[string]any{"sha256": sum}, "size": b.number("bytes")}
+		out.File = &ecsFile{Size: b.number("bytes")}
+		out.File.Hash.SHA256 = sum
 	}
 	text, err := json.Marshal(out)
 	return text, err == nil
 }
 
-func (n Node) observer() map[string]any {
-	o := map[string]any{"vendor": "Cordon", "product": "cordon", "type": "proxy", "name": n.ID}
+func (n Node) observer() ecsObserver {
+	o := ecsObserver{Vendor: "Cordon", Product: "cordon", Type: "proxy", Name: n.ID}
 	if _, err := netip.ParseAddr(n.Address); err == nil {
-		o["ip"] = n.Address
-	} else if n.Address != "" {
-		o["hostname"] = n.Address
+		o.IP = n.Address
+	} else {
+		o.Hostname = n.Address
 	}
 	return o
 }
 
-// ecsEvent is the field set event. A record that causes an alert of some weight is
-// one.
-func ecsEvent(rec ledger.Record, b body, alerts []alert) map[string]any {
+func newECSEvent(rec ledger.Record, b body, alerts []alert) ecsEvent {
 	f := families[slices.IndexFunc(families[:], func(f family) bool { return strings.HasPrefix(rec.Kind, f.prefix) })]
-	e := map[string]any{
-		"kind": "event", "category": []string{f.category}, "type": []string{f.typ}, "action": rec.Kind, "outcome": "success",
-		"provider": "cordon", "dataset": "cordon.ledger", "sequence": rec.Seq,
-	}
-	if b.has("reason") {
-		e["reason"] = b.describe("reason")
+	e := ecsEvent{
+		Kind: "event", Category: [1]string{f.category}, Type: [1]string{f.typ}, Action: rec.Kind, Outcome: "success",
+		Provider: "cordon", Dataset: "cordon.ledger", Sequence: rec.Seq, Reason: b.describe("reason"),
 	}
 	if slices.ContainsFunc(failures[:], func(end string) bool { return strings.HasSuffix(rec.Kind, end) }) {
-		e["outcome"] = "failure"
+		e.Outcome = "failure"
 	}
 	for _, a := range alerts {
 		if a.outcome > Success {
-			e["kind"], e["severity"], e["code"] = "alert", int(a.outcome), a.what.Value
+			e.Kind, e.Severity, e.Code = "alert", int(a.outcome), a.what.Value
 		}
 	}
 	return e
@@ -132,16 +189,16 @@ func alertsOf(kind string, b body) []alert {
 	return out
 }
 
-// ecsSource is the peer that a record is about, by the address of its socket; or
+// source is the peer that a record is about, by the address of its socket; or
 // nil.
-func ecsSource(b body) map[string]any {
+func (b body) source() *ecsSource {
 	address := b.first("address", "peer_address")
 	if address == "" {
 		return nil
 	}
-	out := map[string]any{"address": address}
+	out := &ecsSource{Address: address}
 	if _, err := netip.ParseAddr(address); err == nil {
-		out["ip"] = address
+		out.IP = address
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net"
+	"slices"
 	"strings"
 
 	"cordon/ledger"
@@ -45,6 +46,9 @@ type Renderer struct {
 // erased since, or is not known, is rendered as unknown. An error is the
 // database's.
 func (r Renderer) Render(ctx context.Context, rec ledger.Record) ([]Message, error) {
+	if !tells(rec.Kind) { // most of them
+		return nil, nil
+	}
 	s := &scene{ctx: ctx, r: r, rec: rec, body: readBody(rec.Body)}
 	var out []Message
 	for _, e := range events {
@@ -56,6 +60,12 @@ func (r Renderer) Render(ctx context.Context, rec ledger.Record) ([]Message, err
 		out = append(out, s.alert(a))
 	}
 	return out, s.err
+}
+
+// tells reports whether a kind of record may cause a message.
+func tells(kind string) bool {
+	return slices.ContainsFunc(events[:], func(e event) bool { return e.kind == kind }) ||
+		slices.ContainsFunc(alerts[:], func(a alert) bool { return a.kind == kind })
 }
 
 // scene is one record under way.

@@ -103,7 +103,7 @@ func (t Timing) withDefaults() Timing {
 }
 
 const (
-	gather     = 200 * time.Millisecond // before the next records are read, so that few reads fetch many
+	gather     = 500 * time.Millisecond // before the next records are read, so that few reads fetch many
 	settlePoll = 500 * time.Millisecond
 )
 

@@ -51,10 +51,17 @@ func (w *writer) open(name, end string, attributes ...string) {
 
 // text escapes. What XML 1.0 cannot hold at all becomes U+FFFD.
 func (w *writer) text(s string) {
+	if !strings.ContainsFunc(s, special) { // nearly all
+		w.raw(s)
+		return
+	}
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
 	w.raw(b.String())
 }
+
+// special reports whether a character may not stand as it is.
+func special(r rune) bool { return r < ' ' || r > '~' || r == '<' || r == '>' || r == '&' || r == '"' || r == '\'' }
 
 func (w *writer) element(name, content string) {
 	w.raw("<" + name + ">")
