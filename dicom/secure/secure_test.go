@@ -243,6 +243,29 @@ func TestVersionsAndSuites(t *testing.T) {
 	}
 }
 
+// An old server is refused as an old client is.
+func TestOldServers(t *testing.T) {
+	a := newAuthority(t, "a")
+	a.issue("archive", newKey(t))
+	pair, err := tls.LoadX509KeyPair(a.path("archive.pem"), a.path("archive.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		server *tls.Config
+		why    string
+	}{
+		{&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, Version},
+		{&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}}, RefusedByPeer},
+		{&tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, MaxVersion: tls.VersionTLS12}, RefusedByPeer},
+	} {
+		c.server.Certificates = []tls.Certificate{pair}
+		if _, err := shake(t, c.server, mustOpen(t, Config{Authorities: a.path("ca.pem")}).Client()); err == nil || Why(err) != c.why {
+			t.Errorf("%v (%s), want %s", err, whyOf(err), c.why)
+		}
+	}
+}
+
 func TestPlainDICOMIsNoTLS(t *testing.T) {
 	a := newAuthority(t, "a")
 	a.issue("gateway", newKey(t))

@@ -26,7 +26,7 @@ const (
 	Unfit            = "unfit"                   // not made for this use, or otherwise not valid
 	Version          = "version"                 // older than TLS 1.2
 	Suites           = "cipher suites"           // none in common
-	RefusedByPeer    = "refused by the peer"     // it does not like us; the error has its alert
+	RefusedByPeer    = "refused by the peer"     // our certificate or our suites; the error has its alert
 	Closed           = "closed"                  // the connection ended
 	Timeout          = "timeout"
 	Other            = "other"
@@ -69,7 +69,7 @@ func Why(err error) string {
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return Unfit
 	case errors.As(err, &alert), errors.As(err, &op) && op.Op == "remote error":
-		return RefusedByPeer
+		return whyAlert(err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return Timeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
@@ -83,6 +83,15 @@ func whyInvalid(err x509.CertificateInvalidError) string {
 		return Expired
 	}
 	return Unfit
+}
+
+// whyAlert is what a peer's alert says. Most are about our certificate; under TLS 1.2
+// a handshake failure may be about the lack of one, or of a common cipher suite.
+func whyAlert(text string) string {
+	if strings.Contains(text, "protocol version not supported") {
+		return Version
+	}
+	return RefusedByPeer
 }
 
 // whyText knows errors of crypto/tls that have no type.
