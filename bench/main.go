@@ -6,6 +6,8 @@
 //	go run ./bench memory                # peak memory: 32 associations, one object of 2 GiB
 //	go run ./bench tree                  # cordon inspect beside sha256sum and clamdscan
 //	go run ./bench code                  # the Go benchmarks beside SHA-256
+//	go run ./bench ledger                # a million records: append, export, verify, prove, open
+//	go run ./bench audit                 # the gateway with and without audit messages
 //	go run ./bench detection             # what is held: real files, hostile files, beside clamdscan
 //	go run ./bench query                 # C-FIND, C-MOVE and C-GET, direct and through
 //	go run ./bench flood                 # a declared device's waits while another address floods
@@ -52,6 +54,8 @@ var measurements = [...]measurement{
 	{"memory", []string{"storescu", "echoscu"}, memory},
 	{"tree", []string{"sha256sum", "clamd", "clamdscan", pydicomFiles}, tree},
 	{"code", []string{"go"}, code},
+	{"ledger", nil, ledgerFigures},
+	{"audit", []string{"storescu", "echoscu", "rsyslogd"}, auditing},
 	{"detection", []string{
 		"go", "dcmconv", "dcmcjpeg", "dcmcjpls", "dcmcrle", "dcmdjpeg", "dcmdjpls", "dcmdrle", "clamd", "clamdscan",
 		pydicomFiles, pydicomCharset, clamFiles,

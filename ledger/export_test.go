@@ -17,5 +17,5 @@ func Leaf(line []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.leaf(line)
+	return r.leaf(line), nil
 }

@@ -191,14 +191,10 @@ func (l *Ledger) appendAt(tx *store.Tx, now time.Time, kind string, body any) er
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	leaf, err := r.leaf(line)
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
 	if _, err := tx.Exec(`INSERT INTO ledger_records (seq, data) VALUES (?, ?)`, n, line); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	if err := grow(tx, n, leaf); err != nil {
+	if err := grow(tx, n, r.leaf(line)); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if latest(kind) {

@@ -105,6 +105,21 @@ func TestExportOfAnotherKeyIsNotTheOnePinned(t *testing.T) {
 	}
 }
 
+func TestEveryBitOfAnExportCounts(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.record(t, 3)
+	export := s.export(t)
+	for i := range export {
+		for bit := range 8 {
+			changed := bytes.Clone(export)
+			changed[i] ^= 1 << bit
+			if _, err := ledger.Verify(bytes.NewReader(changed), ledger.VerifyOptions{}); err == nil {
+				t.Fatalf("bit %d of byte %d (%q) may change", bit, i, export[i])
+			}
+		}
+	}
+}
+
 func TestTamperedExportsAreDetected(t *testing.T) {
 	s := open(t, t.TempDir())
 	s.record(t, 5)

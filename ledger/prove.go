@@ -206,10 +206,7 @@ func readProved(in *bufio.Reader) (p provedRecord, err error) {
 	if p.record, err = decode(line); err != nil {
 		return p, err
 	}
-	if p.leaf, err = p.record.leaf(line); err != nil {
-		return p, err
-	}
-	p.leaf = bytes.Clone(p.leaf)
+	p.leaf = bytes.Clone(p.record.leaf(line))
 	if line, err = readLine(in); err != nil {
 		return p, err
 	}

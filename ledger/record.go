@@ -33,15 +33,26 @@ type Record struct {
 	Version int             `json:"v"`
 }
 
-var kindSyntax = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,63}$`)
+// isKind reports whether a kind is written as kinds are: lower case, digits, dots,
+// dashes, up to 64 of them.
+func isKind(kind string) bool {
+	for i := range len(kind) {
+		c := kind[i]
+		letter := 'a' <= c && c <= 'z'
+		if !letter && (i == 0 || !('0' <= c && c <= '9' || c == '.' || c == '_' || c == '-')) {
+			return false
+		}
+	}
+	return kind != "" && len(kind) <= 64
+}
 
 // encode returns the record's canonical line, without a line feed. The body must
 // be canonical.
 func (r Record) encode() ([]byte, error) {
-	if !kindSyntax.MatchString(r.Kind) {
+	if !isKind(r.Kind) {
 		return nil, fmt.Errorf("kind %.80q: expected lower case, digits, dots, dashes", r.Kind)
 	}
-	var line []byte
+	line := make([]byte, 0, len(r.Body)+256)
 	if r.Body != nil {
 		line = append(line, `{"body":`...)
 		line = append(line, r.Body...)
@@ -65,12 +76,18 @@ func (r Record) encode() ([]byte, error) {
 	return line, nil
 }
 
-// leaf returns what the tree keeps of the record whose line is given.
-func (r Record) leaf(line []byte) ([]byte, error) {
+// leaf returns what the tree keeps of the record whose line is given: that of the
+// record without its body.
+func (r Record) leaf(line []byte) []byte {
 	if r.Version == 1 || r.Body == nil {
-		return line, nil
+		return line
 	}
-	return r.pruned().encode()
+	sum := sha256.Sum256(r.Body)
+	leaf := make([]byte, 0, 256)
+	leaf = append(leaf, `{"body_sha256":"`...)
+	leaf = hex.AppendEncode(leaf, sum[:])
+	leaf = append(leaf, '"')
+	return append(leaf, line[len(`{"body":`)+len(r.Body):]...)
 }
 
 // Hash returns the record's own in the tree (RFC 6962 §2.1: a leaf's), base64;
@@ -80,8 +97,7 @@ func (r Record) Hash() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	leaf, err := r.leaf(line)
-	return tlog.RecordHash(leaf).String(), err
+	return tlog.RecordHash(r.leaf(line)).String(), nil
 }
 
 // pruned is the record without its body. Only those of version 2 and above can

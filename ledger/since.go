@@ -103,8 +103,7 @@ func leafOf(in *bufio.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := r.leaf(line)
-	return bytes.Clone(leaf), err
+	return bytes.Clone(r.leaf(line)), nil
 }
 
 // ReadRecord returns one record of an export that Verify has accepted.

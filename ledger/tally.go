@@ -49,11 +49,7 @@ func (t *tally) add(line []byte) ([]tlog.Hash, error) {
 	if err := t.read(r); err != nil {
 		return nil, err
 	}
-	leaf, err := r.leaf(line)
-	if err != nil {
-		return nil, err
-	}
-	stored := t.tree.add(leaf)
+	stored := t.tree.add(r.leaf(line))
 	if t.tree.size == t.old.size && t.tree.root() != t.old.root {
 		return nil, fmt.Errorf("fork: the first %d records are not those of the older checkpoint, signed at %s; both carry the ledger's signature, so one of the two histories was rewritten",
 			t.old.size, t.old.time.Format(time.RFC3339))
