@@ -36,6 +36,9 @@ func (s *session) receiveLocal(ctx context.Context, m *dimse.Message) (operation
 	var err error
 	if request {
 		status, err = s.g.parts.Commitment.Action(ctx, s.requestor(m.ContextID), m.Data, m.Context.TransferSyntax)
+		if err == nil && !s.askedCommitment.Swap(true) {
+			s.present(ctx)
+		}
 	} else {
 		status, err = s.g.parts.Commitment.Reported(ctx, s.admission.Archive, *m.Command.EventTypeID, m.Data, m.Context.TransferSyntax)
 	}

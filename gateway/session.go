@@ -37,6 +37,8 @@ type session struct {
 	cut     context.CancelCauseFunc // ends the association, because of an operation that failed
 	mu      sync.Mutex              // guards what follows
 	running map[uint16]*relay       // what can be cancelled, by the requestor's message id
+
+	askedCommitment atomic.Bool // commitment was asked for on it
 }
 
 // tally counts the objects of one association.
