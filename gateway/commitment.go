@@ -179,9 +179,15 @@ var (
 	errNoPort    = errors.New("the device has no association open, and no port in the configuration: the report waits until it comes again")
 )
 
+// liveLimit is how long a device may take to answer a report on an association of
+// its own: one that does not listen there is called at its port.
+const liveLimit = 10 * time.Second
+
 // sendReport sends a report on an association that the device opened. It waits for
 // what is under way there: the response to the request goes before its report.
 func (s *session) sendReport(ctx context.Context, r commit.Report) (dimse.Status, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, liveLimit, errNoAnswer)
+	defer cancel()
 	if !s.under.begin() {
 		return 0, errStopping
 	}
@@ -215,15 +221,16 @@ func (g *Gateway) outletOf(to commitment.Requestor) (Upstream, error) {
 	return Upstream{Name: d.Name, AETitle: to.Calling, Address: at.String(), TLS: func() *tls.Config { return g.outletTLS(d.Name) }}, nil
 }
 
-// reportable returns an association that the device has opened and on which a
-// report may be sent: the one that it asked on, or another; or nil.
+// reportable returns an association that the device has opened and on which it
+// expects a report: the one that it asked on, or another on which it asked for
+// commitment or can do nothing else; or nil. In the midst of a store many would
+// take a report for a breach of protocol.
 func (l live) reportable(to commitment.Requestor) (found *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s := range l.sessions {
 		if s.admission.Direction != policy.Inbound || s.rq.Calling != to.Calling || s.rq.Called != to.Called ||
-			s.admission.Device != to.Device || to.Device == "" && s.peer != to.Address ||
-			s.contextOf(dicom.StorageCommitmentPushModel) == 0 {
+			s.admission.Device != to.Device || to.Device == "" && s.peer != to.Address || !s.expectsReports() {
 			continue
 		}
 		if found == nil || s.id == to.Association {
@@ -231,4 +238,20 @@ func (l live) reportable(to commitment.Requestor) (found *session) {
 		}
 	}
 	return found
+}
+
+// expectsReports reports whether a report may be sent on the association.
+func (s *session) expectsReports() bool {
+	return s.contextOf(dicom.StorageCommitmentPushModel) != 0 && (s.askedCommitment.Load() || s.onlyCommitment())
+}
+
+// onlyCommitment reports whether every context in use is for commitment, or an
+// echo.
+func (s *session) onlyCommitment() bool {
+	for _, pc := range s.down.Conn().Association().Contexts() {
+		if g, _ := s.grant(pc.ID); g.Service != policy.ServiceCommit && g.Service != policy.ServiceEcho {
+			return false
+		}
+	}
+	return true
 }

@@ -228,6 +228,34 @@ func TestReportGoesToNobodyElse(t *testing.T) {
 	}
 }
 
+// A device that stores, and has not asked for commitment on that association, is
+// not interrupted by a report of an earlier request.
+func TestNoReportInTheMidstOfAStore(t *testing.T) {
+	h := committing(t, newScriptedPeer(t, commits(t, false)))
+	contexts := []ul.ProposedContext{explicitly(1, push), explicitly(3, dicom.CTImageStorage)}
+	c := h.calls(t, ul.Request{Contexts: contexts}, dimse.Success)
+	c.wants(1, "2.25.1", refsOf(newImage(t, nil)))
+	c.Conn().Abort()
+	eventually(t, "the archive's answer", func() bool { return len(h.recorded("commitment.answered")) == 1 })
+	storing := h.calls(t, ul.Request{Contexts: contexts}, dimse.Success)
+	im := newImage(t, nil)
+	if rsp, err := storing.Store(t.Context(), 3, dimse.StoreRequest{SOPClassUID: im.class, SOPInstanceUID: im.uid}, bytes.NewReader(im.data)); err != nil || rsp.Status != dimse.Success {
+		t.Fatalf("%+v, %v", rsp, err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	if len(storing.taken) > 0 {
+		t.Fatal("a report in the midst of a store")
+	}
+	storing.wants(1, "2.25.2", refsOf(im))
+	heard := map[dicom.UID]bool{}
+	for range 2 {
+		heard[hears(t, storing.taken).TransactionUID] = true
+	}
+	if !heard["2.25.1"] || !heard["2.25.2"] {
+		t.Errorf("%v", heard)
+	}
+}
+
 func TestArchiveWithoutCommitment(t *testing.T) {
 	p := newScriptedPeer(t, func(p *scriptedPeer) {
 		p.respond = func(rs *ul.Response, rq *ul.Request) {

@@ -499,3 +499,44 @@ func TestKillNineLosesNoProcedureStep(t *testing.T) {
 	}
 	t.Logf("%d acknowledged, all delivered in order", len(acknowledged))
 }
+
+// An Orthanc in a modality's place asks for commitment itself, and takes the report at its own port: its code, not ours, has to
+// understand what it hears.
+func TestOrthancAsksForCommitment(t *testing.T) {
+	_, c := orthancBehind(t)
+	modality := startOrthanc(t, map[string]any{"DicomAet": "CT1", "DicomAlwaysAllowStore": true})
+	c.add(t, fmt.Sprintf("devices: [{name: ct-1, ae_title: CT1, addresses: [127.0.0.1/32], port: %s}]\n", modality.Port))
+	c.start(t)
+	introduce(t, modality, c)
+
+	clean, hostile := compose.CT(64, 64), compose.CT(64, 64)
+	compose.PrivateOB.Put(hostile, compose.EICAR())
+	var ids []string
+	for _, o := range []*compose.Object{clean, hostile} {
+		var stored struct{ ID string }
+		unmarshal(t, modality.post(t, "/instances", string(o.File())), &stored)
+		ids = append(ids, stored.ID)
+	}
+	modality.post(t, "/modalities/cordon/store", asJSON(t, ids))
+
+	want := map[*compose.Object]string{clean: "Success", hostile: "Failure"}
+	for o, status := range want {
+		var asked struct{ ID string }
+		unmarshal(t, modality.post(t, "/modalities/cordon/storage-commitment", asJSON(t, map[string]any{
+			"DicomInstances": [][]string{{string(o.SOPClass), string(o.Instance)}},
+		})), &asked)
+		var report struct {
+			Status   string
+			Success  []json.RawMessage
+			Failures []struct{ FailureReason int }
+		}
+		await(t, "Orthanc to hear the report", func() bool {
+			unmarshal(t, string(modality.get(t, "/storage-commitment/"+asked.ID)), &report)
+			return report.Status != "Pending"
+		})
+		if report.Status != status || status == "Success" && len(report.Success) != 1 ||
+			status == "Failure" && (len(report.Failures) != 1 || report.Failures[0].FailureReason != 0x0110) {
+			t.Errorf("%s: %+v", status, report)
+		}
+	}
+}
