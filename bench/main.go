@@ -68,7 +68,7 @@ var measurements = [...]measurement{
 func main() {
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|detection|query|flood|inspect]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|inspect]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -117,7 +117,7 @@ func choose(names []string) ([]measurement, error) {
 		}
 	}
 	if len(names) > 0 && len(chosen) != len(names) {
-		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, detection, query, flood and inspect", strings.Join(names, " "))
+		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, audit, detection, query, flood and inspect", strings.Join(names, " "))
 	}
 	var missing []error
 	for _, m := range chosen {
