@@ -101,7 +101,7 @@ func (l *Ledger) Unseal(ctx context.Context, sealed string, v any) error {
 
 // Erase makes everything that was sealed for subject unreadable, for ever, and
 // records who did it and why; neither may hold patient data. It reports whether
-// there was anything.
+// there was anything. The data key is overwritten on the disk too.
 func (l *Ledger) Erase(ctx context.Context, subject, by, reason string) (bool, error) {
 	erased := false
 	err := l.db.Update(ctx, func(tx *store.Tx) error {
@@ -119,8 +119,11 @@ func (l *Ledger) Erase(ctx context.Context, subject, by, reason string) (bool, e
 		erased = true
 		return l.Append(tx, "ledger.erased", map[string]any{"id": id, "by": by, "reason": reason})
 	})
+	if err == nil && erased {
+		err = l.db.Fold(ctx)
+	}
 	if err != nil {
-		return false, fmt.Errorf("erasing: %w", err)
+		return erased, fmt.Errorf("erasing: %w", err)
 	}
 	return erased, nil
 }

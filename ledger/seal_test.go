@@ -97,3 +97,35 @@ func TestSealKeyIsNeverReplacedSilently(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestErasedKeysAreGoneFromTheDisk(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.sealed(t, "x", patient{"4711", "Planted^Name"})
+	s.sealed(t, "y", patient{"4712", "Other^Name"})
+	var key []byte
+	err := s.db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT key FROM ledger_subjects ORDER BY rowid LIMIT 1`).Scan(&key)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	onDisk := func() (found bool) {
+		for _, name := range []string{"cordon.db", "cordon.db-wal"} {
+			data, err := os.ReadFile(filepath.Join(s.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || bytes.Contains(data, key)
+		}
+		return found
+	}
+	if !onDisk() {
+		t.Fatal("the test looks in the wrong place")
+	}
+	if erased, err := s.l.Erase(t.Context(), "x", "A. Able", "asked for"); err != nil || !erased {
+		t.Fatal(erased, err)
+	}
+	if onDisk() {
+		t.Error("the data key can still be read from the disk")
+	}
+}

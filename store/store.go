@@ -113,6 +113,22 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return fn(&Tx{q: tx, ctx: ctx})
 }
 
+// Fold moves the write-ahead log into the database's file and empties it, so that
+// what was deleted is in neither: deleted rows are overwritten (PRAGMA
+// secure_delete). Readers may keep it waiting for a while; then it is an error.
+func (db *DB) Fold(ctx context.Context) error {
+	own := pool(dsn(db.path, "rw", "busy_timeout(10000)"), 1) // the writer's is never between transactions
+	defer own.Close()
+	var busy, frames, moved int
+	if err := own.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved); err != nil {
+		return fmt.Errorf("folding database: %w", Explain(err))
+	}
+	if busy != 0 {
+		return errors.New("folding database: it is being read; it happens by itself later")
+	}
+	return nil
+}
+
 // Close runs what is queued, waits for it to be on disk, and closes the
 // database. Later calls return the first one's error.
 func (db *DB) Close() error {
