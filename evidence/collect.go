@@ -53,8 +53,9 @@ const (
 	perKind, perControl = 2, 6
 )
 
-func newCollector(m Mapping, from, to time.Time, seed string) *collector {
-	c := &collector{from: from, to: to, seed: seed, matches: map[string]matching{}, facts: newFacts(from, to)}
+// newCollector begins; now ends what has no end yet.
+func newCollector(m Mapping, from, to, now time.Time, seed string) *collector {
+	c := &collector{from: from, to: to, seed: seed, matches: map[string]matching{}, facts: newFacts(from, earlier(to, now))}
 	for _, control := range m.Controls {
 		for _, measure := range control.Measures {
 			for _, s := range measure.selections() {
@@ -64,6 +65,13 @@ func newCollector(m Mapping, from, to time.Time, seed string) *collector {
 		c.samples = append(c.samples, chosen{control.Samples, map[string][]candidate{}})
 	}
 	return c
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // add takes the next record.

@@ -115,7 +115,7 @@ func (k *Maker) make(ctx context.Context, rq Request) (s Signed, err error) {
 		return s, err
 	}
 	m.intact = verify(ctx, k.parts)
-	m.collected = newCollector(rq.Mapping, rq.From, rq.To, seed)
+	m.collected = newCollector(rq.Mapping, rq.From, rq.To, m.now, seed)
 	if err := m.collect(ctx, end); err != nil {
 		return s, err
 	}

@@ -175,7 +175,7 @@ func (p *paper) figure(f Figure) {
 // under is the small print of a figure.
 func (f Figure) under() string {
 	s := f.Detail
-	if f.Share {
+	if f.Share && f.Of > 0 {
 		s = fmt.Sprintf("%s of %s", thousands(float64(f.Part)), thousands(float64(f.Of)))
 		if f.Detail != "" {
 			s += " (" + f.Detail + ")"
