@@ -155,10 +155,11 @@ func refusalOf(questions []question, err error) error {
 	return err
 }
 
-// prepare makes questions durable, with their records, before they are sent.
+// prepare makes questions durable before they are sent, one alone while the
+// archive is in trouble.
 func (w *work) prepare(ctx context.Context, archive string) ([]question, error) {
 	var all []question
-	for range maxQuestions {
+	for range w.atATime(archive) {
 		q, err := w.prepareOne(ctx, archive)
 		if err != nil || q.id == 0 {
 			return all, err
@@ -183,14 +184,10 @@ func (w *work) prepareOne(ctx context.Context, archive string) (q question, err 
 		if q.id, err = r.LastInsertId(); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE commitment_references SET state = 'asked', question = ?
+		_, err = tx.Exec(`UPDATE commitment_references SET state = 'asked', question = ?
 			WHERE request = ? AND archive = ? AND (sop_instance_uid, sop_class_uid) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))`,
-			q.id, q.request, archive, listOf(refs)); err != nil {
-			return err
-		}
-		return w.parts.Journal.Append(tx, "commitment.forwarded", map[string]any{
-			"request": q.request, "archive": archive, "transaction_uid": string(q.action.TransactionUID), "instances": len(refs),
-		})
+			q.id, q.request, archive, listOf(refs))
+		return err
 	})
 	return q, err
 }
@@ -227,7 +224,12 @@ func (w *work) heard(ctx context.Context, archive string, q question) error {
 		}
 		_, err := tx.Exec(`UPDATE commitment_questions SET state = 'asked', deadline = ? WHERE id = ? AND state = 'unsent'`,
 			micros(w.config.deadline(time.UnixMicro(asked))), q.id)
-		return err
+		if err != nil {
+			return err
+		}
+		return w.parts.Journal.Append(tx, "commitment.forwarded", map[string]any{
+			"request": q.request, "archive": archive, "transaction_uid": string(q.action.TransactionUID), "instances": len(q.action.References),
+		})
 	})
 }
 
@@ -352,6 +354,16 @@ func (c *Commitment) resting(archive string) bool {
 	defer c.mu.Unlock()
 	t := c.troubles[archive]
 	return t != nil && time.Now().Before(t.until)
+}
+
+// atATime is how many questions go over the next association.
+func (c *Commitment) atATime(archive string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.troubles[archive] != nil {
+		return 1
+	}
+	return maxQuestions
 }
 
 // hopeless reports that an archive said again and again that it does not do it.

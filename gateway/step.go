@@ -8,6 +8,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
+	"cordon/metric"
 	"cordon/mpps"
 	"cordon/policy"
 )
@@ -52,6 +53,7 @@ func (r *relay) step(ctx context.Context) error {
 		return r.refuse(ctx, statusHeldMatches, "answer not let through")
 	}
 	r.note(relayedKind(r.service), map[string]any{"status": uint16(reply.Command.Status)})
+	r.s.g.parts.Metrics.Count(metric.Steps, 1, "relayed")
 	return r.respond(ctx, reply.Command, reply.Data)
 }
 

@@ -174,6 +174,7 @@ func (s *Spool) later(ctx context.Context, r row, status dimse.Status, err error
 // stick makes a message that will not be taken visible as work for a person.
 func (s *Spool) stick(ctx context.Context, r row, status dimse.Status, why error) error {
 	s.parts.Log.Error("a message about a procedure step needs a person", "message", r.id, "operation", r.operation(), "upstream", r.Upstream, "status", uint16(status), "error", why)
+	s.parts.Metrics.Count(metric.Steps, 1, "refused")
 	return s.parts.DB.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(`UPDATE mpps_messages SET sending = 0, stuck = 1, status = ?, last_error = ? WHERE id = ?`, uint16(status), clip(why), r.id); err != nil {
 			return err
