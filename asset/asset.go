@@ -13,12 +13,13 @@
 // The life of a device: a peer that nobody declared associates, and has a row
 // from then on, under a name made from its AE title. What it does is counted:
 // its services, SOP classes, archives, move destinations and hours. From this
-// comes a proposal: the least set of permissions under which all of it goes on
-// (Propose). One named person approves it, and from the next association on the
-// peer is a declared device with just these permissions; or denies it, and its
-// associations are rejected. Either is undone by the other. What is approved is
-// on the ledger before it takes effect. A device of the configuration stands
-// above all of this: nobody decides on it here, and its name is never taken.
+// comes a proposal: the least set of permissions under which all of it goes on,
+// on the ledger after a day. One named person approves it, and from the next
+// association on the peer is a declared device with just these permissions; or
+// denies it, and its associations are rejected. Either is undone by the other.
+// What is approved is on the ledger before it takes effect. A device of the
+// configuration stands above all of this: nobody decides on it here, and its
+// name is never taken.
 //
 // What is learned is bounded, per peer, per address and in all, since anybody
 // can make up AE titles; what people decided is never displaced by it. It is

@@ -1,13 +1,16 @@
 package asset_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -389,6 +392,40 @@ func TestAnArchiveThatIsGoneIsNotProposed(t *testing.T) {
 	d, err := open(t, dir, site).Approve(t.Context(), "ct1", approval("A. Able"))
 	if err != nil || d.Permissions.Archives != nil {
 		t.Errorf("got %+v, %v", d.Permissions, err)
+	}
+}
+
+// TestAfterADayTheLeastSetIsOnTheLedger: once for each peer that waits.
+func TestAfterADayTheLeastSetIsOnTheLedger(t *testing.T) {
+	r := open(t, t.TempDir(), twoArchives)
+	yesterday := time.Now().Add(-25 * time.Hour)
+	r.associates(peer("CT1", "10.0.0.21"), yesterday)
+	r.stores(peer("CT1", "10.0.0.21"), time.Now(), dicom.CTImageStorage)
+	r.associates(peer("US1", "10.0.0.40"), time.Now())
+	mr := peer("MR1", "10.0.0.31")
+	mr.Device = "mr-1"
+	r.associates(mr, yesterday)
+	r.all(t)
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { r.Run(ctx, slog.New(slog.DiscardHandler)) })
+		for proposed := 0; proposed == 0; time.Sleep(time.Millisecond) {
+			err := r.db.View(t.Context(), func(tx *store.Tx) error {
+				return tx.QueryRow(`SELECT COUNT(*) FROM asset_peer WHERE proposed > 0`).Scan(&proposed)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+		running.Wait()
+	}
+	if n := r.journal.count("device.proposed"); n != 1 {
+		t.Errorf("%d proposals", n)
+	}
+	if last := r.journal.bodies[len(r.journal.bodies)-1]; !strings.Contains(last, `"device":"ct1"`) || !strings.Contains(last, `"may":["store"]`) {
+		t.Errorf("proposed %s", last)
 	}
 }
 

@@ -148,9 +148,13 @@ func (r *Register) put(tx *store.Tx, name string, s subject, to State, rq custod
 			return err
 		}
 	}
+	kind := "device.approved"
+	if to == Denied {
+		kind = "device.denied"
+	}
 	body := map[string]any{"device": name, "by": []string{rq.By}, "reason": rq.Reason, "calling_ae": string(p.AETitle), "permissions": p}
 	if s.name != name {
 		body["was"] = s.name
 	}
-	return r.journal.Append(tx, "device."+string(to), body)
+	return r.journal.Append(tx, kind, body)
 }

@@ -1,6 +1,7 @@
 package asset
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,7 +10,47 @@ import (
 
 	"cordon/dicom"
 	"cordon/policy"
+	"cordon/store"
 )
+
+// ripe is how long a peer is learned before the least that it needs is put on
+// the ledger, once, for people to decide on. They can see it at any time.
+const ripe = 24 * time.Hour
+
+// propose puts on the ledger what the peers need that have been learned for a
+// day.
+func (r *Register) propose(ctx context.Context, now time.Time) error {
+	for more := true; more; {
+		err := r.db.Update(ctx, func(tx *store.Tx) error {
+			ps, err := peers(tx, `WHERE device = '' AND associations > 0 AND proposed = 0 AND first_seen < ? LIMIT ?`, now.Add(-ripe).UnixMicro(), batch)
+			more = len(ps) == batch
+			for _, p := range ps {
+				if err == nil {
+					err = r.proposeOne(tx, p, now)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Register) proposeOne(tx *store.Tx, p peer, now time.Time) error {
+	us, err := uses(tx, []peer{p})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`UPDATE asset_peer SET proposed = ? WHERE id = ?`, now.UnixMicro(), p.id); err != nil {
+		return err
+	}
+	return r.journal.Append(tx, "device.proposed", map[string]any{
+		"device": p.name, "calling_ae": string(p.calling), "address": p.address,
+		"permissions": least([]peer{p}, us, r.site.Archives, Scope{}, now),
+	})
+}
 
 // stale is the age at which a use is no reason for a permission any more.
 const stale = 180 * 24 * time.Hour

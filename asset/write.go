@@ -18,32 +18,34 @@ const (
 	writeInterval = 5 * time.Second
 	batch         = 64 // peers in one transaction, which all writers wait for
 
-	forgetInterval = 24 * time.Hour
-	forgotten      = 90 * 24 * time.Hour // after which a peer that nobody declared is learned anew
+	tendInterval = time.Hour
+	forgotten    = 90 * 24 * time.Hour // after which a peer that nobody declared is learned anew
 )
 
-// Run writes what was seen until ctx ends, and then the rest.
+// Run writes what was seen until ctx ends, and then the rest; and proposes and
+// forgets in between.
 func (r *Register) Run(ctx context.Context, log *slog.Logger) error {
 	write := func() {
 		if err := r.write(context.WithoutCancel(ctx)); err != nil {
 			log.Error("what devices did was not learned", "error", err)
 		}
 	}
-	forget := func() {
-		if err := r.forget(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			log.Error("old devices not forgotten", "error", err)
+	tend := func() {
+		now := time.Now()
+		if err := errors.Join(r.forget(ctx, now), r.propose(ctx, now)); err != nil && ctx.Err() == nil {
+			log.Error("old devices not forgotten, or new ones not proposed", "error", err)
 		}
 	}
-	writing, forgetting := time.NewTicker(writeInterval), time.NewTicker(forgetInterval)
+	writing, tending := time.NewTicker(writeInterval), time.NewTicker(tendInterval)
 	defer writing.Stop()
-	defer forgetting.Stop()
-	for forget(); ; {
+	defer tending.Stop()
+	for tend(); ; {
 		select {
 		case <-ctx.Done():
 			write()
 			return nil
-		case <-forgetting.C:
-			forget()
+		case <-tending.C:
+			tend()
 		case <-writing.C:
 			write()
 		case <-r.full:

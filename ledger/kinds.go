@@ -125,7 +125,7 @@ var kinds = [...]Kind{
 
 	{Name: "admission.learned", Owner: "asset", Means: "A peer that nobody declared was admitted for the first time.", Keys: "calling_ae address certificate"},
 	{Name: "admission.would_refuse", Owner: "gateway", Means: "What limits that are only watched would have refused.", Keys: ofPeer + " reasons omitted"},
-	{Name: "device.proposed", Owner: "asset", Means: "The least that a peer needs was worked out for a person to decide.", Keys: ofPerson + " device calling_ae permissions was"},
+	{Name: "device.proposed", Owner: "asset", Means: "The least that a peer needs, after a day of learning, for a person to decide on.", Keys: "device calling_ae address permissions"},
 	{Name: "device.approved", Owner: "asset", Means: "A person declared a peer, with what it may.", Keys: ofPerson + " device calling_ae permissions was"},
 	{Name: "device.denied", Owner: "asset", Means: "A person denied a peer.", Keys: ofPerson + " device calling_ae permissions was"},
 	{Name: "source.silent", Owner: "silence", Means: "A device that always talks has stopped.", Keys: "device calling_ae address last_heard rule"},
