@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -32,6 +33,9 @@ func (vault) Unseal(_ context.Context, sealed string, v any) error {
 		"sealed:query":  base64.StdEncoding.EncodeToString([]byte("\x10\x00\x10\x00\x08\x00\x00\x00YAMADA* ")),
 	}
 	value, ok := values[sealed]
+	if n, long := strings.CutPrefix(sealed, "sealed:long"); long {
+		value, ok = Patient{ID: n + strings.Repeat("x", 1000), Issuer: strings.Repeat("y", 1000), Name: strings.Repeat("<", 1000), Accession: strings.Repeat("z", 1000)}, true
+	}
 	if !ok {
 		return ledger.ErrErased
 	}
@@ -42,6 +46,9 @@ func (vault) Unseal(_ context.Context, sealed string, v any) error {
 func (vault) Sealed(_ context.Context, study string) (string, error) {
 	if study == "1.2.3" {
 		return "sealed:yamada", nil
+	}
+	if n, long := strings.CutPrefix(study, "9."); long {
+		return "sealed:long" + n, nil
 	}
 	return "", nil
 }
@@ -270,6 +277,37 @@ func TestHostileTextsStayTexts(t *testing.T) {
 	}
 	if err := xml.Unmarshal(text, &back); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLongestMessagesStayWithinBounds(t *testing.T) {
+	long := strings.Repeat("ü", 8000)
+	var studies []string
+	classes := map[string]int{}
+	for i := range 200 {
+		studies = append(studies, fmt.Sprint("9.", i))
+		classes[fmt.Sprint("1.2.840.10008.5.1.4.1.1.", strings.Repeat("1", 90), i)] = 1
+	}
+	for _, r := range samples(t) {
+		body := map[string]any{}
+		if err := json.Unmarshal(r.Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range body {
+			if s, ok := v.(string); ok && k != "identifier" && k != "direction" && !strings.HasPrefix(s, "sealed:") {
+				body[k] = long
+			}
+		}
+		body["studies"], body["stored"], body["patient"] = studies, classes, "sealed:long"
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range render(t, ledger.Record{Kind: r.Kind, Body: text, Time: moment}) {
+			if n := len(m.XML()); n > 32768-300 { // and the header
+				t.Errorf("%s %s: %d bytes", r.Kind, m.Event.ID.Text, n)
+			}
+		}
 	}
 }
 

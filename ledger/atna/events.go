@@ -136,8 +136,12 @@ func exported(s *scene) []Message {
 	return []Message{m}
 }
 
-// maxStudies bounds the studies named in one message.
-const maxStudies = 64
+// maxStudies bounds the studies named in one message, and maxPatient a patient's
+// id and name, so that every message stays within 32,768 bytes (PS3.15 §A.6.1).
+const (
+	maxStudies = 24
+	maxPatient = 256
+)
 
 // imported is Import (§A.5.3.9).
 func imported(s *scene) []Message {

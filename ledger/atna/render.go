@@ -161,7 +161,7 @@ func patient(p Patient) Object {
 	if name == "" {
 		name = unknown
 	}
-	return Object{ID: clip(id, maxText), Type: 1, Role: 1, IDType: idPatient, Name: clip(name, maxText)}
+	return Object{ID: clip(id, maxPatient), Type: 1, Role: 1, IDType: idPatient, Name: clip(name, maxPatient)}
 }
 
 // whose opens the record's own sealed patient, else that of its study.
