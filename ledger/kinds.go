@@ -132,7 +132,7 @@ var kinds = [...]Kind{
 	{Name: "source.heard", Owner: "silence", Means: "It talks again.", Keys: "device calling_ae address last_heard rule"},
 	{Name: "source.forgotten", Owner: "silence", Means: "It has been silent for so long that nobody waits for it.", Keys: "device calling_ae address last_heard rule"},
 	{Name: "exception.proposed", Owner: "exception", Means: "A finding is proposed as a device's habit.", Keys: ofPerson + " id device calling_ae address finding place expires"},
-	{Name: "exception.approved", Owner: "exception", Means: "It was approved by those named.", Keys: ofPerson + " id device calling_ae address finding place expires"},
+	{Name: "exception.approved", Owner: "exception", Means: "It was approved by those named.", Keys: ofPerson + " id device calling_ae address finding place expires object"},
 	{Name: "exception.revoked", Owner: "exception", Means: "It no longer counts.", Keys: ofPerson + " id device calling_ae address finding place expires"},
 	{Name: "bypass.started", Owner: "bypass", Means: "In an emergency a person has everything delivered, until then.", Keys: ofPerson + " device since until"},
 	{Name: "bypass.ended", Owner: "bypass", Means: "The override ended.", Keys: ofPerson + " device since until ended_by"},
