@@ -9,9 +9,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -208,17 +210,15 @@ func TestAuditMessagesAreValid(t *testing.T) {
 func TestAuditRepositoryReceivesEverything(t *testing.T) {
 	r := newRepository(t)
 	r.start()
-	archive := startStoreSCP(t, "+B")
-	c := newCordon(t, archive)
-	r.configure(c, "")
+	c := newCordon(t, startOrthanc(t, nil))
+	r.configure(c, "  ecs: "+r.path("ecs.jsonl")+"\n")
 	c.start(t)
 
 	run(t, "storescu", "-aet", "CT1", "-aec", cordonTitle, c.Host, c.Port, filepath.Join(testFiles, "CT_small.dcm"))
 	if out, err := try(t, "echoscu", "-aec", "NOBODY", c.Host, c.Port); err == nil {
 		t.Fatalf("admitted: %s", out)
 	}
-	o := compose.CT(16, 16)
-	o.SetString(dicom.TagPatientName, dicom.PN, "Hostile^Patient")
+	o := named(compose.CT(16, 16), "Hostile^Patient")
 	compose.PrivateOB.Put(o, compose.EICAR())
 	hostile := filepath.Join(t.TempDir(), "eicar.dcm")
 	write(t, hostile, string(o.File()))
@@ -234,14 +234,25 @@ func TestAuditRepositoryReceivesEverything(t *testing.T) {
 			}
 		}
 	}
+	run(t, "findscu", "-S", "-aet", "CT1", "-aec", cordonTitle, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=Compressed*", "-k", "StudyInstanceUID", c.Host, c.Port)
+	medium := t.TempDir()
+	write(t, filepath.Join(medium, "IMAGE"), string(named(compose.CT(16, 16), "Carried^Patient").File()))
+	if said := c.cli(t, "import", medium, "--as", "R. Grapher"); said.code != 0 {
+		t.Errorf("cordon import: exit code %d: %s", said.code, said.err)
+	}
 	c.cli(t, "ledger", "tail")
 	c.cli(t, "bypass", "on", "--for", "1m", "--as", "Dr. One", "--reason", "emergency")
 	c.cli(t, "bypass", "off", "--as", "Dr. One")
+	export := filepath.Join(t.TempDir(), "export")
+	if said := c.cli(t, "ledger", "export", "-o", export); said.code != 0 {
+		t.Errorf("cordon ledger export: exit code %d: %s", said.code, said.err)
+	}
+	metrics := page(t, c.Console+"/metrics") + page(t, c.Console+"/")
 	if code := c.process.terminate(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	t.Cleanup(func() { t.Logf("received: %v", r.events()) })
-	want := []string{"110100", "110101", "110102", "110103", "110104", "110106", "110113"}
+	want := []string{"110100", "110101", "110102", "110103", "110104", "110106", "110107", "110108", "110112", "110113"}
 	await(t, "every event", func() bool {
 		got := r.events()
 		return !slices.ContainsFunc(want, func(id string) bool { return got[id] == 0 }) && strings.Contains(strings.Join(r.received(), ""), "Application Stop")
@@ -252,12 +263,61 @@ func TestAuditRepositoryReceivesEverything(t *testing.T) {
 		t.Logf("%s: %d", id, events[id])
 	}
 	all := strings.Join(r.received(), "\n")
-	for _, says := range []string{"MALWARE-FOUND", "ASSOCIATION-REJECTED", "BYPASS-STARTED", "BYPASS-ENDED", "CompressedSamples^CT1", "1CT1", `NetworkAccessPointID="127.0.0.1"`, `AuditSourceID="gw-1"`} {
+	for _, says := range []string{"MALWARE-FOUND", "ASSOCIATION-REJECTED", "BYPASS-STARTED", "BYPASS-ENDED", "CompressedSamples^CT1", "Carried^Patient", "1CT1", `NetworkAccessPointID="127.0.0.1"`, `AuditSourceID="gw-1"`} {
 		if !strings.Contains(all, says) {
 			t.Errorf("%s was not received", says)
 		}
 	}
 	t.Logf("%d messages received by rsyslog, all valid", n)
+
+	// Whom images are of stands in these messages, and nowhere else.
+	places := map[string]string{"the log": c.process.printed(), "metrics and page": metrics, "the export": contents(t, export), "the JSON lines": contents(t, r.path("ecs.jsonl"))}
+	err := filepath.WalkDir(c.Dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			places[path] = contents(t, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for place, content := range places {
+		for _, name := range []string{"CompressedSamples", "Hostile^Patient", "Carried^Patient"} {
+			if strings.Contains(content, name) {
+				t.Errorf("%q stands in %s", name, place)
+			}
+		}
+	}
+}
+
+// named gives an object a patient.
+func named(o *compose.Object, name string) *compose.Object {
+	o.SetString(dicom.TagPatientName, dicom.PN, name)
+	return o
+}
+
+func contents(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// page is what a web address answers.
+func page(t *testing.T, address string) string {
+	t.Helper()
+	rsp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rsp.Body.Close()
+	text, err := io.ReadAll(rsp.Body)
+	if err != nil || rsp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", address, rsp.Status, err)
+	}
+	return string(text)
 }
 
 // Whatever happens to the repository, nothing is lost, and imaging goes on.
