@@ -163,7 +163,7 @@ func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Messa
 // receiveSuboperation reads one object of the C-GET under way.
 func (l *link) receiveSuboperation(ctx context.Context, from *dimse.Exchange, m *dimse.Message) (operation, error) {
 	v := l.expected()
-	if v == nil {
+	if grant, _ := l.s.grant(m.ContextID); v == nil || !grant.Roles.SCP {
 		return nil, l.s.turnDown(ctx, from, m, statusWrongContext, "no C-GET is under way")
 	}
 	o := &object{session: l.s, message: m, from: from, link: l, out: &outgoing{

@@ -34,6 +34,7 @@ type relay struct {
 	link    *link           // the other side of a modality's request; nil of an archive's
 	inward  policy.Origin   // who sent the request
 	outward policy.Origin   // who answers it
+	named   func(id uint16) // told the message id that the other side gets; nil: nobody needs to know
 
 	mu        sync.Mutex
 	op        *dimse.Operation
@@ -233,18 +234,24 @@ func (r *relay) beginOn(ctx context.Context, x *dimse.Exchange) (*dimse.Operatio
 // beginWith sends the request when the window has a place for it. If none comes
 // free in time, the association is of no more use.
 func (r *relay) beginWith(ctx context.Context, x *dimse.Exchange, id uint8, data io.ReadCloser) (*dimse.Operation, error) {
-	patient, cancel := context.WithTimeoutCause(ctx, r.s.g.config.QueryTimeout, errNoAnswer)
-	defer cancel()
 	var from io.Reader // nil for no data set
 	if data != nil {
 		defer data.Close()
 		from = data
 	}
-	op, err := x.Begin(patient, id, r.m.Command, from)
+	patient, cancel := context.WithTimeoutCause(ctx, r.s.g.config.QueryTimeout, errNoAnswer)
+	defer cancel()
+	op, err := x.Prepare(patient, id, r.m.Command.Field)
 	if errors.Is(err, errNoAnswer) && r.link != nil {
 		r.link.drop(x)
 	}
-	return op, err
+	if err != nil {
+		return nil, err
+	}
+	if r.named != nil {
+		r.named(op.MessageID())
+	}
+	return op, op.Send(ctx, r.m.Command, from)
 }
 
 // reader reads a data set, or is nil for none.

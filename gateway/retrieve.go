@@ -57,10 +57,12 @@ func (ms moves) begin(o originator, v *retrieval) {
 	ms.running[o] = v
 }
 
-func (ms moves) end(o originator) {
+func (ms moves) end(names []originator) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	delete(ms.running, o)
+	for _, o := range names {
+		delete(ms.running, o)
+	}
 }
 
 // of is the move that an object belongs to, or nil.
@@ -92,13 +94,16 @@ func (r *relay) move(ctx context.Context) error {
 		r.s.observe(r.m, destination)
 	}
 	v := &retrieval{id: r.m.Command.MessageID}
+	var names []originator // one, or two after a stale association
+	r.named = func(id uint16) {
+		names = append(names, originator{r.archive, r.s.rq.Calling, id})
+		r.s.g.moves.begin(names[len(names)-1], v) // before the first object can come back
+	}
+	defer func() { r.s.g.moves.end(names) }()
 	x, op, err := r.begin(ctx)
 	if err != nil {
 		return r.unperformed(ctx, err)
 	}
-	name := originator{r.archive, r.s.rq.Calling, op.MessageID()}
-	r.s.g.moves.begin(name, v)
-	defer r.s.g.moves.end(name)
 	return r.retrieve(ctx, x, op, v)
 }
 

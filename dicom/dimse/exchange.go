@@ -173,20 +173,24 @@ func (x *Exchange) readReply(m *Message) ([]byte, error) {
 // Begin sends a request under a message id of its own, with the data set that data yields, or none if it is nil. It waits
 // until the window has a place. If ctx is done before the request is sent whole, the association is aborted.
 func (x *Exchange) Begin(ctx context.Context, contextID uint8, rq Command, data io.Reader) (*Operation, error) {
+	o, err := x.Prepare(ctx, contextID, rq.Field)
+	if err != nil {
+		return nil, err
+	}
+	return o, o.Send(ctx, rq, data)
+}
+
+// Prepare waits until the window has a place and takes it for an operation, whose message id is then known. The caller
+// must Send its request.
+func (x *Exchange) Prepare(ctx context.Context, contextID uint8, field CommandField) (*Operation, error) {
 	select {
 	case x.places <- struct{}{}:
+		return x.expect(contextID, field), nil
 	case <-x.ended:
 		return nil, x.cause()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	o := x.expect(contextID, rq.Field)
-	rq.MessageID = o.id
-	if err := x.c.Send(ctx, contextID, rq, data); err != nil {
-		x.forget(o)
-		return nil, err
-	}
-	return o, nil
 }
 
 // expect makes an operation that responses can reach.

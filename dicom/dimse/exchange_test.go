@@ -261,7 +261,6 @@ func TestResponseThatNobodyAskedForAborts(t *testing.T) {
 	}
 }
 
-
 func TestAbandonedOperationKeepsItsPlaceUntilItsEnd(t *testing.T) {
 	noLeaks(t)
 	answer := make(chan struct{})

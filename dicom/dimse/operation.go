@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Operation is a request that we have sent and its responses. Begin makes it. It is over after the final response, or when
+// Operation is a request that we have sent and its responses. Begin makes it, or Prepare and Send do. It is over after the final response, or when
 // the association ends; whoever loses interest before calls Abandon.
 type Operation struct {
 	x         *Exchange
@@ -26,6 +26,17 @@ type Reply struct {
 
 // MessageID is the id of the request.
 func (o *Operation) MessageID() uint16 { return o.id }
+
+// Send sends the request that the operation was prepared for, of the same kind; see Exchange.Begin. After an error the
+// operation is over, and its place is free.
+func (o *Operation) Send(ctx context.Context, rq Command, data io.Reader) error {
+	rq.MessageID = o.id
+	err := o.x.c.Send(ctx, o.contextID, rq, data)
+	if err != nil {
+		o.x.forget(o)
+	}
+	return err
+}
 
 // Next returns the next response: pending ones first, then the final one. The error is io.EOF after it, the cause of the
 // association's end, or ctx's, which leaves the operation as it is.
