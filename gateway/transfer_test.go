@@ -12,6 +12,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
 	"cordon/inspect/compose"
 	"cordon/judge"
 )
@@ -209,4 +210,57 @@ func TestTransfersAreBounded(t *testing.T) {
 	if len(all[199]["stored"].(map[string]any)) > maxClasses+1 || instances != 201 {
 		t.Errorf("%v", all[199])
 	}
+}
+
+// What an archive sends out moves twice as well: from it to us, and from us to
+// the device, on whichever association.
+func TestOutgoingTransfers(t *testing.T) {
+	study := newUID()
+	clean, hostile := namedImage(study, nil), namedImage(study, eicarInside)
+	check := func(t *testing.T, h *house, archivesOwn, devicesOwn string) {
+		t.Helper()
+		var in, out map[string]any
+		eventually(t, "both transfers", func() bool {
+			ended := h.transfersOf("transfer.end")
+			in, out = ended[string(study)+" "+received], ended[string(study)+" "+sent]
+			return in != nil && out != nil
+		})
+		class := string(dicom.CTImageStorage)
+		stored, _ := in["stored"].(map[string]any)
+		failed, _ := in["failed"].(map[string]any)
+		if in["peer"] != "pacs" || in["peer_ae"] != "PACS" || in["own_ae"] != archivesOwn || stored[class] != 1.0 || failed[class] != 1.0 {
+			t.Errorf("from the archive: %v", in)
+		}
+		stored, _ = out["stored"].(map[string]any)
+		if out["peer"] != "ct-1" || out["peer_ae"] != "CT1" || out["own_ae"] != devicesOwn || out["peer_address"] != "127.0.0.1" || stored[class] != 1.0 || out["failed"] != nil {
+			t.Errorf("to the device: %v", out)
+		}
+		if h.patientIn(out).Name != "PLANTED^Vertraulich" {
+			t.Error("the patient is not named")
+		}
+	}
+	t.Run("get", func(t *testing.T) {
+		p := newScriptedPeer(t, func(p *scriptedPeer) {
+			p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+				completed(x, m, storing(t, x, 3, []image{clean, hostile}, nil))
+			}
+		})
+		h := behind(t, p)
+		c := retriever(h, t, 0)
+		c.ask(1, getRQ, identifier(t, false))
+		if err := c.Conn().Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		check(t, h, "CT1", "CORDON")
+	})
+	t.Run("move", func(t *testing.T) {
+		device, p := newScriptedPeer(t, nil), newScriptedPeer(t, nil)
+		h := behind(t, p, withDevice(device))
+		out := h.calls(t, ul.Request{Calling: "PACS", Called: "CT1", Contexts: []ul.ProposedContext{explicitly(1, dicom.CTImageStorage)}}, 0)
+		storing(t, out.Exchange, 1, []image{clean, hostile}, nil)
+		if err := out.Conn().Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		check(t, h, "CT1", "PACS")
+	})
 }
