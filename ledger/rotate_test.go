@@ -64,7 +64,6 @@ func TestARotationCutShortIsFinishedOrUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := s.l.Key()
 	after, err := s.l.RotateKey(t.Context(), "A. Able", "yearly")
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +91,7 @@ func TestARotationCutShortIsFinishedOrUndone(t *testing.T) {
 
 	fresh := t.TempDir()
 	s = open(t, fresh)
-	before = s.l.Key()
+	before := s.l.Key()
 	write(filepath.Join(fresh, "keys", "ledger.key.next"), old) // the commit was never made
 	stop(t, s)
 	s = open(t, fresh)
