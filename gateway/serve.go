@@ -112,11 +112,12 @@ func (g *Gateway) survive(what string) {
 	}
 }
 
-// address of the peer, without the port; the zero Addr if it has none.
+// address of the peer, without the port and the interface; the zero Addr if it
+// has none.
 func address(nc net.Conn) netip.Addr {
 	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
 	if err != nil {
 		return netip.Addr{}
 	}
-	return ap.Addr().Unmap()
+	return ap.Addr().Unmap().WithZone("")
 }

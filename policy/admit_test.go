@@ -11,6 +11,7 @@ import (
 var (
 	certificateA = Fingerprint{0xA}
 	certificateB = Fingerprint{0xB}
+	certificateD = Fingerprint{0xD}
 	monday       = WallClock{Day: 1, Hour: 10}
 )
 
@@ -90,8 +91,11 @@ func TestIdentity(t *testing.T) {
 		{Name: "plain", AETitle: "MR", Addresses: prefixes("10.0.0.2/32")},
 		{Name: "plain-too", AETitle: "MR", Certificates: []Fingerprint{certificateB}},
 		{Name: "denied", AETitle: "OLD", Addresses: prefixes("10.0.0.9/32"), Denied: true},
+		{Name: "sold", AETitle: "XA", Addresses: prefixes("10.0.0.8/32"), Certificates: []Fingerprint{certificateD}, Denied: true},
+		{Name: "local", AETitle: "DX", Addresses: prefixes("fe80::8/128")},
 	}}
 	a, b, stranger := &Peer{Fingerprint: certificateA}, &Peer{Fingerprint: certificateB}, &Peer{Fingerprint: Fingerprint{0xC}}
+	sold := &Peer{Fingerprint: certificateD}
 	for _, c := range []struct {
 		name        string
 		addr        string
@@ -116,6 +120,11 @@ func TestIdentity(t *testing.T) {
 		{"an unknown certificate under a new title", "10.1.1.1", "NEW", stranger, NotRefused, ""},
 		{"denied", "10.0.0.9", "OLD", nil, Denied, "denied"},
 		{"the denied one's title elsewhere is another device", "10.0.0.10", "OLD", nil, NotRefused, ""},
+		{"denied, with its certificate", "10.0.0.8", "XA", sold, Denied, "sold"},
+		{"denied, and leaves its certificate out", "10.0.0.8", "XA", nil, WrongCertificate, ""},
+		{"denied, and shows another", "10.0.0.8", "XA", stranger, WrongCertificate, ""},
+		{"denied, and moves with its certificate", "10.0.0.7", "XA", sold, WrongCertificate, ""},
+		{"an IPv6 address of one link", "fe80::8%eth0", "DX", nil, NotRefused, "local"},
 	} {
 		for _, unknown := range []Unknown{LearnUnknown, ShadowUnknown} {
 			t.Run(c.name, func(t *testing.T) {

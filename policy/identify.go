@@ -11,10 +11,11 @@ func (s Site) identify(a Association) (Device, Refusal) {
 		if d.AETitle != a.Calling {
 			continue
 		}
+		foreign := len(d.Addresses) > 0 && !within(d.Addresses, a.Address)
 		switch {
-		case d.Denied && !d.is(a):
-			// Whoever else has that title is another device.
-		case len(d.Addresses) > 0 && !within(d.Addresses, a.Address):
+		case foreign && d.Denied:
+			// Whoever has that title elsewhere is another device.
+		case foreign:
 			if refusal == NotRefused {
 				refusal = WrongAddress
 			}
@@ -35,13 +36,6 @@ func (s Site) identify(a Association) (Device, Refusal) {
 		return Device{}, WrongAddress // an archive's title; from its own address it would have been the archive
 	}
 	return Device{}, NotRefused
-}
-
-// is reports whether a peer has the addresses and the certificates of the
-// device.
-func (d Device) is(a Association) bool {
-	return (len(d.Addresses) == 0 || within(d.Addresses, a.Address)) &&
-		(len(d.Certificates) == 0 || d.shows(a.Certificate))
 }
 
 // certified reports whether the certificate is a declared device's.

@@ -55,6 +55,9 @@ func (s Site) mayCall(called dicom.AETitle, d Device) bool {
 	return called == s.AETitle || a == nil || d.mayUse(a.Name)
 }
 
+// within reports whether one of the networks has the address, over whichever
+// interface it came.
 func within(ps []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
