@@ -1,6 +1,7 @@
 package asset
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ type Approval struct {
 	custody.Request
 	Scope
 	Name string // what the device is called from now on; "": as it is
+	Port uint16 // where it listens, which is never learned; 0: as it is
 }
 
 // nameForm is what a configuration allows as a device's name.
@@ -35,7 +37,9 @@ func (r *Register) Approve(ctx context.Context, name string, a Approval) (Detail
 		return Detail{}, fmt.Errorf("%w: name %.80q: expected 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit", custody.ErrRequest, a.Name)
 	}
 	return r.decide(ctx, name, Approved, rq, a.Name, func(tx *store.Tx, s subject, now time.Time) (Permissions, error) {
-		return r.approval(tx, s, a.Scope, now)
+		p, err := r.approval(tx, s, a.Scope, now)
+		p.Port = cmp.Or(a.Port, p.Port)
+		return p, err
 	})
 }
 

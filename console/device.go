@@ -14,6 +14,7 @@ type DeviceRequest struct {
 	By     string `json:"by"` // as asserted; nobody logs in yet
 	Reason string `json:"reason"`
 	Name   string `json:"name,omitempty"` // what it is called from now on; "": as it is
+	Port   uint16 `json:"port,omitempty"` // where it listens; 0: as it is
 	asset.Scope
 }
 
@@ -69,7 +70,7 @@ func (c *Console) device(decide func(ctx context.Context, name string, rq Device
 }
 
 func (c *Console) deviceApprove(ctx context.Context, name string, rq DeviceRequest) (asset.Detail, error) {
-	return c.parts.Devices.Approve(ctx, name, asset.Approval{Request: rq.custody(), Scope: rq.Scope, Name: rq.Name})
+	return c.parts.Devices.Approve(ctx, name, asset.Approval{Request: rq.custody(), Scope: rq.Scope, Name: rq.Name, Port: rq.Port})
 }
 
 func (c *Console) deviceDeny(ctx context.Context, name string, rq DeviceRequest) (asset.Detail, error) {

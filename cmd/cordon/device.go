@@ -194,12 +194,13 @@ func keyword(u dicom.UID) string {
 type deviceApproveCommand struct {
 	Name string `arg:"" help:"The device, as device list shows it."`
 	To   string `name:"name" placeholder:"NAME" help:"What it is called from now on."`
+	Port uint16 `placeholder:"PORT" help:"Where it listens: for reports of commitment, and for objects that archives send it."`
 	scope
 	decider
 }
 
 func (c deviceApproveCommand) Run(ctx context.Context, at place, std stdio) error {
-	d, err := c.decide(ctx, at, c.Name, "approve", console.DeviceRequest{Name: c.To, Scope: c.asset()})
+	d, err := c.decide(ctx, at, c.Name, "approve", console.DeviceRequest{Name: c.To, Port: c.Port, Scope: c.asset()})
 	if err != nil {
 		return err
 	}

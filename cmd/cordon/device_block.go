@@ -44,8 +44,8 @@ func block(name string, p asset.Permissions) string {
 	switch {
 	case p.Port > 0:
 		line("port", fmt.Sprint(p.Port))
-	case slices.Contains(p.May, policy.ServiceCommit):
-		b.WriteString("    # port: where it listens, if it is to be called back with reports of commitment\n")
+	case slices.Contains(p.May, policy.ServiceCommit), slices.Contains(p.May, policy.ServiceRetrieve):
+		b.WriteString("    # port: where it listens, if it is to get reports of commitment, or objects that archives send it\n")
 	}
 	return b.String()
 }
