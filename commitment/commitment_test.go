@@ -192,12 +192,16 @@ func (h *hospital) await(t *testing.T, what string, is func() bool) {
 func (h *hospital) awaitAsked(t *testing.T, n int) []commit.Action {
 	t.Helper()
 	h.await(t, "questions", func() bool { return len(h.asked) >= n })
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return slices.Clone(h.asked)
 }
 
 func (h *hospital) awaitReports(t *testing.T, n int) []commit.Report {
 	t.Helper()
 	h.await(t, "reports", func() bool { return len(h.reports) >= n })
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return slices.Clone(h.reports)
 }
 
@@ -395,6 +399,33 @@ func TestFailureOutweighsSuccessInOneReport(t *testing.T) {
 	s.answer(t, "pacs", commit.Report{TransactionUID: asked.TransactionUID, Committed: asked.References,
 		Failed: []commit.Failure{{Reference: asked.References[0], Reason: 0x0213}}})
 	if got := h.awaitReports(t, 1)[0]; len(got.Committed) != 0 || reasons(got)["1.1"] != 0x0213 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What is held while its report waits for the device is not committed any more.
+func TestHeldMeanwhileIsNoSuccess(t *testing.T) {
+	s := open(t, t.TempDir(), patience)
+	gone := true
+	h := &hospital{}
+	h.device = func(commit.Report) (dimse.Status, error) {
+		if gone { // guarded by h.mu
+			return 0, errors.New("connection refused")
+		}
+		return dimse.Success, nil
+	}
+	s.run(t, h)
+	s.want(t, ct1, "2.25.1", "1.1", "1.2")
+	asked := h.awaitAsked(t, 1)[0]
+	s.answer(t, "pacs", commit.Report{TransactionUID: asked.TransactionUID, Committed: asked.References})
+	h.awaitReports(t, 1)
+	s.keep(t, "1.2", custody.Held)
+	h.mu.Lock()
+	gone = false
+	n := len(h.reports)
+	h.mu.Unlock()
+	all := h.awaitReports(t, n+1)
+	if got := all[len(all)-1]; len(got.Committed) != 1 || reasons(got)["1.2"] != 0x0110 {
 		t.Errorf("%+v", got)
 	}
 }

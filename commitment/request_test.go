@@ -154,7 +154,7 @@ func TestHundredThousandInstances(t *testing.T) {
 
 func TestReportIsTriedUntilItIsGivenUp(t *testing.T) {
 	config := patience
-	config.Term = 150 * time.Millisecond
+	config.Term = 1500 * time.Millisecond
 	s := open(t, t.TempDir(), config)
 	h := &hospital{device: func(commit.Report) (dimse.Status, error) { return 0, errors.New("connection refused") }}
 	stop := s.run(t, h)

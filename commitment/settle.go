@@ -80,7 +80,7 @@ func (w *work) look(ctx context.Context, r request) error {
 }
 
 // maxLook is the longest pause between two looks at what is in the spool.
-const maxLook = 30 * time.Second
+const maxLook = 10 * time.Second
 
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
