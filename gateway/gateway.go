@@ -35,8 +35,8 @@
 //   - refuse: answered with a failure status; nothing is kept.
 //
 // On its way out, to a C-GET or a device, an object is admitted, and the
-// device's status is the archive's answer; or it is held, and the archive is
-// answered with a failure, so that nobody takes the study for complete.
+// device's status is the archive's answer; or it is held, and whoever retrieves
+// it is told that it failed, so that nobody takes the study for complete.
 //
 // # Life of another operation
 //

@@ -103,9 +103,12 @@ func (o *object) recordSent(status dimse.Status) {
 	})))
 }
 
-// holdOut keeps an object that must not go out, and answers the archive with a
-// failure: what is missing from a study is never called complete. What people
-// released to the archive goes out of it again.
+// holdOut keeps an object that must not go out. Whoever retrieves it is told
+// that it failed, in the final response. Some archives end the whole retrieve at
+// the first failure (Orthanc), and one held instance must not keep back the rest
+// of a study: so the archive is answered with a warning. Where nobody is known
+// to retrieve it, it is answered with a failure. What people released to the
+// archive goes out of it again.
 func (o *object) holdOut(ctx context.Context) error {
 	s := o.session
 	released, err := s.g.parts.Custody.WasReleased(ctx, string(o.message.Command.AffectedSOPInstanceUID), o.report.SHA256)
@@ -120,13 +123,15 @@ func (o *object) holdOut(ctx context.Context) error {
 		s.log.Error("object cannot be kept: the sender is asked to try again", "error", err)
 		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	}
-	if o.out.retrieval != nil {
-		o.out.retrieval.hold(o.message.Command.AffectedSOPInstanceUID)
+	status := statusHeldOut
+	if v := o.out.retrieval; v != nil {
+		v.hold(o.message.Command.AffectedSOPInstanceUID)
+		status = dimse.WarningElementsDiscarded
 	}
 	o.noticeHeld(kept.ID)
 	s.g.parts.Metrics.Count(metric.InstancesSent, 1, "held")
-	o.count(statusHeldOut, "held by the gateway")
-	return o.from.Respond(ctx, o.message, dimse.Command{Status: statusHeldOut, ErrorComment: "held by the gateway"}, nil)
+	o.count(status, "held by the gateway")
+	return o.from.Respond(ctx, o.message, dimse.Command{Status: status, ErrorComment: "held by the gateway"}, nil)
 }
 
 // answer handles a message of the other side, in the goroutine that reads it:

@@ -187,15 +187,20 @@ func count(n *uint16) int {
 
 // withHeld makes a final response say that objects were held on their way out
 // (PS3.4 §C.4.2.1.5, §C.4.3.1.4): they count as failed, are in the Failed SOP
-// Instance UID List, and success becomes the warning B000. The archive was told
-// of each; what it counted already is not counted twice.
+// Instance UID List, and success becomes the warning B000. The archive was
+// answered a warning for each, and may have counted it as that or as completed.
 func withHeld(rsp dimse.Command, data []byte, ts dicom.UID, held []dicom.UID) (dimse.Command, []byte) {
-	failed := count(rsp.NumberOfFailedSuboperations)
-	if missing := len(held) - failed; missing > 0 {
-		rsp.NumberOfFailedSuboperations = number(failed + missing)
-		if rsp.NumberOfCompletedSuboperations != nil {
-			rsp.NumberOfCompletedSuboperations = number(count(rsp.NumberOfCompletedSuboperations) - missing)
+	left := len(held)
+	for _, n := range []**uint16{&rsp.NumberOfWarningSuboperations, &rsp.NumberOfCompletedSuboperations} {
+		take := min(left, count(*n))
+		if take > 0 {
+			*n = number(count(*n) - take)
 		}
+		left -= take
+	}
+	rsp.NumberOfFailedSuboperations = number(count(rsp.NumberOfFailedSuboperations) + len(held) - left)
+	if count(rsp.NumberOfFailedSuboperations) < len(held) {
+		rsp.NumberOfFailedSuboperations = number(len(held))
 	}
 	if rsp.Status.Class() == dimse.ClassSuccess {
 		rsp.Status = dimse.WarningCoercion // B000, sub-operations complete with failures

@@ -49,17 +49,19 @@ func storing(t *testing.T, x *dimse.Exchange, id uint8, images []image, originat
 // completed answers a retrieve as an archive does whose sub-operations had
 // these statuses.
 func completed(x *dimse.Exchange, m *dimse.Message, statuses []dimse.Status) {
-	var done, failed uint16
+	var done, failed, warned uint16
 	for _, s := range statuses {
-		if s.Class() == dimse.ClassFailure {
+		switch s.Class() {
+		case dimse.ClassFailure:
 			failed++
-		} else {
+		case dimse.ClassWarning:
+			warned++
+		default:
 			done++
 		}
 	}
-	none := uint16(0)
-	rsp := dimse.Command{NumberOfCompletedSuboperations: &done, NumberOfFailedSuboperations: &failed, NumberOfWarningSuboperations: &none}
-	if failed > 0 {
+	rsp := dimse.Command{NumberOfCompletedSuboperations: &done, NumberOfFailedSuboperations: &failed, NumberOfWarningSuboperations: &warned}
+	if failed+warned > 0 {
 		rsp.Status = dimse.WarningCoercion
 	}
 	x.Respond(context.Background(), m, rsp, nil)
@@ -84,7 +86,7 @@ func TestGetIsJudgedOnItsWayOut(t *testing.T) {
 		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
 			x.Respond(context.Background(), m, dimse.Command{Status: dimse.Pending}, nil)
 			statuses := storing(t, x, 3, []image{clean, hostile, clean}, nil)
-			if !slices.Equal(statuses, []dimse.Status{0, statusHeldOut, 0}) {
+			if !slices.Equal(statuses, []dimse.Status{0, dimse.WarningElementsDiscarded, 0}) {
 				t.Errorf("the archive was answered %04X", statuses)
 			}
 			completed(x, m, statuses)
@@ -203,10 +205,10 @@ func TestMoveBackThroughTheGatewayIsJudgedAndMerged(t *testing.T) {
 			h = behind(t, p, withDevice(device))
 			c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, moveClass)}}, 0)
 			final := last(c.ask(1, moveRQ, identifier(t, false)))
-			if got := <-statuses; !slices.Equal(got, []dimse.Status{0, statusHeldOut}) {
+			if got := <-statuses; !slices.Equal(got, []dimse.Status{0, dimse.WarningElementsDiscarded}) {
 				t.Errorf("the archive was answered %04X", got)
 			}
-			if final.Command.Status != dimse.WarningCoercion || count(final.Command.NumberOfFailedSuboperations) != 1 || count(final.Command.NumberOfCompletedSuboperations) != 1 {
+			if final.Command.Status != dimse.WarningCoercion || count(final.Command.NumberOfFailedSuboperations) != 1 || count(final.Command.NumberOfCompletedSuboperations) != 1 || count(final.Command.NumberOfWarningSuboperations) != 0 {
 				t.Errorf("%+v", final.Command)
 			}
 			if got := failedIn(t, final); !slices.Equal(got, []string{string(hostile.uid)}) {

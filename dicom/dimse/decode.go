@@ -9,12 +9,14 @@ import (
 )
 
 // DecodeCommand reads a command set of at most 64 KiB: implicit VR little endian, elements of group 0000 in rising order
-// (PS3.7 §6.3.1). Elements that it does not know are skipped. The command field, the message id that the message must
+// (PS3.7 §6.3.1). Elements that it does not know are skipped, and so are those of other groups behind the end that the
+// group length gives: Orthanc 1.10 puts the Failed SOP Instance UID List of a C-GET response there. The command field, the message id that the message must
 // have and the data set type must be there, and a response's status.
 func DecodeCommand(p []byte) (Command, error) {
 	if len(p) > maxCommand {
 		return Command{}, fmt.Errorf("command set of %d bytes, at most %d are allowed", len(p), maxCommand)
 	}
+	p = group0(p)
 	d := commandDecoder{}
 	last := -1
 	for len(p) > 0 {
@@ -31,6 +33,18 @@ func DecodeCommand(p []byte) (Command, error) {
 		p, last = rest, int(element)
 	}
 	return d.Command, d.complete()
+}
+
+// group0 cuts off what follows the command group, if it is of another group.
+func group0(p []byte) []byte {
+	if len(p) < groupLengthSize || binary.LittleEndian.Uint32(p) != 0 || binary.LittleEndian.Uint32(p[4:]) != 4 {
+		return p
+	}
+	n := uint64(binary.LittleEndian.Uint32(p[8:])) + groupLengthSize
+	if n+2 > uint64(len(p)) || binary.LittleEndian.Uint16(p[n:]) == 0 {
+		return p
+	}
+	return p[:n]
 }
 
 // splitElement cuts the first element off a command set.
