@@ -29,7 +29,7 @@ func (d *document) device(v *DeviceConfig) keys {
 	return keys{
 		"name":         d.name(&v.Name),
 		"ae_title":     d.aeTitle(&v.AETitle),
-		"addresses":    func(n ast.Node) { d.prefixes(n, &v.Addresses) },
+		"addresses":    d.list("address", d.prefix(&v.Addresses)),
 		"certificate":  certificate,
 		"certificates": d.list("certificate", certificate),
 
@@ -50,15 +50,24 @@ func (d *document) device(v *DeviceConfig) keys {
 	}
 }
 
-// list reads each element of a list with read. A list that is there but empty
-// would mean everything, so it is refused.
+// list reads each element of a list with read. A list that is there but empty,
+// or has no value, would mean everything, so it is refused.
 func (d *document) list(what string, read func(ast.Node)) func(ast.Node) {
 	return func(n ast.Node) {
 		d.sequence(n, func(_ int, n ast.Node) { read(n) })
-		if s, ok := n.(*ast.SequenceNode); ok && len(s.Values) == 0 {
+		if isEmpty(n) {
 			d.wrong(n, "no %s; name some, or take the line out", what)
 		}
 	}
+}
+
+// isEmpty reports whether a list has no element.
+func isEmpty(n ast.Node) bool {
+	if s, ok := n.(*ast.SequenceNode); ok {
+		return len(s.Values) == 0
+	}
+	_, none := n.(*ast.NullNode)
+	return none
 }
 
 // services reads services, as a device's and as an archive's.
@@ -72,7 +81,7 @@ func (d *document) services(n ast.Node, to *[]policy.Service) {
 			*to = append(*to, policy.Service(s))
 		}
 	})
-	if s, ok := n.(*ast.SequenceNode); ok && len(s.Values) == 0 {
+	if isEmpty(n) {
 		d.wrong(n, "no service; name some of %s, or take the line out to allow all", strings.Join(known, ", "))
 	}
 }

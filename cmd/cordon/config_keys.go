@@ -75,7 +75,7 @@ func (d *document) archives(n ast.Node, c *Config) {
 			"name":      d.name(&a.Name),
 			"ae_title":  d.aeTitle(&a.AETitle),
 			"address":   d.address(&a.Address),
-			"addresses": func(n ast.Node) { d.prefixes(n, &a.Addresses) },
+			"addresses": d.list("address", d.prefix(&a.Addresses)),
 			"services":  func(n ast.Node) { d.services(n, &a.Services) },
 			"tls":       func(n ast.Node) { d.archiveTLS(n, &a) },
 			"dicomweb":  d.without("DICOMweb archives"),
@@ -256,8 +256,9 @@ func badAddress(s string, here bool) string {
 	return ""
 }
 
-func (d *document) prefixes(n ast.Node, to *[]netip.Prefix) {
-	d.sequence(n, func(_ int, n ast.Node) {
+// prefix reads a network, or one address.
+func (d *document) prefix(to *[]netip.Prefix) func(ast.Node) {
+	return func(n ast.Node) {
 		s, ok := d.scalar(n)
 		if !ok {
 			return
@@ -276,7 +277,7 @@ func (d *document) prefixes(n ast.Node, to *[]netip.Prefix) {
 		default:
 			*to = append(*to, p)
 		}
-	})
+	}
 }
 
 func (d *document) unknownDevices(to *policy.Unknown) func(ast.Node) {
