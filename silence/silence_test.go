@@ -77,7 +77,6 @@ type world struct {
 	t    *testing.T
 	zone *time.Location
 	seq  int64
-	real time.Time // when the clock of the test began, by the real one
 	now  time.Time
 }
 

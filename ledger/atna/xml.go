@@ -61,7 +61,9 @@ func (w *writer) text(s string) {
 }
 
 // special reports whether a character may not stand as it is.
-func special(r rune) bool { return r < ' ' || r > '~' || r == '<' || r == '>' || r == '&' || r == '"' || r == '\'' }
+func special(r rune) bool {
+	return r < ' ' || r > '~' || r == '<' || r == '>' || r == '&' || r == '"' || r == '\''
+}
 
 func (w *writer) element(name, content string) {
 	w.raw("<" + name + ">")
