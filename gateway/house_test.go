@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,10 +90,28 @@ func open(t testing.TB, dir string, c Config, wire ...func(*house, *Parts)) *hou
 	h.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
+		h.listed()
 		must(h.db.Close())
 	})
 	t.Cleanup(h.stop)
 	return h
+}
+
+// listed holds every record of the house against the ledger's catalogue of kinds.
+func (h *house) listed() {
+	h.t.Helper()
+	if err := h.db.Update(context.Background(), func(*store.Tx) error { return nil }); err != nil { // takes along what is queued
+		return // a test has closed it
+	}
+	err := h.ledger.Tail(context.Background(), 1<<20, func(r ledger.Record) error {
+		if err := ledger.Listed(r); err != nil && !strings.HasPrefix(r.Kind, "test.") {
+			h.t.Errorf("record %d: %v", r.Seq, err)
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Error(err)
+	}
 }
 
 // start opens a house in front of a scripted archive that takes everything.

@@ -23,7 +23,7 @@ const (
 	// device that it is declared as.
 	ofPeer = "association address calling_ae called_ae device certificate"
 	// ofObject names one object, and the bytes that were judged.
-	ofObject = "id from to who sha256 bytes device calling_ae called_ae archive also sop_class_uid sop_instance_uid study_instance_uid series_instance_uid findings exceptions"
+	ofObject = "id from to who sha256 bytes device calling_ae called_ae archive also copy_of sop_class_uid sop_instance_uid study_instance_uid series_instance_uid findings exceptions"
 	// ofOperation is a DIMSE operation that was relayed.
 	ofOperation = ofPeer + " operation service archive sop_class_uid sop_instance_uid transfer_syntax status reason offending_element error omitted direction identifier_bytes"
 	// ofPerson is who decided, as asserted.
@@ -31,7 +31,7 @@ const (
 	// ofRequest is one of storage commitment.
 	ofRequest = "request transaction_uid calling_ae called_ae address association device"
 	// ofStep is a message about a procedure step.
-	ofStep = "id archive device calling_ae called_ae address association operation sop_instance_uid transfer_syntax bytes error status"
+	ofStep = "message operation archive sop_instance_uid calling_ae called_ae address association device bytes error status"
 	// ofIssued is a certificate of our own authority.
 	ofIssued = "name kind fingerprint serial not_after by hosts reason"
 )
@@ -109,10 +109,10 @@ var kinds = [...]Kind{
 	{Name: "instance.sent", Owner: "gateway", Means: "An object of an archive went out to a device.", Keys: ofPeer + " " + ofObject + " destination status alarm reason"},
 	{Name: "step.relayed", Owner: "gateway", Means: "A message about a procedure step was passed on.", Keys: ofOperation},
 	{Name: "step.refused", Owner: "gateway, mpps", Means: "A message about a procedure step was refused, by Cordon or by its receiver.", Keys: ofOperation + " " + ofStep + " attempts"},
-	{Name: "step.kept", Owner: "mpps", Means: "A message about a procedure step waits for its receiver.", Keys: ofStep + " upstream uncertain"},
-	{Name: "step.delivered", Owner: "mpps", Means: "It was delivered.", Keys: ofStep + " upstream duplicate attempts"},
-	{Name: "step.retried", Owner: "mpps", Means: "A person has it delivered once more.", Keys: ofPerson + " " + ofStep + " upstream"},
-	{Name: "step.dropped", Owner: "mpps", Means: "A person gave it up.", Keys: ofPerson + " " + ofStep + " upstream"},
+	{Name: "step.kept", Owner: "mpps", Means: "A message about a procedure step waits for its receiver.", Keys: ofStep},
+	{Name: "step.delivered", Owner: "mpps", Means: "It was delivered.", Keys: ofStep + " duplicate"},
+	{Name: "step.retried", Owner: "mpps", Means: "A person has it delivered once more.", Keys: ofPerson + " " + ofStep},
+	{Name: "step.dropped", Owner: "mpps", Means: "A person gave it up.", Keys: ofPerson + " " + ofStep},
 	{Name: "operation.relayed", Owner: "gateway", Means: "Any other operation was passed on.", Keys: ofOperation},
 	{Name: "operation.refused", Owner: "gateway", Means: "Any other operation was refused.", Keys: ofOperation},
 	{Name: "commitment.asked", Owner: "commitment", Means: "A device asked for storage commitment.", Keys: ofRequest + " archives instances"},
