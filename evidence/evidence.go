@@ -97,6 +97,12 @@ func (k *Maker) Make(ctx context.Context, rq Request) (Signed, error) {
 	if !rq.From.Before(rq.To) {
 		return Signed{}, fmt.Errorf("%w: the period ends before it begins", ErrRequest)
 	}
+	if now := time.Now(); rq.To.After(now) {
+		rq.To = now // nothing is known of the rest
+	}
+	if !rq.From.Before(rq.To) {
+		return Signed{}, fmt.Errorf("%w: the period has not begun", ErrRequest)
+	}
 	if !k.making.TryLock() {
 		return Signed{}, fmt.Errorf("%w: another one is being made; try again when it is done", ErrRequest)
 	}
@@ -204,13 +210,21 @@ func (m *making) figure(ctx context.Context, measure Measure) (f Figure, err err
 	case measure.Count != nil:
 		f = amount(m.count(measure.Count))
 	case measure.Share != nil:
-		f = share(m.count(&measure.Share.Part), m.count(&measure.Share.Of))
+		f = m.share(measure.Share)
 	default:
 		f, err = findProbe(measure.Probe).value(m, ctx)
 	}
 	f.Says, f.Unit, f.AtLeast, f.AtMost = measure.Says, measure.Unit, measure.AtLeast, measure.AtMost
 	f.Outcome = f.judge()
 	return f, err
+}
+
+func (m *making) share(s *Share) Figure {
+	of := m.count(&s.Of)
+	if s.Except != nil {
+		return share(max(0, of-m.count(s.Except)), of)
+	}
+	return share(m.count(s.Part), of)
 }
 
 // count returns what the collector has counted for a selection of its mapping.

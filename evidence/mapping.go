@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -51,10 +52,12 @@ type Measure struct {
 	Unit    string     `yaml:"unit"`
 }
 
-// Share is how many of some records are such records, in percent.
+// Share is how many of some records are such records, in percent, or are not: one
+// of Part and Except.
 type Share struct {
-	Of   Selection `yaml:"of"`
-	Part Selection `yaml:"part"`
+	Of     Selection  `yaml:"of"`
+	Part   *Selection `yaml:"part"`
+	Except *Selection `yaml:"except"`
 }
 
 // Selection chooses records: of one of the kinds (a "*" at the end stands for any
@@ -164,6 +167,8 @@ func (m Measure) check() error {
 		return fmt.Errorf("says: 1 to %d bytes are needed", maxTitle)
 	case given != 1:
 		return errors.New("write exactly one of count, share and probe")
+	case m.Share != nil && (m.Share.Part == nil) == (m.Share.Except == nil):
+		return errors.New("share: write part or except")
 	case m.AtLeast != nil && m.AtMost != nil:
 		return errors.New("write at_least or at_most, not both")
 	case len(m.Unit) > 8:
@@ -187,7 +192,7 @@ func (m Measure) selections() []*Selection {
 	case m.Count != nil:
 		return []*Selection{m.Count}
 	case m.Share != nil:
-		return []*Selection{&m.Share.Of, &m.Share.Part}
+		return []*Selection{&m.Share.Of, cmp.Or(m.Share.Part, m.Share.Except)}
 	}
 	return nil
 }

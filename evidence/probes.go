@@ -117,7 +117,8 @@ func (m *making) emergenciesInTime(_ context.Context) (Figure, error) {
 }
 
 func (m *making) bypassHours(_ context.Context) (Figure, error) {
-	tenths := int64(m.collected.facts.bypassedFor() / (6 * time.Minute))
+	const tenth = 6 * time.Minute
+	tenths := int64((m.collected.facts.bypassedFor() + tenth - 1) / tenth) // begun ones count
 	return Figure{Value: float64(tenths) / 10}, nil
 }
 

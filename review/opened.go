@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 // opened remembers what later records refer to, at most maxOpen of each.
 type opened struct {
 	devices   map[string]string // device of an association
+	titles    map[string]string // and of a calling AE title, as it called last
 	proposed  map[string]string // who proposed an exception
 	questions map[string]question
 }
@@ -25,29 +27,46 @@ type question struct {
 }
 
 func newOpened() *opened {
-	return &opened{map[string]string{}, map[string]string{}, map[string]question{}}
+	return &opened{map[string]string{}, map[string]string{}, map[string]string{}, map[string]question{}}
 }
 
 // device names whom a record is about: a declared device, or the AE title and
-// address of another. Records of an object may name the association alone.
+// address of another. Records of an object may have the association alone, or the
+// AE title: then it is who called so last.
 func (o *opened) device(kind string, b body) string {
-	name := b.text("device")
-	if ae, address := b.text("calling_ae"), b.text("address"); name == "" && address != "" {
-		if name = address; ae != "" {
-			name = ae + "@" + address
-		}
-	}
-	association := b.text("association")
+	association, title := b.text("association"), b.text("calling_ae")
+	name := named(b.text("device"), title, b.text("address"))
 	switch {
-	case association == "":
+	case name == "" && association != "":
+		return o.devices[association]
 	case name == "":
-		name = o.devices[association]
-	case kind == "association.begin" && len(o.devices) < maxOpen:
-		o.devices[association] = name
+		return cmp.Or(o.titles[title], title)
+	case kind == "association.begin":
+		note(o.devices, association, name)
+		note(o.titles, title, name)
 	case kind == "association.end" || kind == "association.unfinished":
 		delete(o.devices, association)
 	}
 	return name
+}
+
+// named is a declared device's name, or an AE title at an address; "" if there is
+// neither.
+func named(device, title, address string) string {
+	switch {
+	case device != "" || address == "":
+		return device
+	case title == "":
+		return address
+	}
+	return title + "@" + address
+}
+
+// note keeps what a key stands for, as long as there is room.
+func note(m map[string]string, key, value string) {
+	if _, known := m[key]; known || len(m) < maxOpen {
+		m[key] = value
+	}
 }
 
 // approvedAlone notes who proposed an exception, and reports whether the same

@@ -120,7 +120,7 @@ var rules = [...]Rule{
 		What: "times that shadow mode let pass what will be refused",
 		Why:  "Mend the rule or the device before unknown devices are refused."},
 	{ID: "unscanned", About: "device", Kinds: []string{"object.delivered"}, Where: Fields{"alarm": true}, Test: counted, Threshold: 1,
-		What: "objects delivered although not everything was scanned",
+		What: "objects delivered with an alarm: not scanned in full, under a bypass, or only watched",
 		Why:  "Was every one judged again since? See cordon recall list."},
 	{ID: "unfinished", About: "device", Kinds: []string{"association.unfinished"}, Test: counted, Threshold: 1,
 		What: "associations cut short by a crash",
