@@ -28,12 +28,12 @@ func (s Signed) PDF(w io.Writer) error {
 	if err := s.JSON(&attached); err != nil {
 		return err
 	}
-	draft, err := newPaper(s.Pack, digest, 0) // to know how many pages there are
+	draft, err := newPaper(s.Pack, digest, nil) // to know the numbers of the pages
 	if err != nil {
 		return err
 	}
 	draft.write(s)
-	p, err := newPaper(s.Pack, digest, draft.PageCount())
+	p, err := newPaper(s.Pack, digest, draft)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,8 @@ type paper struct {
 	glyphs *sfnt.Font // that the fonts have, all alike
 	pack   Pack
 	digest string
-	pages  int
+	draft  *paper // the same document; nil in the draft itself
+	starts []int  // pages on which the controls begin
 
 	width, height float64 // of a page
 	running       string  // what the pages at hand are about, at their top
@@ -84,7 +85,7 @@ const (
 	mono = "gomono"
 )
 
-func newPaper(pack Pack, digest string, pages int) (*paper, error) {
+func newPaper(pack Pack, digest string, draft *paper) (*paper, error) {
 	size := "A4"
 	if pack.Mapping.Paper == "letter" {
 		size = "Letter"
@@ -93,7 +94,7 @@ func newPaper(pack Pack, digest string, pages int) (*paper, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &paper{Fpdf: fpdf.New("P", "pt", size, ""), glyphs: glyphs, pack: pack, digest: digest, pages: pages}
+	p := &paper{Fpdf: fpdf.New("P", "pt", size, ""), glyphs: glyphs, pack: pack, digest: digest, draft: draft}
 	p.AddUTF8FontFromBytes(sans, "", goregular.TTF)
 	p.AddUTF8FontFromBytes(sans, "B", gobold.TTF)
 	p.AddUTF8FontFromBytes(sans, "I", goitalic.TTF)
@@ -142,7 +143,9 @@ func (p *paper) foot() {
 	p.put(margin, y+9, fmt.Sprintf("tree %d records, root %s", p.pack.Ledger.TreeSize, p.pack.Ledger.Root))
 	p.put(margin, y+18, "signed by "+p.pack.Ledger.Fingerprint)
 	p.style(sans, "", 8, dark)
-	p.putRight(p.right(), y, fmt.Sprintf("%d / %d", p.PageNo(), p.pages))
+	if p.draft != nil {
+		p.putRight(p.right(), y, fmt.Sprintf("%d / %d", p.PageNo(), p.draft.PageCount()))
+	}
 }
 
 // page begins a new one.

@@ -10,6 +10,7 @@ import (
 // control writes one control's page.
 func (p *paper) control(i int, c Result) {
 	p.page(c.Clause)
+	p.starts = append(p.starts, p.PageNo())
 	p.SetLink(p.links[i], 0, -1)
 	p.Bookmark(p.shown(c.Clause+"  "+c.Title), 0, 0)
 	p.title(c)

@@ -54,10 +54,14 @@ func (p *paper) contents() {
 		p.style(sans, "", 8.5, dark)
 		p.put(margin, y+11, p.fit(c.Clause, 126))
 		p.style(sans, "", 9, black)
-		p.put(margin+132, y+11, p.fit(c.Title, p.inner()-132-186))
+		p.put(margin+132, y+11, p.fit(c.Title, p.inner()-132-210))
 		p.style(sans, "", 8, mid)
-		p.put(p.right()-184, y+11, p.fit(c.Owner, 88))
-		p.badge(p.right()-88, y+2, 88, 11.5, c.Outcome)
+		p.put(p.right()-204, y+11, p.fit(c.Owner, 88))
+		p.badge(p.right()-108, y+2, 84, 11.5, c.Outcome)
+		if p.draft != nil {
+			p.style(sans, "", 8.5, dark)
+			p.putRight(p.right(), y+11, fmt.Sprint(p.draft.starts[i]))
+		}
 		p.Link(margin, y, p.inner(), row, p.links[i])
 		p.SetY(y + row)
 	}
