@@ -45,7 +45,7 @@ func (s *Sources) learn(ctx context.Context, batch []ledger.Record) error {
 	if len(heard) == 0 {
 		return nil
 	}
-	return s.db.Update(ctx, func(tx *store.Tx) error {
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		for _, h := range heard {
 			if err := s.keep(tx, h); err != nil {
 				return err
@@ -53,6 +53,12 @@ func (s *Sources) learn(ctx context.Context, batch []ledger.Record) error {
 		}
 		return nil
 	})
+	if err != nil {
+		for _, h := range heard { // they come again
+			delete(s.hours, h.name)
+		}
+	}
+	return err
 }
 
 // hearing is one source, heard in one hour.

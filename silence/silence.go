@@ -55,7 +55,8 @@ type Sources struct {
 	ledger *ledger.Ledger
 	zone   *time.Location
 
-	begun time.Time // since when we listen without a break, with its monotonic reading
+	begun  time.Time // since when we listen without a break, with its monotonic reading
+	judged time.Time // the last hour that was judged
 
 	mu    sync.Mutex           // guards what follows
 	hours map[string]time.Time // the last hour that is on disk, by source
@@ -86,16 +87,13 @@ func (s *Sources) Run(ctx context.Context, log *slog.Logger) error {
 	defer following.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 1)
-	following.Go(func() { failed <- s.ledger.Follow(ctx, "silence", 0, s.learn) }) // ends with ctx
+	following.Go(func() { s.follow(ctx, log) }) // ends with ctx
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
-			return err
 		case now := <-tick.C:
 			if err := s.Check(ctx, now); err != nil && ctx.Err() == nil {
 				log.Error("silent sources not checked", "error", err)
@@ -104,8 +102,23 @@ func (s *Sources) Run(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
+// follow learns until ctx ends. What cannot be written now is tried again.
+func (s *Sources) follow(ctx context.Context, log *slog.Logger) {
+	for {
+		err := s.ledger.Follow(ctx, "silence", 0, s.learn)
+		if ctx.Err() != nil {
+			return
+		}
+		log.Error("sources not listened to", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(checkEvery):
+		}
+	}
+}
+
 // Check judges the hour that ended last before now, which has a monotonic
-// reading. It may be called as often as one likes.
+// reading. It may be called as often as one likes; an hour is judged once.
 func (s *Sources) Check(ctx context.Context, now time.Time) error {
 	if wasSet(now.Round(0).Sub(s.begun.Round(0)), now.Sub(s.begun)) {
 		s.begun = now // the clock was set: nobody knows which hours these were
@@ -113,7 +126,7 @@ func (s *Sources) Check(ctx context.Context, now time.Time) error {
 	}
 	hour := hourOf(now.In(s.zone)).Add(-time.Hour) // in wall time, without the monotonic reading
 	first := hour.Add(-(missedHours - 1) * time.Hour)
-	if s.begun.Round(0).After(first) {
+	if s.begun.Round(0).After(first) || hour.Equal(s.judged) {
 		return nil
 	}
 	sources, err := s.sources(ctx)
@@ -124,7 +137,11 @@ func (s *Sources) Check(ctx context.Context, now time.Time) error {
 	for _, src := range sources {
 		errs = append(errs, s.judge(ctx, src, hour, now))
 	}
-	return errors.Join(append(errs, s.prune(ctx, now))...)
+	err = errors.Join(append(errs, s.prune(ctx, now))...)
+	if err == nil {
+		s.judged = hour
+	}
+	return err
 }
 
 // wasSet reports whether the clock on the wall was set, or the machine slept,

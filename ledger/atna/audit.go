@@ -70,7 +70,7 @@ func (a *Audit) Run(ctx context.Context) error {
 			}
 		})
 	}
-	run(&index, "index of studies", func() error { return a.parts.Ledger.Follow(indexing, "audit studies", 0, a.studies.learn) })
+	run(&index, "index of studies", func() error { return a.index(indexing) })
 	for _, r := range a.repositories {
 		run(&sending, r.target.Name(), func() error { return r.run(ctx) })
 	}
@@ -78,6 +78,23 @@ func (a *Audit) Run(ctx context.Context) error {
 	stop()
 	index.Wait()
 	return errors.Join(errs...)
+}
+
+// index keeps the index of studies until ctx ends. What cannot be written now is
+// tried again.
+func (a *Audit) index(ctx context.Context) error {
+	for {
+		err := a.parts.Ledger.Follow(ctx, "audit studies", 0, a.studies.learn)
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.parts.Log.Error("index of studies", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(a.timing.RetryMax):
+		}
+	}
 }
 
 // Status tells how it stands with each target, in their order.

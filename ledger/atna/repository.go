@@ -69,7 +69,7 @@ func (s RepositoryStatus) late(after time.Duration, now time.Time) bool {
 func (r *repository) run(ctx context.Context) error {
 	var err error
 	if r.follow, err = r.audit.parts.Ledger.Follower(ctx, "audit "+string(r.target.Format)+" "+r.target.Name(), r.audit.start); err != nil {
-		return err
+		return err // the database's: the next start tries again
 	}
 	r.rewind()
 	r.arrive(r.follow.Settled(), time.Time{})
@@ -121,11 +121,18 @@ func (r *repository) session(ctx context.Context) (err error) {
 	r.up()
 	live, cut := context.WithCancel(ctx)
 	defer cut()
-	go func() { // ends with the session, at cut at the latest
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() { // ends with the session
 		select {
 		case <-c.gone():
 			cut()
 		case <-live.Done():
+		}
+		select {
+		case <-ended:
+		case <-time.After(r.audit.timing.Drain): // a repository that takes nothing shall not keep Cordon from stopping
+			c.close()
 		}
 	}()
 	for live.Err() == nil && err == nil && !r.due() {
@@ -170,7 +177,9 @@ func (r *repository) hand(ctx context.Context, c carrier) error {
 	sent, skipped := uint64(0), int64(0)
 	for _, rec := range r.batch {
 		if rec.Body == nil {
-			skipped++
+			if r.target.Format == ECS || tells(rec.Kind) {
+				skipped++
+			}
 			continue
 		}
 		messages, err := r.audit.messages(ctx, r.target, rec)

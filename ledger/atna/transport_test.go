@@ -185,6 +185,40 @@ func TestDeafRepositoryBlocksNobody(t *testing.T) {
 	s.complete(r)
 }
 
+func TestDeafRepositoryDoesNotKeepCordonFromStopping(t *testing.T) {
+	a := newAuthority(t)
+	r, s := newRecorder(t, a), newSite(t)
+	r.deaf = true
+	r.open()
+	s.send(tlsTarget(r, a))
+	s.note(20000)
+	await(t, "a session", func() bool { return s.status().Up })
+	begin := time.Now()
+	s.stop()
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	r.close()
+	r.mu.Lock()
+	r.deaf = false
+	r.mu.Unlock()
+	r.open()
+	s.send(tlsTarget(r, a))
+	s.complete(r)
+}
+
+func TestFramesByNetworkAndFormat(t *testing.T) {
+	for _, c := range []struct {
+		network Network
+		format  Format
+		want    string
+	}{{TLS, Syslog, "3 abc"}, {UDP, Syslog, "abc"}, {TLS, ECS, "abc\n"}, {UDP, ECS, "abc"}, {File, ECS, "abc\n"}} {
+		if got := string(Target{Network: c.network, Format: c.format}.frame([]byte("abc"))); got != c.want {
+			t.Errorf("%s over %s: %q", c.format, c.network, got)
+		}
+	}
+}
+
 func TestSeveralRepositoriesEachHaveTheirOwnPlace(t *testing.T) {
 	a := newAuthority(t)
 	one, two, s := newRecorder(t, a).open(), newRecorder(t, a), newSite(t)
