@@ -190,6 +190,31 @@ func (s *side) retrieves(t *testing.T, from string, uid dicom.UID) []string {
 	return all
 }
 
+// commits has the viewer ask for storage commitment of a study, and returns what is committed and how it ended.
+func (s *side) commits(t *testing.T, of studyFiles) []string {
+	t.Helper()
+	var instances [][2]dicom.UID
+	for _, file := range of.files {
+		im := readImage(t, file)
+		instances = append(instances, [2]dicom.UID{im.class, im.instance})
+	}
+	var asked struct{ Path string }
+	unmarshal(t, s.viewer.post(t, "/modalities/archive/storage-commitment", asJSON(t, map[string]any{"DicomInstances": instances})), &asked)
+	var report struct {
+		Status  string
+		Success []struct{ SOPInstanceUID string }
+	}
+	await(t, "the report of storage commitment", func() bool {
+		unmarshal(t, string(s.viewer.get(t, asked.Path)), &report)
+		return report.Status != "Pending"
+	})
+	all := []string{report.Status}
+	for _, i := range report.Success {
+		all = append(all, i.SOPInstanceUID)
+	}
+	return all
+}
+
 // know makes an Orthanc know a modality.
 func (p *peer) know(t *testing.T, name string, other *peer) {
 	t.Helper()

@@ -137,6 +137,9 @@ var matrixCells = []struct {
 	{"Orthanc", "worklist", "wlmscpfs", 12, func(t *testing.T, m *matrix, s *side) []string {
 		return each(t, s.viewer.post(t, "/modalities/worklist/find-worklist", `{"PatientName":"*","PatientID":"","ScheduledProcedureStepSequence":[{"Modality":"CT"}]}`))
 	}},
+	{"Orthanc", "storage commitment", "Orthanc", 9, func(t *testing.T, m *matrix, s *side) []string {
+		return s.commits(t, m.studies[0])
+	}},
 	{"Orthanc", "C-MOVE", "Orthanc", 8, func(t *testing.T, m *matrix, s *side) []string {
 		return s.retrieves(t, "archive", m.studies[0].uid)
 	}},
@@ -223,7 +226,7 @@ func (m *matrix) startProviders(t *testing.T, c *cordon) {
 	d, th := m.direct, m.through
 	to := []destination{
 		{dicom.AETitle(d.workstation.title), d.workstation.port}, {dicom.AETitle(d.box.title), d.box.port}, {d.viewer.AETitle, d.viewer.Port},
-		{dicom.AETitle(th.workstation.title), c.Port}, {dicom.AETitle(th.box.title), c.Port}, {th.viewer.AETitle, c.Port},
+		{cordonTitle, c.Port}, {dicom.AETitle(th.workstation.title), c.Port}, {dicom.AETitle(th.box.title), c.Port}, {th.viewer.AETitle, c.Port},
 	}
 	modalities := map[string]any{}
 	for _, x := range to {
