@@ -3,8 +3,10 @@ package dimse
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -353,4 +355,91 @@ func TestRequestWithoutAnybodyToServeIt(t *testing.T) {
 		t.Errorf("status %04X", uint16(s))
 	}
 	asking.Wait()
+}
+
+// FuzzExchange sends fragments to an exchange that serves requests and awaits responses: whatever comes, it does not panic,
+// it ends with its connection, and no data set that is kept is longer than its limit.
+func FuzzExchange(f *testing.F) {
+	fragment := func(id, control byte, data []byte) []byte {
+		b := binary.BigEndian.AppendUint32([]byte{4, 0}, uint32(len(data)+6))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(data)+2))
+		return append(append(b, id, control), data...)
+	}
+	set := func(c Command) []byte {
+		b, err := c.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	echo := set(Command{Field: CEchoRQ, MessageID: 1})
+	f.Add(fragment(1, 3, echo))
+	f.Add(append(fragment(3, 3, set(Command{Field: CStoreRQ, MessageID: 2, HasData: true})), fragment(3, 2, []byte("data"))...))
+	f.Add(append(fragment(1, 1, echo[:20]), fragment(1, 3, echo[20:])...))
+	f.Add(fragment(1, 3, set(Command{Field: CCancelRQ, MessageIDBeingRespondedTo: 1})))
+	f.Add(fragment(1, 3, set(Command{Field: CFindRSP, MessageIDBeingRespondedTo: 1, Status: Pending})))
+	const most = 512
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ours, theirs := net.Pipe()
+		peer := make(chan struct{})
+		go func() { // ends when both sides have closed
+			defer close(peer)
+			defer theirs.Close()
+			a, err := ul.Receive(context.Background(), theirs, limits)
+			if err != nil {
+				return
+			}
+			as, err := a.Accept(a.Request.Respond(func(p ul.ProposedContext) ul.AcceptedContext {
+				return ul.AcceptedContext{TransferSyntax: p.TransferSyntaxes[0]}
+			}))
+			if err != nil {
+				return
+			}
+			defer as.Close()
+			var x *Exchange
+			x = NewExchange(NewConn(as), func(ctx context.Context, m *Message) error {
+				if m.Data != nil {
+					if _, err := io.Copy(io.Discard, m.Data); err != nil {
+						return err
+					}
+				}
+				if m.Command.Field == CCancelRQ {
+					return nil
+				}
+				return x.Respond(ctx, m, Command{}, nil)
+			})
+			x.LimitReplies(most)
+			go func() { // ends with the exchange
+				if o, err := x.Begin(context.Background(), 1, Command{Field: CFindRQ}, nil); err == nil {
+					for r, err := o.Next(context.Background()); err == nil; r, err = o.Next(context.Background()) {
+						if len(r.Data) > most {
+							t.Errorf("%d bytes kept", len(r.Data))
+						}
+					}
+				}
+			}()
+			x.Run(context.Background())
+		}()
+		go io.Copy(io.Discard, ours) // ends when it is closed
+		ours.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		ours.Write(append(requestPDU(), b...))
+		ours.Close()
+		<-peer
+	})
+}
+
+// requestPDU is an A-ASSOCIATE-RQ for contexts.
+func requestPDU() []byte {
+	item := func(kind byte, parts ...[]byte) []byte {
+		value := bytes.Join(parts, nil)
+		return append(binary.BigEndian.AppendUint16([]byte{kind, 0}, uint16(len(value))), value...)
+	}
+	body := append([]byte{0, 1, 0, 0}, "PACS            CT1             "...)
+	body = append(body, make([]byte, 32)...)
+	body = append(body, item(0x10, []byte(ul.ApplicationContextName))...)
+	for _, c := range contexts {
+		body = append(body, item(0x20, []byte{c.ID, 0, 0, 0}, item(0x30, []byte(c.AbstractSyntax)), item(0x40, []byte(c.TransferSyntaxes[0])))...)
+	}
+	body = append(body, item(0x50, item(0x51, []byte{0, 0, 0x40, 0}))...)
+	return append(binary.BigEndian.AppendUint32([]byte{1, 0}, uint32(len(body))), body...)
 }
