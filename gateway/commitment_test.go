@@ -300,7 +300,11 @@ func TestCommitmentWaitsForTheSpool(t *testing.T) {
 
 func TestRequestsForCommitmentThatCannotBeMeant(t *testing.T) {
 	h := committing(t, newScriptedPeer(t, nil))
-	c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{explicitly(1, push)}}, dimse.Success)
+	const pull = "1.2.840.10008.1.20.2" // Storage Commitment Pull Model, retired
+	c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{explicitly(1, push), explicitly(3, pull)}}, dimse.Success)
+	if answer := c.Conn().Association().Response().Contexts[1]; answer.Result != ul.AbstractSyntaxNotSupported {
+		t.Errorf("the pull model: result %d", answer.Result)
+	}
 	two := uint16(2)
 	for name, try := range map[string]struct {
 		change func(*dimse.Command)

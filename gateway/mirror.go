@@ -152,7 +152,7 @@ func (s *session) answerContext(c ul.ProposedContext, grant policy.Grant) ul.Acc
 	l := s.linkOf(c.ID)
 	switch {
 	case grant.Reason == policy.NotImplemented, grant.Reason == policy.NotServed,
-		grant.Service == policy.ServiceCommit && s.g.parts.Commitment == nil:
+		grant.Service == policy.ServiceCommit && (s.g.parts.Commitment == nil || c.AbstractSyntax != dicom.StorageCommitmentPushModel):
 		answer.Result = ul.AbstractSyntaxNotSupported
 	case grant.Reason != policy.Granted, l != nil && l.rejected != nil:
 		answer.Result = ul.UserRejection
