@@ -18,8 +18,8 @@
 // association on the peer is a declared device with just these permissions; or
 // denies it, and its associations are rejected. Either is undone by the other.
 // What is approved is on the ledger before it takes effect. A device of the
-// configuration stands above all of this: nobody decides on it here, and its
-// name is never taken.
+// configuration stands above all of this: nobody decides on it here, its name is
+// never taken, and what was decided about a peer that it could be has no effect.
 //
 // What is learned is bounded, per peer, per address and in all, since anybody
 // can make up AE titles; what people decided is never displaced by it. It is
@@ -59,6 +59,8 @@ const (
 	Denied   State = "denied"   // by a person
 	Learned  State = "learned"  // not declared, and admitted: it waits for a person
 	Rejected State = "refused"  // not declared, and rejected whenever it came
+
+	Superseded State = "superseded" // decided on by a person, and declared in the configuration since: what was decided has no effect
 )
 
 //go:embed migrations/*.sql
@@ -108,7 +110,7 @@ func (r *Register) refresh(ctx context.Context) error {
 	err := r.db.View(ctx, func(tx *store.Tx) error {
 		all, err := decisions(tx)
 		for _, d := range all {
-			if !r.isDeclared(d.Name) {
+			if _, ok := r.declared(d.device); !ok {
 				devices = append(devices, d.device)
 			}
 		}
@@ -124,6 +126,18 @@ func (r *Register) refresh(ctx context.Context) error {
 func (r *Register) isDeclared(name string) bool {
 	_, ok := r.site.Device(name)
 	return ok
+}
+
+// declared is the device of the configuration that speaks for one that people
+// decided on: that of its name, or one of its AE title that a peer could be just
+// as well. Beside it a decision could let a peer in without what the
+// configuration asks of it.
+func (r *Register) declared(d policy.Device) (name string, ok bool) {
+	i := slices.IndexFunc(r.site.Devices, func(c policy.Device) bool { return c.Name == d.Name || c.Meets(d) })
+	if i < 0 {
+		return "", false
+	}
+	return r.site.Devices[i].Name, true
 }
 
 // decision is what a person decided about a device.

@@ -106,9 +106,13 @@ func (r *Register) subjects(tx *store.Tx) ([]subject, error) {
 		out = append(out, subject{name: d.Name, state: Declared, device: d})
 	}
 	for _, d := range decided {
-		if !r.isDeclared(d.Name) {
-			out = append(out, subject{name: d.Name, state: d.State, device: d.device, decision: d})
+		if r.isDeclared(d.Name) {
+			continue
 		}
+		if _, ok := r.declared(d.device); ok {
+			d.State = Superseded
+		}
+		out = append(out, subject{name: d.Name, state: d.State, device: d.device, decision: d})
 	}
 	all, err := peers(tx, `ORDER BY last_seen DESC, id`)
 	if err != nil {
@@ -194,7 +198,8 @@ func (r *Register) detail(tx *store.Tx, name string, scope Scope, now time.Time)
 
 // keep takes over what is not a matter of what a device does.
 func (p *Permissions) keep(from Permissions) {
-	p.UserIdentity, p.Archive, p.Also, p.Monitor, p.Port = from.UserIdentity, from.Archive, from.Also, from.Monitor, from.Port
+	p.UserIdentity, p.Archive, p.Also, p.Monitor = from.UserIdentity, from.Archive, from.Also, from.Monitor
+	p.Port, p.PortTLS = from.Port, from.PortTLS
 	if p.Archive != "" && len(p.Archives) > 0 && !slices.Contains(p.Archives, p.Archive) {
 		p.Archives = append(p.Archives, p.Archive)
 	}

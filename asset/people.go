@@ -43,7 +43,7 @@ func (r *Register) Approve(ctx context.Context, name string, a Approval) (Detail
 	})
 }
 
-// approval is what an approval gives. A device of which nothing was seen lately
+// approval is what an approval gives. A device that was seen to do nothing lately
 // gets again what it had.
 func (r *Register) approval(tx *store.Tx, s subject, scope Scope, now time.Time) (Permissions, error) {
 	us, err := uses(tx, s.peers)
@@ -51,7 +51,9 @@ func (r *Register) approval(tx *store.Tx, s subject, scope Scope, now time.Time)
 		return Permissions{}, err
 	}
 	had := permissions(s.device)
-	lately := slices.ContainsFunc(us, func(u Use) bool { return now.Sub(u.LastSeen) <= stale })
+	lately := slices.ContainsFunc(us, func(u Use) bool {
+		return now.Sub(u.LastSeen) <= stale && (u.Kind == Service || u.Kind == Asked && scope.Refused)
+	})
 	if s.state != Learned && !lately {
 		return had, nil
 	}
@@ -103,6 +105,9 @@ func (r *Register) decide(ctx context.Context, name string, to State, rq custody
 		if err != nil {
 			return err
 		}
+		if err := r.undeclared(as, p); err != nil {
+			return err
+		}
 		if err := r.put(tx, as, s, to, rq, p, now); err != nil {
 			return err
 		}
@@ -116,6 +121,18 @@ func (r *Register) decide(ctx context.Context, name string, to State, rq custody
 		return d, fmt.Errorf("recorded, but what people decided cannot be read, and takes effect at the next start: %w", err)
 	}
 	return d, nil
+}
+
+// undeclared is an error if the configuration speaks for the device already.
+func (r *Register) undeclared(name string, p Permissions) error {
+	d, err := p.device(name)
+	if err != nil {
+		return err
+	}
+	if by, ok := r.declared(d); ok {
+		return fmt.Errorf("%.80q has the AE title and an address of %s, %w", name, by, ErrDeclared)
+	}
+	return nil
 }
 
 // rename is what a device is called from now on. The names that others have

@@ -25,6 +25,7 @@ type Permissions struct {
 	Also           []string         `json:"also,omitempty"`
 	Monitor        bool             `json:"monitor,omitempty"`
 	Port           uint16           `json:"port,omitempty"`
+	PortTLS        bool             `json:"port_tls,omitempty"`
 }
 
 var identityRules = map[policy.IdentityRule]string{policy.IdentityPass: "", policy.IdentityRequire: "require", policy.IdentityStrip: "strip"}
@@ -33,7 +34,8 @@ func permissions(d policy.Device) Permissions {
 	p := Permissions{
 		AETitle: d.AETitle, Addresses: d.Addresses, TLSRequired: d.TLSRequired, Implementation: d.Implementation,
 		UserIdentity: identityRules[d.UserIdentity], May: d.May, SOPClasses: d.SOPClasses, Archives: d.Archives, MoveTo: d.MoveTo,
-		Hours: d.Hours.Strings(), Archive: d.Archive, Also: d.Also, Monitor: d.Monitor, Port: d.Port,
+		Hours: d.Hours.Strings(), Archive: d.Archive, Also: d.Also, Monitor: d.Monitor,
+		Port: d.Port, PortTLS: d.PortTLS,
 	}
 	for _, f := range d.Certificates {
 		p.Certificates = append(p.Certificates, f.String())
@@ -46,7 +48,8 @@ func (p Permissions) device(name string) (policy.Device, error) {
 	d := policy.Device{
 		Name: name, AETitle: p.AETitle, Addresses: p.Addresses, TLSRequired: p.TLSRequired, Implementation: p.Implementation,
 		May: p.May, SOPClasses: p.SOPClasses, Archives: p.Archives, MoveTo: p.MoveTo,
-		Archive: p.Archive, Also: p.Also, Monitor: p.Monitor, Port: p.Port,
+		Archive: p.Archive, Also: p.Also, Monitor: p.Monitor,
+		Port: p.Port, PortTLS: p.PortTLS,
 	}
 	for rule, text := range identityRules {
 		if text == p.UserIdentity {

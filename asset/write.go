@@ -206,14 +206,19 @@ func (r *Register) newName(tx *store.Tx, calling dicom.AETitle) (string, error) 
 	if name == "" {
 		name = "peer"
 	}
-	var taken bool
-	var last int64
-	err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM asset_peer WHERE name = ?1) OR EXISTS (SELECT 1 FROM asset_decision WHERE name = ?1),
-		(SELECT COALESCE(MAX(id), 0) FROM asset_peer)`, name).Scan(&taken, &last)
-	if taken || r.isDeclared(name) {
-		name = fmt.Sprintf("%s-%d", name, last+1)
+	taken, last, err := r.taken(tx, name)
+	for of := name; taken && err == nil; last++ { // ends: so many names are not taken
+		name = fmt.Sprintf("%s-%d", of, last+1)
+		taken, _, err = r.taken(tx, name)
 	}
 	return name, err
+}
+
+// taken reports whether somebody has the name, and the last row's number.
+func (r *Register) taken(tx *store.Tx, name string) (taken bool, last int64, err error) {
+	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM asset_peer WHERE name = ?1) OR EXISTS (SELECT 1 FROM asset_decision WHERE name = ?1),
+		(SELECT COALESCE(MAX(id), 0) FROM asset_peer)`, name).Scan(&taken, &last)
+	return taken || r.isDeclared(name), last, err
 }
 
 // writeUse counts one thing that a peer does. It reports false if there is no

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"cordon/dicom"
@@ -55,6 +56,23 @@ type Device struct {
 
 	Port    uint16 // it listens on, at the first of Addresses that is one host; 0: nothing is sent to it
 	PortTLS bool   // it listens there with TLS
+}
+
+// Meets reports whether a peer could be either of two devices of one AE title:
+// neither addresses nor certificates of both tell them apart. A certificate that
+// only one of them asks for does not: who leaves it out is the other.
+func (d Device) Meets(e Device) bool {
+	if d.AETitle != e.AETitle || apart(d.Certificates, e.Certificates, func(a, b Fingerprint) bool { return a == b }) {
+		return false
+	}
+	return !apart(d.Addresses, e.Addresses, netip.Prefix.Overlaps)
+}
+
+// apart reports whether two lists, neither of them empty, have nothing in common.
+func apart[T any](a, b []T, common func(a, b T) bool) bool {
+	return len(a) > 0 && len(b) > 0 && !slices.ContainsFunc(a, func(x T) bool {
+		return slices.ContainsFunc(b, func(y T) bool { return common(x, y) })
+	})
 }
 
 // Outlet is where associations with the device are opened. It is not ok for a

@@ -136,7 +136,7 @@ func printDevice(w io.Writer, d asset.Detail) {
 	}
 	fmt.Fprintln(w, "\nThe least that it needs:")
 	fmt.Fprint(w, "\n"+block(d.Name, d.Proposal))
-	if d.State != asset.Declared {
+	if d.State != asset.Declared && d.State != asset.Superseded {
 		fmt.Fprintf(w, "\nTo give it that: cordon device approve %s --as NAME --reason TEXT\n", d.Name)
 	}
 }
@@ -149,6 +149,8 @@ func stateText(d asset.Device) string {
 		return "learned; it waits for somebody to approve or deny it"
 	case asset.Rejected:
 		return "not declared, and refused whenever it came"
+	case asset.Superseded:
+		return "declared in the configuration under another name: what was decided here has no effect"
 	}
 	return fmt.Sprintf("%s by %s at %s: %s", d.State, printable(d.DecidedBy), moment(d.DecidedAt), printable(d.Reason))
 }

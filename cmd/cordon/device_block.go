@@ -44,6 +44,9 @@ func block(name string, p asset.Permissions) string {
 	switch {
 	case p.Port > 0:
 		line("port", fmt.Sprint(p.Port))
+		if p.PortTLS {
+			line("port_tls", "true")
+		}
 	case slices.Contains(p.May, policy.ServiceCommit), slices.Contains(p.May, policy.ServiceRetrieve):
 		b.WriteString("    # port: where it listens, if it is to get reports of commitment, or objects that archives send it\n")
 	}
