@@ -93,7 +93,7 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 	for _, a := range g.config.Site.Archives {
 		st.Archives = append(st.Archives, g.archives[a.Name].status(stats))
 	}
-	st.Archives = append(st.Archives, g.forgotten(stats)...)
+	st.Archives = append(st.Archives, g.others(stats)...)
 	st.Devices, err = g.devices(ctx)
 	return st, err
 }
@@ -124,16 +124,21 @@ func (st *ArchiveStatus) queue(g custody.Group) {
 	st.Queued, st.QueuedBytes, st.OldestQueued = int64(g.Objects), g.Bytes, &g.Oldest
 }
 
-// forgotten are the archives that objects wait for and that the configuration
-// no longer has: nothing delivers to them until it has them again.
-func (g *Gateway) forgotten(stats custody.Stats) []ArchiveStatus {
+// others are those that objects wait for and that are no archive: devices,
+// and what the configuration no longer has, to which nothing delivers.
+func (g *Gateway) others(stats custody.Stats) []ArchiveStatus {
 	var out []ArchiveStatus
 	for _, group := range stats.Groups {
-		if group.State == custody.Spooled && g.archives[group.Archive] == nil {
-			st := ArchiveStatus{Name: group.Archive, LastError: "not in the configuration"}
-			st.queue(group)
-			out = append(out, st)
+		if group.State != custody.Spooled || g.archives[group.Archive] != nil {
+			continue
 		}
+		st := ArchiveStatus{Name: group.Archive, LastError: "not in the configuration"}
+		if a := g.target(group.Archive); a != nil {
+			st = a.status(stats)
+		} else {
+			st.queue(group)
+		}
+		out = append(out, st)
 	}
 	return out
 }
