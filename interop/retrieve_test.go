@@ -1,0 +1,126 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"cordon/dicom"
+	"cordon/inspect/compose"
+)
+
+// What is hostile in an archive already does not reach a workstation: C-MOVE and C-GET bring the rest of the study, and
+// say that one is missing, where, without Cordon, they bring all of it.
+func TestHostileObjectInTheArchive(t *testing.T) {
+	fastDCMTK(t)
+	studies := writeStudies(t, 1, 4)
+	hostile := addHostile(t, &studies[0])
+	c := newCordon(t, nil)
+	direct, through := station{"WSD", strconv.Itoa(freePort(t))}, station{"WST", strconv.Itoa(freePort(t))}
+	for _, archive := range []*peer{
+		startQueryRetrieve(t, filesOf(studies), destination{"WSD", direct.port}, destination{"WST", c.Port}),
+		startOrthanc(t, map[string]any{
+			"DicomModalities":     map[string]any{"wsd": modality(t, direct.title, direct.port), "wst": modality(t, through.title, c.Port)},
+			"DicomAlwaysAllowGet": true, "DicomAlwaysAllowMove": true,
+		}),
+	} {
+		if archive.HTTP != "" {
+			dcmsend(t, archive, filesOf(studies))
+		}
+		t.Run(string(archive.AETitle), func(t *testing.T) {
+			c := newCordonAt(t, c)
+			c.add(t, fmt.Sprintf("archives: [{name: pacs, ae_title: %s, address: '%s'}]\ndevices: [{name: ws, ae_title: WST, port: %s, addresses: [127.0.0.1/32]}]\n",
+				archive.AETitle, archive.Address, through.port))
+			c.start(t)
+			gate := *archive
+			gate.Host, gate.Port = c.Host, c.Port
+			for _, program := range []string{"movescu", "getscu"} {
+				if got := retrieved(t, program, archive, direct, studies[0].uid); got != (retrieval{files: 5, completed: 5}) {
+					t.Errorf("%s directly: %+v", program, got)
+				}
+				if got := retrieved(t, program, &gate, through, studies[0].uid); got != (retrieval{files: 4, completed: 4, failed: 1}) {
+					t.Errorf("%s through Cordon: %+v", program, got)
+				}
+			}
+			if held := c.held(t); len(held) != 1 || held[hostile].ID == "" {
+				t.Errorf("held: %v", held)
+			}
+			c.process.terminate()
+		})
+	}
+}
+
+// addHostile adds an image with a program in it to a study, and returns its SOP Instance UID.
+func addHostile(t *testing.T, s *studyFiles) string {
+	t.Helper()
+	o := compose.CT(16, 16)
+	o.Study = s.uid
+	o.SetString(dicom.TagPatientID, dicom.LO, "P0000")
+	o.SetString(dicom.TagPatientName, dicom.PN, "DOE^JANE^000")
+	compose.PrivateOB.Put(o, compose.EICAR())
+	file := filepath.Join(t.TempDir(), "hostile.dcm")
+	write(t, file, string(o.File()))
+	s.files = append(s.files, file)
+	return string(o.Instance)
+}
+
+// retrieval is how one ended: the files that came, and what its final response counts.
+type retrieval struct{ files, completed, failed int }
+
+var suboperations = regexp.MustCompile(`(Completed|Failed) Suboperations *: (\d+)`)
+
+// retrieved retrieves a study with one of DCMTK's programs.
+func retrieved(t *testing.T, program string, at *peer, s station, uid dicom.UID) retrieval {
+	t.Helper()
+	dir := t.TempDir()
+	args := []string{"-d", "-S", "+B", "-aet", s.title, "-aec", string(at.AETitle), "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + string(uid)}
+	if program == "movescu" {
+		args = append(args, "-aem", s.title, "+P", s.port)
+	}
+	cmd := command(t, program, append(args, at.Host, at.Port)...)
+	cmd.Dir = dir
+	out, _ := cmd.CombinedOutput() // that some failed is an error to one of them
+	var got retrieval
+	for _, m := range suboperations.FindAllStringSubmatch(string(out), -1) { // the last of each is the final response's
+		n, _ := strconv.Atoi(m[2])
+		if m[1] == "Completed" {
+			got.completed = n
+		} else {
+			got.failed = n
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.files = len(entries)
+	if t.Failed() || got.completed == 0 {
+		t.Logf("%s:\n%s", program, tail(out))
+	}
+	return got
+}
+
+func modality(t *testing.T, title, port string) []any {
+	t.Helper()
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []any{title, "127.0.0.1", n}
+}
+
+// newCordonAt is another Cordon, where one that has not been started would have listened.
+func newCordonAt(t *testing.T, other *cordon) *cordon {
+	t.Helper()
+	c := newCordon(t, nil)
+	text, err := os.ReadFile(c.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, c.config, regexp.MustCompile(regexp.QuoteMeta(c.Address)).ReplaceAllString(string(text), other.Address))
+	c.Port, c.Address = other.Port, other.Address
+	return c
+}
