@@ -96,7 +96,29 @@ func printStatus(w io.Writer, s console.Status) {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Name, engineState(e), or(printable(e.Signatures), "-"), made(e))
 		}
 	}
+	if len(s.Audit) > 0 {
+		fmt.Fprint(t, "\nAUDIT REPOSITORY\tSTATE\tWAITING\tOLDEST\n")
+		for _, r := range s.Audit {
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", r.Name, repositoryState(r), r.Waiting, oldest(r))
+		}
+	}
 	t.Flush()
+}
+
+func repositoryState(r console.Repository) string {
+	if r.Up {
+		return "takes messages"
+	}
+	return "away: " + printable(r.Error)
+}
+
+// oldest is how long the first record that a repository does not have has
+// waited, if it is known.
+func oldest(r console.Repository) string {
+	if r.Oldest.IsZero() {
+		return "-"
+	}
+	return ago(r.Oldest)
 }
 
 func engineState(e console.Engine) string {
