@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -20,19 +21,20 @@ import (
 // door is where connections come in: what is done for one before anything is
 // known of its peer but the address. It bounds what each address can have done.
 type door struct {
-	known      *quota             // connections of peers that are known
-	strangers  *quota             // and of all others, who may fill this one's memory
-	standing   *crowd[netip.Addr] // peers that are told to come back
-	handshakes *crowd[netip.Addr] // of TLS, under way
-	refused    atomic.Int64       // connections of peers that have come in again since; the quotas count the others
+	known            *quota             // connections of peers that are known
+	strangers        *quota             // and of all others, who may fill this one's memory
+	standing         *crowd[netip.Addr] // peers that are told to come back
+	shaking          *crowd[netip.Addr] // peers that are known, in the TLS handshake
+	strangersShaking *crowd[netip.Addr] // and all others
+	refused          atomic.Int64       // connections of peers that have come in again since; the quotas count the others
 }
 
 const (
-	burstSeconds      = 4  // an address may open as many connections at once as it may in so many seconds
-	maxStanding       = 32 // peers that are being turned away at a time; more are hung up on
-	maxStandingEach   = 4  // of these, from one address
-	maxHandshakesEach = 16 // TLS handshakes under way at a time, from one address
-	maxHandshakes     = 256
+	burstSeconds      = 4               // an address may open as many connections at once as it may in so many seconds
+	maxStanding       = 32              // peers that are being turned away at a time; more are hung up on
+	maxStandingEach   = 4               // of these, from one address
+	maxHandshakesEach = 16              // TLS handshakes under way at a time, from one address
+	maxHandshakes     = 256             // of peers that are not known; those that are have their seats
 	turnAwayPatience  = 2 * time.Second // for the request of a peer that is turned away
 )
 
@@ -42,10 +44,11 @@ func newDoor(perSecond int) *door {
 	known := rate()
 	known.exact = true
 	return &door{
-		known:      known,
-		strangers:  rate(),
-		standing:   newCrowd[netip.Addr](maxStandingEach, maxStanding),
-		handshakes: newCrowd[netip.Addr](maxHandshakesEach, maxHandshakes),
+		known:            known,
+		strangers:        rate(),
+		standing:         newCrowd[netip.Addr](maxStandingEach, maxStanding),
+		shaking:          newCrowd[netip.Addr](maxHandshakesEach, math.MaxInt),
+		strangersShaking: newCrowd[netip.Addr](maxHandshakesEach, maxHandshakes),
 	}
 }
 
@@ -58,6 +61,14 @@ func (d *door) lets(c caller, now time.Time) bool {
 	omitted, ok := q.take(c.holder, now)
 	d.refused.Add(int64(omitted))
 	return ok
+}
+
+// handshakes are those under way that count against this caller's.
+func (d *door) handshakes(c caller) *crowd[netip.Addr] {
+	if c.known() {
+		return d.shaking
+	}
+	return d.strangersShaking
 }
 
 // drain counts the connections that were not let in.
@@ -104,10 +115,11 @@ var errManyHandshakes = errors.New("too many TLS handshakes at a time")
 // shake does the TLS handshake. The work that it is costs the peer as much; from
 // one address only so many are under way.
 func (g *Gateway) shake(ctx context.Context, t *tls.Conn, c caller, limits ul.Limits) error {
-	if !g.door.handshakes.enter(c.holder) {
+	underWay := g.door.handshakes(c)
+	if !underWay.enter(c.holder) {
 		return errManyHandshakes
 	}
-	defer g.door.handshakes.leave(c.holder)
+	defer underWay.leave(c.holder)
 	patience := limits.ARTIM
 	if patience == 0 {
 		patience = handshakePatience

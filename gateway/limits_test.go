@@ -184,6 +184,23 @@ func TestDoor(t *testing.T) {
 	}
 }
 
+// Strangers who never finish their TLS handshakes keep no known peer from its own.
+func TestHandshakesOfStrangersCostKnownPeersNothing(t *testing.T) {
+	d := newDoor(10)
+	for i := range 2 * maxHandshakes {
+		c := callerOf(policy.Site{}, netip.AddrFrom4([4]byte{10, 6, byte(i >> 8), byte(i)}))
+		if entered := d.handshakes(c).enter(c.holder); entered != (i < maxHandshakes) {
+			t.Fatalf("handshake %d of strangers: %v", i, entered)
+		}
+	}
+	ct := caller{netip.MustParseAddr("127.0.0.21"), owner{name: "ct-1"}}
+	for i := range maxHandshakesEach + 1 {
+		if entered := d.handshakes(ct).enter(ct.holder); entered != (i < maxHandshakesEach) {
+			t.Errorf("handshake %d of a known peer: %v", i, entered)
+		}
+	}
+}
+
 func TestCrowd(t *testing.T) {
 	c := newCrowd[string](2, 3)
 	for i, want := range []bool{true, true, false} {
