@@ -240,34 +240,3 @@ func (w *Witness) recordFork(tx *store.Tx, head ledger.TreeHead, log remembered)
 		"shown": head.Size, "shown_root": head.Root.String(),
 	})
 }
-
-// Log is what is remembered of one ledger.
-type Log struct {
-	Origin  string
-	Records int64
-	Seen    time.Time // zero: never
-}
-
-// Logs returns those of the configuration, by name.
-func (w *Witness) Logs(ctx context.Context) (out []Log, err error) {
-	err = w.db.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(`SELECT origin, size, seen_at FROM witness_logs WHERE configured <> '' ORDER BY origin`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var l Log
-			var seen int64
-			if err := rows.Scan(&l.Origin, &l.Records, &seen); err != nil {
-				return err
-			}
-			if seen != 0 {
-				l.Seen = time.UnixMicro(seen).UTC()
-			}
-			out = append(out, l)
-		}
-		return rows.Err()
-	})
-	return out, err
-}
