@@ -47,7 +47,11 @@ func (r *relay) endFind(ctx context.Context, final dimse.Reply, passes bool, mat
 	if held > 0 && rsp.Status.Class() == dimse.ClassSuccess {
 		rsp.Status, rsp.ErrorComment = statusHeldMatches, "matches were not let through"
 	}
-	r.counted(outcomes[rsp.Status.Class()])
+	outcome := outcomes[rsp.Status.Class()]
+	if held > 0 {
+		outcome = "withheld"
+	}
+	r.counted(outcome)
 	r.noteQuery("query.answered", map[string]any{"matches": matches, "held": held, "status": uint16(rsp.Status)})
 	return r.respond(ctx, rsp, data)
 }

@@ -149,6 +149,7 @@ func (c Config) gateway() gateway.Config {
 		MaxPerDevice:    c.Gateway.MaxPerDevice,
 		ConnectionRate:  c.Gateway.ConnectionRate,
 		Site:            c.site(),
+		Query:           c.Gateway.Query,
 	}
 	for _, a := range c.Archives {
 		g.Upstreams = append(g.Upstreams, gateway.Upstream{Name: a.Name, AETitle: a.AETitle, Address: a.Address})
