@@ -53,11 +53,10 @@ func (c *Commitment) Reported(ctx context.Context, archive string, event uint16,
 // take writes down what an archive answered, failures first: of what a report
 // calls both, the failure counts.
 func (c *Commitment) take(ctx context.Context, archive string, r commit.Report) error {
-	id, request, err := c.questionOf(ctx, archive, r.TransactionUID)
+	t, err := c.questionOf(ctx, archive, r.TransactionUID)
 	if err != nil {
 		return err
 	}
-	t := tally{archive: archive, request: request}
 	for part := range slices.Chunk(r.Failed, chunk) {
 		err := t.apply(ctx, c.parts.DB, func(tx *store.Tx) error { return t.failed(tx, part) })
 		if err != nil {
@@ -73,29 +72,33 @@ func (c *Commitment) take(ctx context.Context, archive string, r commit.Report) 
 	if extra := len(r.Failed) + len(r.Committed) - t.good - t.bad; extra > 0 {
 		c.parts.Log.Warn("storage commitment: archive reports on instances that it was not asked for, or answered for before", "archive", archive, "instances", extra)
 	}
-	if err := c.answered(ctx, id, string(r.TransactionUID), t); err != nil {
+	if err := c.answered(ctx, string(r.TransactionUID), t); err != nil {
 		return err
 	}
-	return c.resolve(ctx, request)
+	return c.resolve(ctx, t.request)
 }
 
 // questionOf finds what a transaction UID of ours was about.
-func (c *Commitment) questionOf(ctx context.Context, archive string, transaction dicom.UID) (id, request int64, err error) {
+func (c *Commitment) questionOf(ctx context.Context, archive string, transaction dicom.UID) (t tally, err error) {
+	t.archive = archive
 	err = c.parts.DB.View(ctx, func(tx *store.Tx) error {
-		err := tx.QueryRow(`SELECT id, request FROM commitment_questions WHERE transaction_uid = ? AND archive = ?`, string(transaction), archive).Scan(&id, &request)
+		err := tx.QueryRow(`SELECT id, request, first_uid, last_uid FROM commitment_questions WHERE transaction_uid = ? AND archive = ?`,
+			string(transaction), archive).Scan(&t.question, &t.request, &t.first, &t.last)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errNotAsked
 		}
 		return err
 	})
-	return id, request, err
+	return t, err
 }
 
-// tally counts the references that one report settled.
+// tally is the question that a report answers, and counts the references that it
+// settled.
 type tally struct {
-	archive   string
-	request   int64
-	good, bad int
+	question, request int64
+	archive           string
+	first, last       string // the instances asked for lie between these
+	good, bad         int
 }
 
 // apply counts what a change settles only once it is durable.
@@ -111,13 +114,14 @@ func (t *tally) apply(ctx context.Context, db *store.DB, change func(*store.Tx) 
 	return err
 }
 
-// asked limits a change to what the archive may still answer for.
-const asked = ` WHERE request = ? AND sop_instance_uid = ? AND archive = ? AND state IN ('asked', 'unasked')`
+// asked limits a change to what the archive was asked in the question, in this
+// one or before it was put again, and has not answered yet.
+const asked = ` WHERE request = ?1 AND archive = ?2 AND sop_instance_uid BETWEEN ?3 AND ?4 AND question > 0 AND state IN ('asked', 'unasked')`
 
 func (t *tally) failed(tx *store.Tx, part []commit.Failure) error {
 	for _, f := range part {
-		n, err := affected(tx.Exec(`UPDATE commitment_references SET state = 'failed', reason = ?`+asked,
-			f.Reason, t.request, string(f.SOPInstanceUID), t.archive))
+		n, err := affected(tx.Exec(`UPDATE commitment_references SET state = 'failed', reason = ?5`+asked+` AND sop_instance_uid = ?6`,
+			t.request, t.archive, t.first, t.last, f.Reason, string(f.SOPInstanceUID)))
 		if err != nil {
 			return err
 		}
@@ -129,26 +133,25 @@ func (t *tally) failed(tx *store.Tx, part []commit.Failure) error {
 // committed takes an instance of another SOP class than was asked for as a
 // failure: it is not the same object.
 func (t *tally) committed(tx *store.Tx, part []commit.Reference) error {
-	const chosen = ` WHERE request = ?1 AND archive = ?2 AND state IN ('asked', 'unasked')`
 	list := listOf(part)
-	n, err := affected(tx.Exec(`UPDATE commitment_references SET state = 'committed'`+chosen+
-		` AND (sop_instance_uid, sop_class_uid) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?3))`, t.request, t.archive, list))
+	n, err := affected(tx.Exec(`UPDATE commitment_references SET state = 'committed'`+asked+
+		` AND (sop_instance_uid, sop_class_uid) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?5))`, t.request, t.archive, t.first, t.last, list))
 	if err != nil {
 		return err
 	}
 	t.good += int(n)
-	n, err = affected(tx.Exec(`UPDATE commitment_references SET state = 'failed', reason = ?4`+chosen+
-		` AND sop_instance_uid IN (SELECT value ->> 0 FROM json_each(?3))`, t.request, t.archive, list, commit.ClassInstanceConflict))
+	n, err = affected(tx.Exec(`UPDATE commitment_references SET state = 'failed', reason = ?6`+asked+
+		` AND sop_instance_uid IN (SELECT value ->> 0 FROM json_each(?5))`, t.request, t.archive, t.first, t.last, list, commit.ClassInstanceConflict))
 	t.bad += int(n)
 	return err
 }
 
 // answered ends the question if nothing of it is open, and records the answer.
-func (c *Commitment) answered(ctx context.Context, id int64, transaction string, t tally) error {
+func (c *Commitment) answered(ctx context.Context, transaction string, t tally) error {
 	return c.parts.DB.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(`UPDATE commitment_questions AS q SET state = 'answered' WHERE id = ? AND state <> 'answered' AND NOT EXISTS (
 			SELECT 1 FROM commitment_references AS r WHERE r.request = q.request AND r.sop_instance_uid BETWEEN q.first_uid AND q.last_uid
-				AND r.question = q.id AND r.state = 'asked')`, id); err != nil {
+				AND r.question = q.id AND r.state = 'asked')`, t.question); err != nil {
 			return err
 		}
 		if t.good+t.bad == 0 {

@@ -390,6 +390,22 @@ func TestAnswersThatWereNotAskedForChangeNothing(t *testing.T) {
 	}
 }
 
+func TestAnswerCountsForItsOwnTransactionAlone(t *testing.T) {
+	config := patience
+	config.Batch = 1
+	s := open(t, t.TempDir(), config)
+	h := &hospital{}
+	s.run(t, h)
+	s.want(t, ct1, "2.25.1", "1.1", "1.2")
+	asked := h.awaitAsked(t, 2)
+	s.answer(t, "pacs", commit.Report{TransactionUID: asked[0].TransactionUID, Committed: refs("1.1", "1.2")})
+	h.never(t, 0, "1.2 was asked for in another transaction")
+	s.answer(t, "pacs", commit.Report{TransactionUID: asked[1].TransactionUID, Failed: []commit.Failure{{Reference: asked[1].References[0], Reason: 0x0112}}})
+	if got := h.awaitReports(t, 1)[0]; len(got.Committed) != 1 || len(got.Failed) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestFailureOutweighsSuccessInOneReport(t *testing.T) {
 	s := open(t, t.TempDir(), patience)
 	h := &hospital{}
