@@ -159,17 +159,16 @@ func (e *Endpoint) judge(cs tls.ConnectionState, t *trust) error {
 	return nil
 }
 
-// revoked looks each certificate of a chain up in its issuer's lists.
+// revoked looks each certificate of a chain up in its issuer's lists. Of the
+// authority at its end, which is trusted in its own right, no list need be there
+// (RFC 5280 §6.1); if one is, it holds.
 func (e *Endpoint) revoked(chain []*x509.Certificate, t *trust) error {
 	if t == nil || !t.checked {
 		return nil
 	}
 	now := time.Now()
-	for _, c := range chain {
-		if bytes.Equal(c.RawIssuer, c.RawSubject) {
-			continue // an authority that stands for itself
-		}
-		fresh := false
+	for i, c := range chain {
+		fresh := i == len(chain)-1
 		for _, l := range t.lists {
 			if !l.of(c) {
 				continue
