@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"cordon/dicom"
@@ -123,4 +124,33 @@ func newCordonAt(t *testing.T, other *cordon) *cordon {
 	write(t, c.config, regexp.MustCompile(regexp.QuoteMeta(c.Address)).ReplaceAllString(string(text), other.Address))
 	c.Port, c.Address = other.Port, other.Address
 	return c
+}
+
+// What the site allows is asked of queries: a key that is not on its list refuses the query, and DCMTK is told which.
+func TestSiteLimitsQueries(t *testing.T) {
+	worklist := startWorklist(t, 4)
+	c := newCordon(t, worklist)
+	text, err := os.ReadFile(c.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, c.config, strings.Replace(string(text), "ae_title: CORDON}", "ae_title: CORDON, query: {keys: [PatientName, Modality], max_matches: 3}}", 1))
+	c.start(t)
+	ask := func(keys ...string) string {
+		args := []string{"-d", "-W", "-aec", string(worklist.AETitle), c.Host, c.Port}
+		for _, k := range keys {
+			args = append(args, "-k", k)
+		}
+		out, _ := try(t, "findscu", args...)
+		return out
+	}
+	if out := ask("PatientName", "PatientBirthDate"); !strings.Contains(out, "0xc022") || !strings.Contains(out, "(0010,0030)") && !strings.Contains(out, "not a key that this site allows") {
+		t.Errorf("a key that is not allowed:\n%s", tail([]byte(out)))
+	}
+	if out := ask("PatientName", "ScheduledProcedureStepSequence[0].Modality=CT"); strings.Count(out, "0xff0") != 3 || !strings.Contains(out, "0xa700") {
+		t.Errorf("more matches than are passed on:\n%s", tail([]byte(out)))
+	}
+	if out := ask("PatientName=M*A", "ScheduledProcedureStepSequence[0].Modality=CT"); !strings.Contains(out, "0x0000") {
+		t.Errorf("what is allowed:\n%s", tail([]byte(out)))
+	}
 }
