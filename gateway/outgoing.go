@@ -130,7 +130,7 @@ func (o *object) holdOut(ctx context.Context) error {
 	}
 	o.noticeHeld(kept.ID)
 	s.g.parts.Metrics.Count(metric.InstancesSent, 1, "held")
-	o.count(status, "held by the gateway")
+	o.count(statusHeldOut, "held by the gateway") // whatever the archive is told
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: status, ErrorComment: "held by the gateway"}, nil)
 }
 

@@ -173,7 +173,7 @@ func TestDeafRepositoryBlocksNobody(t *testing.T) {
 	s.send(tlsTarget(r, a))
 	begin := time.Now()
 	s.note(20000) // more than the sockets hold
-	if took := time.Since(begin); took > 15*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("20000 records took %v", took)
 	}
 	await(t, "the alarm", func() bool { return s.status().Alarm })
