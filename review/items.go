@@ -45,18 +45,42 @@ func (a *analysis) items(end time.Time) []Item {
 	a.settle(end)
 	var out []Item
 	for i, rule := range rules {
-		switch rule.Test {
-		case above, below:
-			out = append(out, a.volumes(rule)...)
-			continue
-		}
-		for _, key := range a.of(i) {
-			if t := a.tallies[key]; t.n >= int64(rule.Threshold) {
-				out = append(out, rule.item(key.name, t))
-			}
+		out = append(out, rule.most(a.found(i))...)
+	}
+	return out
+}
+
+// found returns what one rule found, by name.
+func (a *analysis) found(i int) []Item {
+	rule := rules[i]
+	if rule.Test == above || rule.Test == below {
+		return a.volumes(rule)
+	}
+	var out []Item
+	for _, key := range a.of(i) {
+		if t := a.tallies[key]; t.n >= int64(rule.Threshold) {
+			out = append(out, rule.item(key.name, t))
 		}
 	}
 	return out
+}
+
+// maxItems is how many a review has of one rule.
+const maxItems = 100
+
+// most keeps those with the highest counts, and sums the others up: whoever makes
+// up names makes no review that nobody can read.
+func (r Rule) most(all []Item) []Item {
+	if len(all) <= maxItems {
+		return all
+	}
+	slices.SortStableFunc(all, func(x, y Item) int { return cmp.Compare(y.Count, x.Count) })
+	rest := Item{Rule: r.ID, About: r.About, Name: everybodyElse, Records: []int64{}}
+	for _, i := range all[maxItems:] {
+		rest.Count += i.Count
+	}
+	rest.Says = fmt.Sprintf("%d others: %s: %d.", len(all)-maxItems, r.What, rest.Count)
+	return append(all[:maxItems:maxItems], rest)
 }
 
 // of returns whom a rule has counted for, by name.

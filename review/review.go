@@ -78,6 +78,8 @@ type Review struct {
 	MadeAt time.Time `json:"made_at"`
 	Due    time.Time `json:"due"`
 	Owner  string    `json:"owner,omitempty"` // who is to sign now
+	// Unusual is how many items there are; List gives their number alone.
+	Unusual int `json:"unusual"`
 	Content
 	SHA256   string    `json:"sha256"` // of the content, as on the ledger
 	SignedBy string    `json:"signed_by,omitempty"`
@@ -157,10 +159,11 @@ func (r *Reviews) Status(ctx context.Context, now time.Time) (Status, error) {
 	return s, nil
 }
 
-// List returns all reviews, the latest first.
+// List returns all reviews, the latest first, without what they say: Get has
+// that.
 func (r *Reviews) List(ctx context.Context) (all []Review, err error) {
 	err = r.parts.DB.View(ctx, func(tx *store.Tx) error {
-		all, err = query(tx, `ORDER BY ends_at DESC`)
+		all, err = query(tx, outline, `ORDER BY ends_at DESC`)
 		return err
 	})
 	for i := range all {

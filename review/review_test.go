@@ -66,6 +66,11 @@ func (s *site) list() []review.Review {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	for i, outline := range all {
+		if all[i], err = s.reviews.Get(s.t.Context(), outline.ID); err != nil || outline.Items != nil || outline.Unusual != len(all[i].Items) || outline.End != all[i].End {
+			s.t.Fatalf("%+v, listed as %+v, %v", all[i], outline, err)
+		}
+	}
 	return all
 }
 

@@ -10,8 +10,14 @@ import (
 	"cordon/store"
 )
 
-func query(tx *store.Tx, rest string, args ...any) ([]Review, error) {
-	rows, err := tx.Query(`SELECT id, made_at, due_at, content, sha256, signed_by, signed_at, note FROM review `+rest, args...)
+// What is read of a content: all of it, or what it is about.
+const (
+	whole   = `content`
+	outline = `json_remove(content, '$.items', '$.devices', '$.people')`
+)
+
+func query(tx *store.Tx, content, rest string, args ...any) ([]Review, error) {
+	rows, err := tx.Query(`SELECT id, made_at, due_at, `+content+`, COALESCE(json_array_length(content, '$.items'), 0), sha256, signed_by, signed_at, note FROM review `+rest, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +27,7 @@ func query(tx *store.Tx, rest string, args ...any) ([]Review, error) {
 		var r Review
 		var content string
 		var made, due, signed int64
-		if err := rows.Scan(&r.ID, &made, &due, &content, &r.SHA256, &r.SignedBy, &signed, &r.Note); err != nil {
+		if err := rows.Scan(&r.ID, &made, &due, &content, &r.Unusual, &r.SHA256, &r.SignedBy, &signed, &r.Note); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal([]byte(content), &r.Content); err != nil {
@@ -43,7 +49,7 @@ func moment(micros int64) time.Time {
 
 // get returns ErrNotFound if there is none.
 func get(tx *store.Tx, id string) (Review, error) {
-	all, err := query(tx, `WHERE id = ?`, id)
+	all, err := query(tx, whole, `WHERE id = ?`, id)
 	if err == nil && len(all) == 0 {
 		err = fmt.Errorf("%w: %.40q", ErrNotFound, id)
 	}

@@ -369,6 +369,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	for _, i := range found(items, "emergency-release") {
 		total += i.Count
 	}
+	if n := len(items); n > len(rules)*(maxItems+1) {
+		t.Errorf("%d items", n)
+	}
 	if total != int64(records/4) {
 		t.Errorf("%d of %d emergency releases", total, records/4)
 	}

@@ -41,7 +41,7 @@ func (c reviewListCommand) Run(ctx context.Context, at place, std stdio) error {
 		if n++; n == 1 {
 			fmt.Fprint(table, "ID\tTO\tUNUSUAL\tSTATE\tDUE\tSIGNED BY\n")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, lastDay(r), len(r.Items), reviewState(r), r.Due.Local().Format(time.DateOnly), or(printable(r.SignedBy), "-"))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, lastDay(r), r.Unusual, reviewState(r), r.Due.Local().Format(time.DateOnly), or(printable(r.SignedBy), "-"))
 		return nil
 	})
 	table.Flush()
