@@ -9,6 +9,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/metric"
+	"cordon/policy"
 )
 
 // outgoing is what is known of an object on its way out of an archive: to a
@@ -155,7 +156,7 @@ func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Messa
 		return nil, l.s.notServed(ctx, from, m, dimse.UnrecognizedOperation)
 	case m.Command.Field == dimse.CStoreRQ:
 		return l.receiveSuboperation(ctx, from, m)
-	case !fitting(grant.Service, m):
+	case !fitting(grant.Service, m), !invokes(policy.Roles{SCU: grant.Roles.SCP, SCP: grant.Roles.SCU}, m):
 		return nil, l.s.notServed(ctx, from, m, dimse.SOPClassNotSupported)
 	}
 	r := &relay{

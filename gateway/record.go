@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"cordon/policy"
 	"cordon/store"
 )
 
@@ -114,6 +115,9 @@ func (s *session) begin(ctx context.Context) error {
 			"learned":        s.admission.Learned,
 			"implementation": clip(string(s.rq.ImplementationClassUID), maxUID),
 			"contexts":       len(s.rq.Contexts),
+		}
+		if s.admission.Direction == policy.FromArchive {
+			body["direction"], body["destination"] = "out", s.admission.Destination
 		}
 		s.shows(body)
 		if refused := s.refusedContexts(); len(refused) > 0 {

@@ -46,7 +46,7 @@ type relay struct {
 func (s *session) receiveRelayed(ctx context.Context, m *dimse.Message) (operation, error) {
 	grant, ok := s.grant(m.ContextID)
 	switch {
-	case !ok || !fitting(grant.Service, m):
+	case !ok || !fitting(grant.Service, m) || !invokes(grant.Roles, m):
 		return nil, s.notServed(ctx, s.down, m, dimse.SOPClassNotSupported)
 	case s.local(grant.Service):
 		return s.receiveLocal(ctx, m)
@@ -102,6 +102,15 @@ func fitting(service policy.Service, m *dimse.Message) bool {
 		class = m.Command.RequestedSOPClassUID
 	}
 	return class == m.Context.AbstractSyntax || policy.ServiceOf(class) == service
+}
+
+// invokes reports whether whoever has these roles sends such a request: an SCP
+// sends N-EVENT-REPORT, an SCU all others.
+func invokes(roles policy.Roles, m *dimse.Message) bool {
+	if m.Command.Field == dimse.NEventReportRQ {
+		return roles.SCP
+	}
+	return roles.SCU
 }
 
 // receive reads and judges the request's data set.

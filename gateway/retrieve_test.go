@@ -151,6 +151,35 @@ func TestArchiveDoesNotStoreUnasked(t *testing.T) {
 	}
 }
 
+// Who is the user of a service is asked for nothing, and reports nothing.
+func TestRequestsComeFromTheirRole(t *testing.T) {
+	event := uint16(1)
+	answered := make(chan dimse.Status, 1)
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.invoke = func(x *dimse.Exchange, _ *ul.Request) {
+			op, err := x.Begin(context.Background(), 1, dimse.Command{Field: dimse.NSetRQ, RequestedSOPClassUID: dicom.ModalityPerformedProcedureStep, RequestedSOPInstanceUID: "1.2"}, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r, _ := op.Next(context.Background())
+			answered <- r.Command.Status
+		}
+	})
+	h := behind(t, p)
+	c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, dicom.ModalityPerformedProcedureStep)}}, 0)
+	report := dimse.Command{Field: dimse.NEventReportRQ, AffectedSOPClassUID: dicom.ModalityPerformedProcedureStep, AffectedSOPInstanceUID: "1.2", EventTypeID: &event}
+	if got := last(c.ask(1, report, nil)); got.Command.Status != dimse.SOPClassNotSupported {
+		t.Errorf("a report of the user's: %+v", got.Command)
+	}
+	if s := <-answered; s != dimse.SOPClassNotSupported {
+		t.Errorf("a request of the provider's: status %04X", uint16(s))
+	}
+	if len(p.received()) != 0 || len(c.taken) != 0 {
+		t.Error("it was relayed")
+	}
+}
+
 func TestMoveToAnUnknownDestination(t *testing.T) {
 	p := newScriptedPeer(t, nil)
 	h := behind(t, p)
