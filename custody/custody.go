@@ -67,6 +67,7 @@ type Journal interface {
 type Options struct {
 	Memory  int   // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
 	Reserve int64 // bytes of the disk that objects never take, so that the database can record what leaves; 128 MiB
+	Sealed  int   // texts of Seal that others keep: without the key they are lost
 }
 
 const (
@@ -82,6 +83,7 @@ type Custody struct {
 	memory   int
 	pool     sync.Pool // of *[]byte with room for memory bytes
 	reserve  int64
+	sealed   int
 	spill    string // directory of objects being received
 	objects  string // directory of objects with a row
 	found    Found
@@ -91,7 +93,7 @@ type Custody struct {
 // and puts right what a crash has left: see Found.
 func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (*Custody, error) {
 	c := &Custody{
-		db: db, journal: j, memory: o.Memory, reserve: o.Reserve,
+		db: db, journal: j, memory: o.Memory, reserve: o.Reserve, sealed: o.Sealed,
 		spill:   filepath.Join(dir, "spill"),
 		objects: filepath.Join(dir, "objects"),
 	}

@@ -49,8 +49,8 @@ func (c *Custody) openKey(ctx context.Context, path string) error {
 }
 
 // dependents returns the recipient in use, "" before the first start, and how
-// many objects cannot be read without its identity: those with a row that says
-// that they are here, or failing those, the blobs.
+// many objects and sealed texts cannot be read without its identity: those with a
+// row that says that they are here, or failing those, the blobs.
 func (c *Custody) dependents(ctx context.Context) (recipient string, n int, err error) {
 	err = c.db.View(ctx, func(tx *store.Tx) error {
 		err := tx.QueryRow(`SELECT recipient FROM custody_key ORDER BY made_at DESC LIMIT 1`).Scan(&recipient)
@@ -59,7 +59,7 @@ func (c *Custody) dependents(ctx context.Context) (recipient string, n int, err 
 		}
 		return tx.QueryRow(`SELECT COUNT(*) FROM custody_objects WHERE state IN ('spooled', 'held')`).Scan(&n)
 	})
-	if err != nil || n > 0 {
+	if n += c.sealed; err != nil || n > 0 {
 		return recipient, n, err
 	}
 	err = c.eachBlob(func(string, fs.DirEntry) error { n++; return nil })

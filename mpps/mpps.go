@@ -156,6 +156,15 @@ var migrations embed.FS
 // Migrations makes this package's table.
 func Migrations() store.Migrations { return store.Embedded("mpps", migrations) }
 
+// Kept counts the messages that a database holds. They cannot be read without
+// custody's key.
+func Kept(ctx context.Context, db *store.DB) (n int, err error) {
+	err = db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(*) FROM mpps_messages`).Scan(&n)
+	})
+	return n, err
+}
+
 // Open reads what waits. Of an attempt that was under way when the last run ended
 // nobody knows whether it succeeded.
 func Open(ctx context.Context, config Config, p Parts) (*Spool, error) {

@@ -292,6 +292,22 @@ func TestNoPatientDataOnDisk(t *testing.T) {
 	}
 }
 
+// A new key would make what is kept unreadable: custody does not make one.
+func TestKeyIsNeededWhileMessagesWait(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.keep(t, message(true, "1.1", "a"))
+	n, err := mpps.Kept(t.Context(), s.db)
+	if err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	if err := os.Remove(filepath.Join(s.dir, "keys", "custody.key")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := custody.Open(t.Context(), s.db, s.dir, nil, custody.Options{Sealed: n}); err == nil || !strings.Contains(err.Error(), "restore it from a backup") {
+		t.Errorf("opened: %v", err)
+	}
+}
+
 func TestWhatCannotBeKept(t *testing.T) {
 	s := open(t, t.TempDir())
 	if err := s.s.Keep(t.Context(), message(true, "", "a")); !errors.Is(err, mpps.ErrNotKept) {

@@ -109,7 +109,11 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if err = p.openWitness(ctx, c); err != nil {
 		return err
 	}
-	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{}); err != nil {
+	kept, err := mpps.Kept(ctx, p.db)
+	if err != nil {
+		return err
+	}
+	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{Sealed: kept}); err != nil {
 		return fmt.Errorf("custody: %w", err)
 	}
 	if p.bypass, err = bypass.Open(ctx, p.db, p.ledger); err != nil {
