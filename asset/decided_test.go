@@ -2,6 +2,7 @@ package asset_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -117,5 +118,28 @@ func (r *register) age(t *testing.T, by time.Duration) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWhatIsAskedForIsBounded: SOP classes that a refused peer makes up, a
+// hundred in each association, wait for the next write up to the same bound
+// under which they are written.
+func TestWhatIsAskedForIsBounded(t *testing.T) {
+	r := open(t, t.TempDir(), twoArchives)
+	for k := range 5 {
+		o := asset.Observation{At: time.Now(), Peer: peer("NEW", "10.6.6.6"), Refusal: policy.UnknownDevice}
+		for j := range 100 {
+			o.Asked = append(o.Asked, dicom.UID(fmt.Sprintf("1.2.%d.%d", k, j)))
+		}
+		r.Observe(o)
+	}
+	asked, d := 0, r.show(t, "new")
+	for _, u := range d.Uses {
+		if u.Kind == asset.Asked {
+			asked++
+		}
+	}
+	if asked != 64 || d.Untold != 500-64 || d.Refused != 5 {
+		t.Errorf("%d asked for, %d untold, %d refused", asked, d.Untold, d.Refused)
 	}
 }

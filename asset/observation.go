@@ -63,6 +63,7 @@ type delta struct {
 	associations, secured, requests, refused, wouldRefuse, untold int
 
 	uses map[use]*span
+	of   map[Kind]int // how many uses of each kind
 }
 
 // span is how often a thing was seen, and when.
@@ -124,7 +125,7 @@ func (r *Register) delta(o Observation) *delta {
 		}
 		r.fresh[at]++
 	}
-	d = &delta{first: o.At, uses: map[use]*span{}}
+	d = &delta{first: o.At, uses: map[use]*span{}, of: map[Kind]int{}}
 	r.pending[k] = d
 	if len(r.pending) == enough {
 		r.flushSoon()
@@ -139,13 +140,16 @@ func (r *Register) flushSoon() {
 	}
 }
 
+// see counts a use. There is no more room than where it will be written, so that
+// what a peer makes up keeps no writer waiting.
 func (d *delta) see(u use, at time.Time) {
 	s := d.uses[u]
 	if s == nil {
-		if len(d.uses) >= maxUsesPending {
+		if d.of[u.kind] >= u.kind.most() {
 			d.untold++
 			return
 		}
+		d.of[u.kind]++
 		s = &span{first: at}
 		d.uses[u] = s
 	}

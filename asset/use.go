@@ -25,7 +25,7 @@ func (k Kind) most() int {
 	switch k {
 	case Hour:
 		return 7 * 24
-	case SOPClass, TransferSyntax:
+	case SOPClass, TransferSyntax, Asked:
 		return 64
 	case Implementation, Version, Called:
 		return 16
@@ -41,9 +41,8 @@ type use struct {
 
 // Bounds of what is learned.
 const (
-	maxLearned     = 4096 // peers that are not declared and were admitted
-	maxTurnedAway  = 1024 // peers that are not declared and were only ever refused
-	maxOfAddress   = 32   // peers that are not declared, at one address
-	maxOfDevice    = 64   // addresses and certificates of one declared device
-	maxUsesPending = 512  // different things seen of a peer between two writes
+	maxLearned    = 4096 // peers that are not declared and were admitted
+	maxTurnedAway = 1024 // peers that are not declared and were only ever refused
+	maxOfAddress  = 32   // peers that are not declared, at one address
+	maxOfDevice   = 64   // addresses and certificates of one declared device
 )

@@ -16,7 +16,7 @@ import (
 
 const (
 	writeInterval = 5 * time.Second
-	batch         = 64 // peers in one transaction, which all writers wait for
+	batch         = 16 // peers in one transaction, which all writers wait for
 
 	tendInterval = time.Hour
 	forgotten    = 90 * 24 * time.Hour // after which a peer that nobody declared is learned anew
