@@ -74,12 +74,12 @@ func isSequence(t dicom.Tag) bool {
 	return ok && slices.Contains(a.VRs, dicom.SQ)
 }
 
-// standardKey checks a key against the dictionary. One that it lacks may be newer than it, and asked for; it cannot be
-// matched on, since what its value means is not known.
+// standardKey checks a key against the dictionary. One that is only asked for may be newer than it, or than the sender's,
+// which then calls it UN; it cannot be matched on, since what its value means is not known to both.
 func (c *check) standardKey(e element) *Refusal {
 	a, ok := dicom.LookupAttribute(e.tag)
 	switch {
-	case !ok && len(e.value) == 0 && e.items == 0:
+	case len(e.value) == 0 && e.items == 0:
 		return nil
 	case !ok:
 		return mismatch(e.tag, "not an attribute of the standard")

@@ -77,11 +77,15 @@ func (m *matchReader) End(e *dicom.Element) {
 		switch {
 		case len(v) > maxShortValue:
 			m.refusal = mismatch(e.Tag, "value of more than %d bytes", maxShortValue)
-		case e.VR == dicom.UI && len(trim(v)) > 0 && !isUID(string(bytes.Trim(v, "\x00 "))):
+		case e.VR == dicom.UI && bytes.ContainsFunc(trim(v), noUIDHas):
 			m.refusal = mismatch(e.Tag, "not a UID")
 		}
 	}
 }
+
+// noUIDHas tells the characters that make something else of a UID: a path, or nothing that can be printed. There are
+// studies whose UIDs have letters or empty components.
+func noUIDHas(r rune) bool { return r < 0x20 && r != 0 || r > 0x7E || r == '/' }
 
 // Anomaly refuses what readers differ on; an odd length, say, is but untidy.
 func (m *matchReader) Anomaly(e *dicom.Element, a dicom.Anomaly) {

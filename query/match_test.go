@@ -28,6 +28,7 @@ func TestMatches(t *testing.T) {
 		{"a program after the end", append(good[:len(good):len(good)], "MZ\x90\x00"...), query.StatusUnreadable},
 		{"a name that overflows", identifier(t, ts, str(patientName, strings.Repeat("X", 5000))), query.StatusMismatch},
 		{"a UID with a path", identifier(t, ts, as(studyUID, dicom.UI, "../../etc/passwd")), query.StatusMismatch},
+		{"an irregular UID", identifier(t, ts, as(studyUID, dicom.UI, "1..2.ABC\x00\x00")), dimse.Success},
 		{"a comment of any length", identifier(t, ts, str(comments, strings.Repeat("X", 5000))), dimse.Success},
 		{"an element of a command", identifier(t, ts, as(0x00000900, dicom.US, "\x00\x00")), query.StatusMismatch},
 		{"sequences without end", identifier(t, ts, nest(20)), query.StatusUnreadable},

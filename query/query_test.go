@@ -177,6 +177,8 @@ func TestRules(t *testing.T) {
 
 		// Which elements may be there.
 		{"VR of the standard", studyFind, query.StatusMismatch, patientName, item(level("STUDY"), as(patientName, dicom.LO, "DOE "))},
+		{"VR that the sender does not know, only asked for", studyFind, pass, 0, item(level("STUDY"), as(patientName, dicom.UN, ""))},
+		{"VR that the sender does not know, matched on", studyFind, query.StatusMismatch, patientName, item(level("STUDY"), as(patientName, dicom.UN, "DOE "))},
 		{"attribute not of the standard, asked for", studyFind, pass, 0, item(level("STUDY"), as(newerStandard, dicom.LO, ""))},
 		{"attribute not of the standard, matched on", studyFind, query.StatusMismatch, newerStandard, item(level("STUDY"), as(newerStandard, dicom.LO, "1 "))},
 		{"element of a command", studyFind, query.StatusMismatch, 0x00000002, item(as(0x00000002, dicom.UI, "1.2\x00"), level("STUDY"))},
