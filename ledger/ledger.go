@@ -167,14 +167,24 @@ func (l *Ledger) Key() string { return l.keys.current().vkey }
 // whose numbers are integers. An error means that nothing was added; the caller
 // gives the transaction up.
 func (l *Ledger) Append(tx *store.Tx, kind string, body any) error {
+	now, err := l.readClock(tx)
+	if err != nil {
+		return err
+	}
+	return l.appendAt(tx, now, kind, body)
+}
+
+// readClock returns the time of the next record. If the clock was set since the
+// one before, that is a record of its own, which comes first.
+func (l *Ledger) readClock(tx *store.Tx) (time.Time, error) {
 	now := l.now()
 	if jump, ok := l.clock.jump(now); ok {
 		if err := l.appendAt(tx, now, "ledger.clock", jump); err != nil {
-			return err
+			return now, err
 		}
 	}
 	l.clock.set(now)
-	return l.appendAt(tx, now, kind, body)
+	return now, nil
 }
 
 func (l *Ledger) appendAt(tx *store.Tx, now time.Time, kind string, body any) error {

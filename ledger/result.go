@@ -42,6 +42,7 @@ type Result struct {
 	Last       time.Time `json:"last"`  // of the last that is signed
 	Starts     int64     `json:"starts"`
 	Unclean    int64     `json:"unclean_stops"` // starts after a run that did not end in order
+	Broken     int64     `json:"broken_starts"` // starts that found the ledger changed, or an older copy of it
 	Gaps       int64     `json:"gaps"`          // times at which the ledger says that records could not be written
 	ClockJumps int64     `json:"clock_jumps"`
 	Pruned     int64     `json:"pruned"` // records whose body is gone
@@ -82,6 +83,9 @@ func (r Result) sentence() string {
 	}
 	if r.Pruned > 0 {
 		s += fmt.Sprintf("; of %d only time, kind and digest are left, as the ledger says", r.Pruned)
+	}
+	if r.Broken > 0 {
+		s += fmt.Sprintf("; %d of them are starts that found the ledger changed, or an older copy in its place", r.Broken)
 	}
 	if r.Gaps > 0 {
 		s += fmt.Sprintf("; %d of them say that others could not be written", r.Gaps)

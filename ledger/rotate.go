@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"cordon/store"
 
@@ -46,11 +45,15 @@ func (l *Ledger) RotateKey(ctx context.Context, by, reason string) (vkey string,
 // introduce writes the introduction, its record and the new key's first
 // checkpoint.
 func (l *Ledger) introduce(tx *store.Tx, old, next *key, by, reason string) error {
+	now, err := l.readClock(tx) // its record, if there is one, comes before n is known
+	if err != nil {
+		return err
+	}
 	n, err := size(tx)
 	if err != nil {
 		return err
 	}
-	c := checkpoint{size: n, time: time.Now(), next: next.vkey}
+	c := checkpoint{size: n, time: now, next: next.vkey}
 	if c.root, err = tlog.TreeHash(n, hashes(tx)); err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (l *Ledger) introduce(tx *store.Tx, old, next *key, by, reason string) erro
 	if err != nil {
 		return err
 	}
-	if err := l.Append(tx, "ledger.key", map[string]any{
+	if err := l.appendAt(tx, now, "ledger.key", map[string]any{
 		"by": by, "reason": reason, "checkpoint": string(introduction), "key": next.vkey,
 	}); err != nil {
 		return err

@@ -103,6 +103,20 @@ func TestARotationCutShortIsFinishedOrUndone(t *testing.T) {
 	}
 }
 
+// A clock that was set just before does not come between the introduction and its
+// record.
+func TestAKeyIsIntroducedWhileTheClockJumps(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.l.SetNow(func() time.Time { return time.Now().Round(0).Add(-time.Hour) })
+	if _, err := s.l.RotateKey(t.Context(), "A. Able", "yearly"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := ledger.Verify(bytes.NewReader(s.export(t)), ledger.VerifyOptions{})
+	if err != nil || r.ClockJumps != 1 || len(r.Keys) != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // Whoever has the key of today cannot go on as if the one before had named it.
 func TestAKeyThatNobodyIntroducedIsNotFollowed(t *testing.T) {
 	s, other := open(t, t.TempDir()), open(t, t.TempDir())

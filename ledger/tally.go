@@ -76,9 +76,15 @@ func (t *tally) read(r Record) error {
 	switch r.Kind {
 	case "ledger.start":
 		t.found.Starts++
-		var body struct{ Clean *bool }
-		if err := json.Unmarshal(r.Body, &body); err == nil && body.Clean != nil && !*body.Clean {
+		body := struct{ Clean, Intact bool }{true, true}
+		if err := json.Unmarshal(r.Body, &body); err != nil {
+			return fmt.Errorf("is not a start: %w", err)
+		}
+		if !body.Clean {
 			t.found.Unclean++
+		}
+		if !body.Intact {
+			t.found.Broken++
 		}
 	case "ledger.clock":
 		t.found.ClockJumps++

@@ -88,6 +88,21 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+func FuzzVerifyProof(f *testing.F) {
+	s := open(f, f.TempDir())
+	s.record(f, 3)
+	proof := s.prove(f, 1, 2)
+	f.Add(proof)
+	f.Add(proof[:len(proof)/2])
+	f.Add([]byte(`{"cordon-proof":1,"introductions":[],"key":"","records":1000,"witnesses":[]}` + "\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, err := ledger.VerifyProof(bytes.NewReader(data), ledger.VerifyOptions{Key: s.l.Key()})
+		if err == nil && !bytes.Equal(data, proof) {
+			t.Errorf("accepted %q", data)
+		}
+	})
+}
+
 func BenchmarkNote(b *testing.B) {
 	s := open(b, b.TempDir())
 	for b.Loop() {
