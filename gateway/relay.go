@@ -59,6 +59,10 @@ func (s *session) receiveRelayed(ctx context.Context, m *dimse.Message) (operati
 		s: s, m: m, service: grant.Service, archive: l.to.upstream.Name, from: s.down, link: l,
 		inward: s.origin(), outward: s.theirOrigin(l.to.upstream.Name),
 	}
+	if s.admission.Direction == policy.FromArchive {
+		r.archive = s.admission.Archive
+		r.inward, r.outward = s.theirOrigin(r.archive), policy.Origin{Device: s.admission.Destination}
+	}
 	if m.Command.Field != dimse.CMoveRQ { // its destination may not be permitted
 		s.observe(m, "")
 	}

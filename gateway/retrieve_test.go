@@ -151,6 +151,42 @@ func TestArchiveDoesNotStoreUnasked(t *testing.T) {
 	}
 }
 
+// An archive reports events on an association of its own, as the SCP of unified procedure steps does.
+func TestEventsReachTheDevice(t *testing.T) {
+	device := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+			x.Respond(context.Background(), m, dimse.Command{Status: dimse.NoSuchEventType}, nil)
+		}
+	})
+	h := behind(t, newScriptedPeer(t, nil), withDevice(device))
+	out := h.calls(t, ul.Request{
+		Calling: "PACS", Called: "CT1",
+		Contexts: []ul.ProposedContext{implicitly(1, dicom.UnifiedProcedureStepEvent)},
+		Roles:    []ul.RoleSelection{{SOPClass: dicom.UnifiedProcedureStepEvent, SCP: true}},
+	}, 0)
+	event := uint16(1)
+	report := dimse.Command{Field: dimse.NEventReportRQ, AffectedSOPClassUID: dicom.UnifiedProcedureStepPush, AffectedSOPInstanceUID: "1.2", EventTypeID: &event}
+	if got := last(out.ask(1, report, identifier(t, false))); got.Command.Status != dimse.NoSuchEventType {
+		t.Errorf("%+v", got.Command)
+	}
+	if got := device.received(); len(got) != 1 || !bytes.Equal(got[0].data, identifier(t, false)) {
+		t.Errorf("the device was told %+v", got)
+	}
+	if rq := device.request(0); len(rq.Roles) != 1 || rq.Roles[0].SCU || !rq.Roles[0].SCP || rq.Calling != "PACS" {
+		t.Errorf("the device was asked for %+v", rq.Roles)
+	}
+	if got := last(out.ask(1, report, identifier(t, true))).Command; got.Status != dimse.ProcessingFailure {
+		t.Errorf("a hostile report: %+v", got)
+	}
+	find := dimse.Command{Field: dimse.CFindRQ, AffectedSOPClassUID: dicom.UnifiedProcedureStepEvent}
+	if got := last(out.ask(1, find, identifier(t, false))); got.Command.Status != dimse.SOPClassNotSupported {
+		t.Errorf("a query of the archive's: %+v", got.Command)
+	}
+	if n := len(device.received()); n != 1 {
+		t.Errorf("%d messages reached the device", n)
+	}
+}
+
 // Who is the user of a service is asked for nothing, and reports nothing.
 func TestRequestsComeFromTheirRole(t *testing.T) {
 	event := uint16(1)

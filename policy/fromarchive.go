@@ -47,7 +47,8 @@ func isReport(c Context) bool {
 }
 
 // admitArchive answers an association that an archive opened. Objects may go
-// to a device; the gateway itself takes reports of commitment alone.
+// to a device, and reports of the services that it may use; the gateway itself
+// takes reports of commitment alone.
 func (s Site) admitArchive(a Association, from Archive, to Device) Admission {
 	ad := Admission{Direction: FromArchive, Archive: from.Name, Destination: to.Name, Monitor: to.Monitor}
 	if to.Name == "" && !s.answersTo(a.Called) {
@@ -64,8 +65,20 @@ func (s Site) admitArchive(a Association, from Archive, to Device) Admission {
 			service == ServiceStore && to.Name != "" && roles.SCU,
 			service == ServiceCommit && to.Name == "" && roles.SCP:
 			g = Grant{ID: c.ID, Service: service, Roles: roles}
+		case to.Name != "" && roles.SCP && reports(service) && permitted(to.May, service):
+			g = Grant{ID: c.ID, Service: service, Roles: Roles{SCP: true}}
 		}
 		ad.Contexts = append(ad.Contexts, g)
 	}
 	return ad
+}
+
+// reports names the services whose SCP reports events on associations that it
+// opens: of unified procedure steps, say (PS3.4 §CC.2.4).
+func reports(s Service) bool {
+	switch s {
+	case ServiceUPS, ServiceMPPS, ServicePrint, ServiceOther:
+		return true
+	}
+	return false
 }

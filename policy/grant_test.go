@@ -162,6 +162,15 @@ func TestFromArchive(t *testing.T) {
 		{ID: 5, AbstractSyntax: dicom.StorageCommitmentPushModel, Roles: Roles{SCP: true}},
 		{ID: 7, AbstractSyntax: dicom.StudyRootQueryRetrieveInformationModelFind},
 	}
+	events := []Context{
+		{ID: 1, AbstractSyntax: dicom.UnifiedProcedureStepEvent, Roles: Roles{SCU: true, SCP: true}},
+		{ID: 3, AbstractSyntax: dicom.UnifiedProcedureStepPull},
+		{ID: 5, AbstractSyntax: dicom.ModalityWorklistInformationModelFind, Roles: Roles{SCP: true}},
+	}
+	idle := slices.Clone(s.Devices)
+	for i := range idle {
+		idle[i].May = []Service{ServiceStore}
+	}
 	scu := Roles{SCU: true}
 	echo, store, report := Grant{1, ServiceEcho, "", scu, Granted}, Grant{3, ServiceStore, "", scu, Granted}, Grant{5, ServiceCommit, "", Roles{SCP: true}, Granted}
 	no := func(id uint8) Grant { return Grant{ID: id, Reason: NotPermitted} }
@@ -176,6 +185,9 @@ func TestFromArchive(t *testing.T) {
 		want        []Grant
 	}{
 		{"objects for a device", s.Devices, "WS", contexts, FromArchive, NotRefused, "ws", []Grant{echo, store, no(5), no(7)}},
+		{"reports for a device", s.Devices, "WS", events, FromArchive, NotRefused, "ws", []Grant{{1, ServiceUPS, "", Roles{SCP: true}, Granted}, no(3), no(5)}},
+		{"reports of what the device does not use", idle, "WS", events, FromArchive, NotRefused, "ws", []Grant{no(1), no(3), no(5)}},
+		{"events for the gateway", s.Devices, "CORDON", events, FromArchive, NotRefused, "", []Grant{no(1), no(3), no(5)}},
 		{"reports for the gateway", s.Devices, "CORDON", contexts, FromArchive, NotRefused, "", []Grant{echo, no(3), report, no(7)}},
 		{"reports for a title that was called", s.Devices, "VNA", contexts, FromArchive, NotRefused, "", []Grant{echo, no(3), report, no(7)}},
 		{"a device without a port", s.Devices, "WS2", contexts, FromArchive, UnknownCalled, "", nil},
