@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -48,19 +46,8 @@ func (l *Ledger) Follow(ctx context.Context, name string, from int64, fn func(co
 	return err
 }
 
-// Cursor returns the number of the record that a follower reads next; false if
-// there never was one of that name.
-func (l *Ledger) Cursor(ctx context.Context, name string) (next int64, ok bool, err error) {
-	err = l.db.View(ctx, func(tx *store.Tx) error {
-		return tx.QueryRow(`SELECT next FROM ledger_cursors WHERE name = ?`, name).Scan(&next)
-	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, false, nil
-	}
-	return next, err == nil, err
-}
-
-// cursor is Cursor, and makes it if need be.
+// cursor returns the number of the record that a follower reads next, and makes the
+// cursor if need be.
 func (l *Ledger) cursor(ctx context.Context, name string, from int64) (next int64, err error) {
 	err = l.db.Update(ctx, func(tx *store.Tx) error {
 		next = from

@@ -74,7 +74,8 @@ func TestAFollowerThatFailsIsGivenTheSameAgain(t *testing.T) {
 	if err := s.l.Record(t.Context(), "test.end", nil); err != nil { // takes the cursor along
 		t.Fatal(err)
 	}
-	if next, ok, err := s.l.Cursor(t.Context(), "a"); next != 4 || !ok || err != nil {
-		t.Error(next, ok, err)
+	f, err := s.l.Follower(t.Context(), "a", 0)
+	if err != nil || f.Settled() != 4 {
+		t.Error(f, err)
 	}
 }
