@@ -14,11 +14,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"cordon/console"
 	"cordon/pki"
+	"cordon/policy"
 )
 
 type pkiCommand struct {
@@ -171,7 +173,7 @@ func (c enrolment) run(ctx context.Context, at place, std stdio, action string) 
 		if err := at.postPKI(ctx, action, rq, &issued); err != nil {
 			return err
 		}
-		return c.said(std, issued, "")
+		return c.said(at, std, issued, "")
 	}
 	if c.CSR != "" {
 		return c.fromCSR(ctx, at, std, action, rq)
@@ -202,7 +204,7 @@ func (c enrolment) fromCSR(ctx context.Context, at place, std stdio, action stri
 	if err := c.write(issued, nil); err != nil {
 		return err
 	}
-	return c.said(std, issued, "")
+	return c.said(at, std, issued, "")
 }
 
 // withKey makes the key here. Only the request for its certificate leaves this
@@ -232,7 +234,7 @@ func (c enrolment) withKey(ctx context.Context, at place, std stdio, action stri
 	if err != nil {
 		return fmt.Errorf("the certificate was issued and is lost; revoke it (cordon pki revoke %s --fingerprint %s) and try again: %w", c.Name, issued.Fingerprint[:16], err)
 	}
-	return c.said(std, issued, password)
+	return c.said(at, std, issued, password)
 }
 
 // free reports whether the files can be made, before anything is issued.
@@ -296,7 +298,7 @@ func writeText(path string, text []byte) error {
 }
 
 // said reports what was issued, and a password that is nowhere else.
-func (c enrolment) said(std stdio, issued pki.Issued, password string) error {
+func (c enrolment) said(at place, std stdio, issued pki.Issued, password string) error {
 	if c.JSON {
 		return json.NewEncoder(std.out).Encode(struct {
 			pki.Certificate
@@ -307,7 +309,19 @@ func (c enrolment) said(std stdio, issued pki.Issued, password string) error {
 	if password != "" {
 		fmt.Fprintf(std.out, "password of %s: %s\n", c.path(".p12"), password)
 	}
+	if config, err := at.config(); err == nil && knownByOthers(config, issued) {
+		fmt.Fprintf(std.out, "the configuration knows %s by other certificates and refuses this one: add it there and restart Cordon before the device has it\n", issued.Name)
+	}
 	return nil
+}
+
+// knownByOthers reports whether the device is declared with certificates, and this
+// is none of them.
+func knownByOthers(config Config, issued pki.Issued) bool {
+	return slices.ContainsFunc(config.Devices, func(v DeviceConfig) bool {
+		return v.Name == issued.Name && len(v.Certificates) > 0 &&
+			!slices.ContainsFunc(v.Certificates, func(f policy.Fingerprint) bool { return f.String() == issued.Fingerprint })
+	})
 }
 
 type pkiRevokeCommand struct {
