@@ -62,6 +62,8 @@ var alerts = [...]alert{
 	// Use of a restricted function: what a peer asked for and may not have.
 	{"object.refused", fromPeer, restrictedFunction, cordon("INSTANCE-REFUSED", "Instance refused"), Minor, aboutInstance, []string{"reason", "omitted"}},
 	{"query.refused", nil, restrictedFunction, cordon("QUERY-REFUSED", "Query refused"), Minor, aboutPeer, []string{"reason", "service"}},
+	{"query.answered", has("limited"), restrictedFunction, cordon("QUERY-CUT-SHORT", "Query that matches more than is passed on"), Minor, aboutPeer, []string{"matches", "service"}},
+	{"query.answered", has("held"), restrictedFunction, cordon("MATCHES-WITHHELD", "Matches that were not let through"), Minor, aboutPeer, []string{"held", "service"}},
 	{"query.passed", nil, restrictedFunction, cordon("QUERY-PASSED", "Query let through that would be refused"), Success, aboutPeer, []string{"reason", "service"}},
 	{"retrieve.refused", nil, restrictedFunction, cordon("RETRIEVE-REFUSED", "Retrieve refused"), Minor, aboutPeer, []string{"reason", "operation"}},
 	{"step.refused", fromPeer, restrictedFunction, cordon("STEP-REFUSED", "Procedure step message refused"), Minor, aboutPeer, []string{"reason", "operation"}},
@@ -98,6 +100,7 @@ var alerts = [...]alert{
 
 // Conditions on a body.
 
+func has(key string) func(body) bool { return func(b body) bool { return b.has(key) } }
 func yes(key string) func(body) bool { return func(b body) bool { return b.yes(key) } }
 func no(key string) func(body) bool  { return func(b body) bool { return !b.yes(key) } }
 
