@@ -46,6 +46,10 @@ func TestHostileObjectInTheArchive(t *testing.T) {
 					t.Errorf("%s through Cordon: %+v", program, got)
 				}
 			}
+			if out, _ := try(t, "movescu", "-d", "-S", "-aet", through.title, "-aec", string(gate.AETitle), "-aem", "ELSEWHERE", "-k", "QueryRetrieveLevel=STUDY",
+				"-k", "StudyInstanceUID="+string(studies[0].uid), gate.Host, gate.Port); !strings.Contains(out, "0xa801") {
+				t.Errorf("a destination that is not permitted:\n%s", tail([]byte(out)))
+			}
 			if held := c.held(t); len(held) != 1 || held[hostile].ID == "" {
 				t.Errorf("held: %v", held)
 			}
