@@ -131,7 +131,7 @@ func (s *Status) judge(now time.Time) {
 		{s.Rescan.Recalls > 1, fmt.Sprintf("%d objects were delivered before they were found harmful: recall them (cordon recall list).", s.Rescan.Recalls)},
 		{s.Rescan.NotRescannable > 0, delivered(s.Rescan.NotRescannable) + " unscanned and cannot be scanned again (cordon recall list)."},
 		{s.LedgerError != "", "The ledger cannot be written: " + s.LedgerError + "."},
-		{s.LedgerCut, "The ledger was changed while Cordon was not running: keep this data directory as evidence."},
+		{s.LedgerCut, "The ledger was changed while Cordon was not running, or an older copy of it was put back: keep this data directory as evidence."},
 		{s.Attention > 0, objects(s.Attention) + " refused by the archive: a person must decide (cordon vault list --attention)."},
 		{s.Alarms > 0, objects(s.Alarms) + " missing or damaged here: look at the disk."},
 		{s.Unclaimed > 0, objects(s.Unclaimed) + " in the data directory that no record names: keep it, and restore the database."},
