@@ -147,7 +147,7 @@ func (p *PKI) key(authority Certificate) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ParseKey(text)
+	key, err := parseKey(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.keyPath(authority), err)
 	}
@@ -197,8 +197,8 @@ func KeyPEM(key crypto.Signer) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// ParseKey reads what KeyPEM writes.
-func ParseKey(text []byte) (crypto.Signer, error) {
+// parseKey reads what KeyPEM writes.
+func parseKey(text []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "PRIVATE KEY" {
 		return nil, errors.New("no private key in PEM (PKCS #8)")
