@@ -65,6 +65,9 @@ func (g *Gateway) recordOmissions(ctx context.Context) {
 		case <-ticker.C:
 			g.recordOmission(ctx)
 			g.recordHangUps(ctx)
+			if o := g.queries.drain(); o.total > 0 { // each was recorded as a refusal; a peer with nothing to tell can be forgotten
+				g.parts.Log.Warn("requests came too fast", "refused", o.total, "addresses", o.named)
+			}
 		}
 	}
 }
