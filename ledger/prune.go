@@ -41,8 +41,8 @@ func (l *Ledger) Retain(ctx context.Context, age time.Duration) error {
 
 // Prune takes the bodies out of records made before that time, at most a week's
 // at a time, and the data keys that nothing was sealed with since. Number, time,
-// kind and the body's digest stay, so every proof still holds; so do the
-// ledger's own records, and those of version 1. A record in the same commit says
+// kind and the body's digest stay, so every proof still holds; so do the records
+// that carry the proof, and those of version 1. A record in the same commit says
 // what was pruned.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 	l.pruning.Lock() // waits for exports, which must not see half of it

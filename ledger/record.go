@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -108,10 +107,14 @@ func (r Record) pruned() Record {
 	return r
 }
 
-// prunable reports whether the body may go when it is old: the ledger's own
-// records carry the proof.
+// prunable reports whether the body may go when it is old. Some carry the proof,
+// or say what it is worth: Verify reads them.
 func (r Record) prunable() bool {
-	return r.Version > 1 && !strings.HasPrefix(r.Kind, "ledger.")
+	switch r.Kind {
+	case "ledger.start", "ledger.key", "ledger.pruned", "ledger.lost", "ledger.clock":
+		return false
+	}
+	return r.Version > 1
 }
 
 var errNotCanonical = errors.New("not in canonical form")
