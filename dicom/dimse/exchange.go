@@ -207,13 +207,19 @@ func (x *Exchange) expect(contextID uint8, field CommandField) *Operation {
 	return o
 }
 
-// forget gives an operation's place in the window back.
+// forget gives an operation's place in the window back, once: an operation that failed to be sent may have been answered
+// meanwhile.
 func (x *Exchange) forget(o *Operation) {
 	x.mu.Lock()
-	delete(x.waiting, o.id)
+	waits := x.waiting[o.id] == o
+	if waits {
+		delete(x.waiting, o.id)
+	}
 	x.mu.Unlock()
-	x.c.a.Busy(-1)
-	<-x.places
+	if waits {
+		x.c.a.Busy(-1)
+		<-x.places
+	}
 }
 
 // cause is why the exchange ended. A release in the middle of an operation is no orderly end.

@@ -295,6 +295,52 @@ func TestAbandonedOperationKeepsItsPlaceUntilItsEnd(t *testing.T) {
 	answering.Wait()
 }
 
+// Some archives refuse an object before they have received it whole, and then hang up.
+func TestRequestAnsweredBeforeItIsSentGivesItsPlaceBackOnce(t *testing.T) {
+	noLeaks(t)
+	x := windowed(t, nil, func(x *Exchange) func(context.Context, *Message) error {
+		return func(ctx context.Context, m *Message) error {
+			return x.Respond(ctx, m, Command{Status: OutOfResources}, nil) // the data set is still coming
+		}
+	})
+	answered := make(chan struct{})
+	data := readerFunc(func(p []byte) (int, error) {
+		select {
+		case <-answered:
+			return 0, errors.New("the archive hung up")
+		default:
+			return len(p), nil
+		}
+	})
+	o, err := x.Prepare(t.Context(), 3, CStoreRQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() { // ends with what is sent
+		sent <- o.Send(t.Context(), StoreRequest{SOPClassUID: ctImage, SOPInstanceUID: "1.2"}.command(), data)
+	}()
+	if r, err := o.Next(t.Context()); err != nil || r.Command.Status != OutOfResources {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for len(x.places) > 0 { // until the final response has given the place back
+		time.Sleep(time.Millisecond)
+	}
+	close(answered)
+	select {
+	case err := <-sent:
+		if err == nil {
+			t.Error("half a data set was sent")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the request never ends")
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // A peer that waits for us is not idle, and neither is one that we wait for.
 func TestSilenceDuringAnOperationIsNotIdleness(t *testing.T) {
 	noLeaks(t)
