@@ -83,6 +83,8 @@ type Register struct {
 	pending map[key]*delta // seen and not written yet
 	fresh   map[string]int // of these, peers that are not declared, by address
 	full    chan struct{}  // asks Run to write now
+
+	dropped atomic.Int64 // peers that there was no room for, since Run last said so
 }
 
 // Open reads what people decided. site is the configuration's: the names of its

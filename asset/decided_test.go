@@ -1,9 +1,12 @@
 package asset_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,5 +144,22 @@ func TestWhatIsAskedForIsBounded(t *testing.T) {
 	}
 	if asked != 64 || d.Untold != 500-64 || d.Refused != 5 {
 		t.Errorf("%d asked for, %d untold, %d refused", asked, d.Untold, d.Refused)
+	}
+}
+
+// TestAFullRegisterIsSaid: a device that finds no room is missing from the list,
+// and would be refused one day; somebody has to hear of it.
+func TestAFullRegisterIsSaid(t *testing.T) {
+	r := open(t, t.TempDir(), twoArchives)
+	fill(t, r.db, 4096)
+	r.associates(peer("CT9", "10.0.0.29"), time.Now())
+	var said strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Run(ctx, slog.New(slog.NewTextHandler(&said, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.all(t)); n != 4096+1 || !strings.Contains(said.String(), "no room to learn of more devices") {
+		t.Errorf("%d devices, and the log says %q", n, said.String())
 	}
 }

@@ -85,6 +85,7 @@ func (r *Register) Observe(o Observation) {
 	defer r.mu.Unlock()
 	d := r.delta(o)
 	if d == nil {
+		r.dropped.Add(1)
 		return
 	}
 	d.peer, d.last = o.Peer, o.At

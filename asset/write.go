@@ -29,6 +29,9 @@ func (r *Register) Run(ctx context.Context, log *slog.Logger) error {
 		if err := r.write(context.WithoutCancel(ctx)); err != nil {
 			log.Error("what devices did was not learned", "error", err)
 		}
+		if n := r.dropped.Swap(0); n > 0 {
+			log.Warn("no room to learn of more devices; cordon device list shows who takes it", "times", n)
+		}
 	}
 	tend := func() {
 		now := time.Now()
@@ -102,6 +105,7 @@ func (r *Register) writeAll(tx *store.Tx, deltas map[key]*delta) error {
 			return err
 		}
 		if id == 0 {
+			r.dropped.Add(1)
 			continue // there is no room for it
 		}
 		for u, s := range d.uses {
