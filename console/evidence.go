@@ -11,14 +11,14 @@ import (
 
 // EvidenceRequest asks for an evidence pack.
 type EvidenceRequest struct {
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`                // excluded
-	Mapping string    `json:"mapping,omitempty"` // YAML; the one for HIPAA if ""
-	By      string    `json:"by,omitempty"`      // as asserted
+	From    time.Time         `json:"from"`
+	To      time.Time         `json:"to"`                // excluded
+	Mapping *evidence.Mapping `json:"mapping,omitempty"` // the one for HIPAA if nil
+	By      string            `json:"by,omitempty"`      // as asserted
 }
 
 const (
-	// maxEvidenceRequest bounds the request: a mapping, escaped.
+	// maxEvidenceRequest bounds the request: a mapping.
 	maxEvidenceRequest = 4 << 20
 	// evidenceTime is how long a pack may take to make: it verifies the whole
 	// ledger.
@@ -66,13 +66,12 @@ func readEvidenceRequest(w http.ResponseWriter, r *http.Request) (evidence.Reque
 	if err := d.Decode(&rq); err != nil {
 		return evidence.Request{}, fmt.Errorf("%w: %w", errRequest, err)
 	}
-	text := []byte(rq.Mapping)
-	if len(text) == 0 {
-		text = evidence.HIPAA()
+	if rq.Mapping == nil {
+		mapping, err := evidence.ReadMapping(evidence.HIPAA())
+		return evidence.Request{From: rq.From, To: rq.To, Mapping: mapping, By: rq.By}, err
 	}
-	mapping, err := evidence.ReadMapping(text)
-	if err != nil {
+	if err := rq.Mapping.Check(); err != nil {
 		return evidence.Request{}, fmt.Errorf("%w: %w", errRequest, err)
 	}
-	return evidence.Request{From: rq.From, To: rq.To, Mapping: mapping, By: rq.By}, nil
+	return evidence.Request{From: rq.From, To: rq.To, Mapping: *rq.Mapping, By: rq.By}, nil
 }

@@ -225,6 +225,8 @@ func number(v any) (int, bool) {
 		return int(v), true
 	case uint64:
 		return int(v), true
+	case float64:
+		return int(v), v == float64(int(v))
 	}
 	return 0, false
 }

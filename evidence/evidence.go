@@ -115,6 +115,10 @@ func (k *Maker) Make(ctx context.Context, rq Request) (Signed, error) {
 }
 
 func (k *Maker) make(ctx context.Context, rq Request) (s Signed, err error) {
+	mapping, err := rq.Mapping.Digest()
+	if err != nil {
+		return s, err
+	}
 	m := &making{config: k.config, parts: k.parts, from: rq.From, to: rq.To, now: time.Now()}
 	seed, end, err := m.begin(ctx)
 	if err != nil {
@@ -127,7 +131,7 @@ func (k *Maker) make(ctx context.Context, rq Request) (s Signed, err error) {
 	}
 	p := Pack{
 		Format: Format, Site: k.config.Site, Version: k.config.Version, MadeAt: m.now.UTC().Truncate(time.Second), MadeBy: rq.By, From: rq.From.UTC(), To: rq.To.UTC(),
-		Mapping: MappingName{Name: rq.Mapping.Name, Edition: rq.Mapping.Edition, SHA256: rq.Mapping.SHA256, Paper: rq.Mapping.Paper},
+		Mapping: MappingName{Name: rq.Mapping.Name, Edition: rq.Mapping.Edition, SHA256: mapping, Paper: rq.Mapping.Paper},
 		Ledger:  Ledger{Records: m.collected.records, First: m.first, Intact: m.intact.ok, Says: m.intact.says, Seed: seed},
 	}
 	var sampled []int64

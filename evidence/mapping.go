@@ -18,54 +18,52 @@ import (
 // shows each. It is YAML; hipaa.yaml is the example.
 type Mapping struct {
 	Name     string    `yaml:"name" json:"name"`
-	Edition  string    `yaml:"edition" json:"edition"`
+	Edition  string    `yaml:"edition" json:"edition,omitempty"`
 	Paper    string    `yaml:"paper" json:"paper,omitempty"` // a4 (the default) or letter
 	Controls []Control `yaml:"controls" json:"controls"`
-
-	SHA256 string `yaml:"-" json:"-"` // of the text, in hexadecimal
 }
 
 // Control is one page of a pack.
 type Control struct {
-	ID          string    `yaml:"id"`
-	Clause      string    `yaml:"clause"`
-	Title       string    `yaml:"title"`
-	Kind        string    `yaml:"kind"` // such as required, addressable
-	Requirement string    `yaml:"requirement"`
-	Owner       string    `yaml:"owner"`  // "" for the site's
-	How         string    `yaml:"how"`    // what Cordon does
-	Beyond      string    `yaml:"beyond"` // what it does not show
-	Measures    []Measure `yaml:"measures"`
-	Exceptions  []string  `yaml:"exceptions"` // exceptionKinds
-	Samples     []string  `yaml:"samples"`    // kinds of records, as in Selection
+	ID          string    `yaml:"id" json:"id,omitempty"`
+	Clause      string    `yaml:"clause" json:"clause,omitempty"`
+	Title       string    `yaml:"title" json:"title,omitempty"`
+	Kind        string    `yaml:"kind" json:"kind,omitempty"` // such as required, addressable
+	Requirement string    `yaml:"requirement" json:"requirement,omitempty"`
+	Owner       string    `yaml:"owner" json:"owner,omitempty"`   // "" for the site's
+	How         string    `yaml:"how" json:"how,omitempty"`       // what Cordon does
+	Beyond      string    `yaml:"beyond" json:"beyond,omitempty"` // what it does not show
+	Measures    []Measure `yaml:"measures" json:"measures,omitempty"`
+	Exceptions  []string  `yaml:"exceptions" json:"exceptions,omitempty"` // exceptionKinds
+	Samples     []string  `yaml:"samples" json:"samples,omitempty"`       // kinds of records, as in Selection
 }
 
 // Measure is one figure: exactly one of Count, Share and Probe. Without AtLeast
 // and AtMost it is a fact that nothing is asked of.
 type Measure struct {
-	Says    string     `yaml:"says"`
-	Count   *Selection `yaml:"count"`
-	Share   *Share     `yaml:"share"`
-	Probe   string     `yaml:"probe"` // one of Probes
-	AtLeast *float64   `yaml:"at_least"`
-	AtMost  *float64   `yaml:"at_most"`
-	Unit    string     `yaml:"unit"`
+	Says    string     `yaml:"says" json:"says,omitempty"`
+	Count   *Selection `yaml:"count" json:"count,omitempty"`
+	Share   *Share     `yaml:"share" json:"share,omitempty"`
+	Probe   string     `yaml:"probe" json:"probe,omitempty"` // one of Probes
+	AtLeast *float64   `yaml:"at_least" json:"at_least,omitempty"`
+	AtMost  *float64   `yaml:"at_most" json:"at_most,omitempty"`
+	Unit    string     `yaml:"unit" json:"unit,omitempty"`
 }
 
 // Share is how many of some records are such records, in percent, or are not: one
 // of Part and Except.
 type Share struct {
-	Of     Selection  `yaml:"of"`
-	Part   *Selection `yaml:"part"`
-	Except *Selection `yaml:"except"`
+	Of     Selection  `yaml:"of" json:"of,omitempty"`
+	Part   *Selection `yaml:"part" json:"part,omitempty"`
+	Except *Selection `yaml:"except" json:"except,omitempty"`
 }
 
 // Selection chooses records: of one of the kinds (a "*" at the end stands for any
 // ending), whose body has these values. "*" is any value that is not empty; the
 // key people is how many people did it.
 type Selection struct {
-	Kinds []string       `yaml:"kinds"`
-	Where map[string]any `yaml:"where"`
+	Kinds []string       `yaml:"kinds" json:"kinds,omitempty"`
+	Where map[string]any `yaml:"where" json:"where,omitempty"`
 }
 
 const (
@@ -82,8 +80,8 @@ var hipaa []byte
 // HIPAA returns the text of the mapping for the HIPAA Security Rule.
 func HIPAA() []byte { return bytes.Clone(hipaa) }
 
-// ReadMapping reads and checks a mapping. An error names the control and what to
-// write instead.
+// ReadMapping reads and checks the text of a mapping. The parser's memory grows
+// with the square of the levels: do not give it texts that others wrote.
 func ReadMapping(text []byte) (m Mapping, err error) {
 	if len(text) > maxMapping {
 		return m, fmt.Errorf("mapping: %d bytes, at most %d", len(text), maxMapping)
@@ -91,27 +89,38 @@ func ReadMapping(text []byte) (m Mapping, err error) {
 	if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil {
 		return m, fmt.Errorf("mapping: %w", err)
 	}
+	return m, m.Check()
+}
+
+// Digest is the SHA-256 of the mapping in its one JSON form, in hexadecimal.
+func (m Mapping) Digest() (string, error) {
+	text, err := encode(m, "")
 	sum := sha256.Sum256(text)
-	m.SHA256 = hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:]), err
+}
+
+// Check reports what is wrong with a mapping: it names the control, and says what
+// to write instead.
+func (m Mapping) Check() error {
 	switch {
 	case m.Name == "" || len(m.Name) > maxTitle || len(m.Edition) > maxTitle:
-		return m, fmt.Errorf("mapping: a name of 1 to %d bytes is needed, an edition has as many at most", maxTitle)
+		return fmt.Errorf("mapping: a name of 1 to %d bytes is needed, an edition has as many at most", maxTitle)
 	case m.Paper != "" && m.Paper != "a4" && m.Paper != "letter":
-		return m, fmt.Errorf("mapping: paper %.20q: write a4 or letter", m.Paper)
+		return fmt.Errorf("mapping: paper %.20q: write a4 or letter", m.Paper)
 	case len(m.Controls) == 0 || len(m.Controls) > maxControls:
-		return m, fmt.Errorf("mapping: %d controls, expected 1 to %d", len(m.Controls), maxControls)
+		return fmt.Errorf("mapping: %d controls, expected 1 to %d", len(m.Controls), maxControls)
 	}
 	seen := map[string]bool{}
 	for i, c := range m.Controls {
 		if err := c.check(); err != nil {
-			return m, fmt.Errorf("mapping: controls[%d] %.40q: %w", i, c.ID, err)
+			return fmt.Errorf("mapping: controls[%d] %.40q: %w", i, c.ID, err)
 		}
 		if seen[c.ID] {
-			return m, fmt.Errorf("mapping: controls[%d]: id %q appears twice", i, c.ID)
+			return fmt.Errorf("mapping: controls[%d]: id %q appears twice", i, c.ID)
 		}
 		seen[c.ID] = true
 	}
-	return m, nil
+	return nil
 }
 
 var idForm = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*$`)

@@ -22,7 +22,7 @@ import (
 type evidenceCommand struct {
 	Make    evidenceMakeCommand    `cmd:"" default:"withargs" help:"Make a pack: a page for each control, signed."`
 	Verify  evidenceVerifyCommand  `cmd:"" help:"Prove that a pack is what was signed; needs nothing but the file."`
-	Mapping evidenceMappingCommand `cmd:"" help:"Print the mapping for HIPAA, to write one's own like it."`
+	Mapping evidenceMappingCommand `cmd:"" help:"Print the mapping for HIPAA, to write one's own like it; or check one."`
 }
 
 type evidenceMakeCommand struct {
@@ -82,15 +82,28 @@ func (c evidenceMakeCommand) request() (rq console.EvidenceRequest, err error) {
 	if c.Mapping == "" {
 		return rq, nil
 	}
-	text, err := readSmallFile(c.Mapping)
+	mapping, err := readMapping(c.Mapping)
+	rq.Mapping = &mapping
+	return rq, err
+}
+
+// readMapping reads a file of controls.
+func readMapping(path string) (m evidence.Mapping, err error) {
+	text, err := readSmallFile(path)
 	if err != nil {
-		return rq, err
+		return m, err
 	}
-	if _, err := evidence.ReadMapping(text); err != nil {
-		return rq, fmt.Errorf("%s: %w", c.Mapping, err)
+	if m, err = parseMapping(text); err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
 	}
-	rq.Mapping = string(text)
-	return rq, nil
+	return m, err
+}
+
+func parseMapping(text []byte) (evidence.Mapping, error) {
+	if line := tooDeep(text); line > 0 {
+		return evidence.Mapping{}, fmt.Errorf("line %d: more than %d levels", line, maxLevels)
+	}
+	return evidence.ReadMapping(text)
 }
 
 // form is how a pack is written to a file of that name; nil if that is not known.
@@ -147,10 +160,22 @@ func (c evidenceVerifyCommand) Run(ctx context.Context, std stdio) error {
 	return nil
 }
 
-type evidenceMappingCommand struct{}
+type evidenceMappingCommand struct {
+	File string `arg:"" optional:"" help:"A mapping of your own, to be checked."`
+}
 
-func (evidenceMappingCommand) Run(std stdio) error {
-	_, err := std.out.Write(evidence.HIPAA())
+// Run checks a mapping, or prints the one for HIPAA.
+func (c evidenceMappingCommand) Run(std stdio) error {
+	if c.File == "" {
+		_, err := std.out.Write(evidence.HIPAA())
+		return err
+	}
+	m, err := readMapping(c.File)
+	if err != nil {
+		return failure{2, err}
+	}
+	digest, err := m.Digest()
+	fmt.Fprintf(std.out, "%s is good: %s, %d controls, sha256 %s\n", c.File, printable(m.Name), len(m.Controls), digest)
 	return err
 }
 
