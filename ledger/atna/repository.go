@@ -9,10 +9,8 @@ import (
 	"cordon/ledger"
 )
 
-const (
-	gather     = 500 * time.Millisecond // before the next records are read, so that few reads fetch many
-	settlePoll = 500 * time.Millisecond
-)
+// settlePoll is how often it is looked at what has arrived and settled.
+const settlePoll = 500 * time.Millisecond
 
 // repository sends the ledger to one target, in order, for as long as it takes.
 //
@@ -216,7 +214,7 @@ func (r *repository) hand(ctx context.Context, c carrier) error {
 func (r *repository) more(ctx context.Context, c carrier) error {
 	if !r.full {
 		select {
-		case <-time.After(gather):
+		case <-time.After(r.target.gather()):
 		case <-ctx.Done():
 			return nil
 		}

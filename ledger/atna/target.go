@@ -52,6 +52,15 @@ func (t Target) dial(ctx context.Context) (carrier, error) {
 	return nil, fmt.Errorf("%q is no network", t.Network)
 }
 
+// gather is how long records come together before they are read, so that few
+// reads fetch many, and a file, on a disk that images need too, is synced seldom.
+func (t Target) gather() time.Duration {
+	if t.Network == File {
+		return 2 * time.Second
+	}
+	return 500 * time.Millisecond
+}
+
 // frame makes what goes over the wire of one message.
 func (t Target) frame(message []byte) []byte {
 	switch {
