@@ -176,7 +176,7 @@ func (c committer) Report(ctx context.Context, to commitment.Requestor, r commit
 
 var (
 	errNoReports = errors.New("it accepts no presentation context for reports of storage commitment")
-	errNoPort    = errors.New("the device has no association open, and no port in the configuration: the report waits until it comes again")
+	errNoPort    = errors.New("the device has no association open, and no port in the configuration, or is denied: the report waits until it comes again")
 )
 
 // liveLimit is how long a device may take to answer a report on an association of
@@ -211,7 +211,7 @@ func (s *session) sendReport(ctx context.Context, r commit.Report) (dimse.Status
 // configuration gives it or at the one that it asked from.
 func (g *Gateway) outletOf(to commitment.Requestor) (Upstream, error) {
 	d, ok := g.site().Device(to.Device)
-	if !ok || d.Port == 0 {
+	if !ok || d.Port == 0 || d.Denied {
 		return Upstream{}, errNoPort
 	}
 	at, ok := d.Outlet()

@@ -51,7 +51,7 @@ func (g *Gateway) stranded(ctx context.Context, name string) error {
 		return err
 	}
 	for _, o := range due {
-		err := fmt.Errorf("%s has no address to send to: give it one address and a port in the configuration", name)
+		err := fmt.Errorf("%s has no address to send to, or is denied: give it one address and a port in the configuration, or approve it", name)
 		if err := g.needsPerson(ctx, o, custody.Failure{Err: err}); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cordon/commitment"
 	"cordon/dicom"
 	"cordon/policy"
 )
@@ -214,5 +215,22 @@ func TestCrowd(t *testing.T) {
 	c.leave("a")
 	if !c.enter("c") || len(c.in) != 3 {
 		t.Error("who leaves makes room")
+	}
+}
+
+// A device that people have denied is not called either, with objects or with
+// reports.
+func TestADeniedDeviceIsNotCalled(t *testing.T) {
+	for _, denied := range []bool{false, true} {
+		const name = "ct-1"
+		ct := policy.Device{Name: name, AETitle: "CT1", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.21/32")}, Port: 104, Denied: denied}
+		h := start(t, func(c *Config) { c.Site.Devices = []policy.Device{ct} })
+		if _, ok := h.gateway.outlet(name); ok == denied {
+			t.Errorf("denied %v: objects go out: %v", denied, ok)
+		}
+		to := commitment.Requestor{Device: name, Calling: "CT1", Called: "CORDON", Address: netip.MustParseAddr("127.0.0.21")}
+		if _, err := h.gateway.outletOf(to); (err == nil) == denied {
+			t.Errorf("denied %v: reports: %v", denied, err)
+		}
 	}
 }

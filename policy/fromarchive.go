@@ -29,7 +29,7 @@ func (s Site) fromArchive(a Association) (from Archive, to Device, ok bool) {
 // several devices is nobody's: which of them is meant cannot be told.
 func (s Site) outlet(called dicom.AETitle) (to Device, ok bool) {
 	for _, d := range s.Devices {
-		if _, reachable := d.Outlet(); d.AETitle != called || !reachable || d.Denied {
+		if _, reachable := d.Outlet(); d.AETitle != called || !reachable {
 			continue
 		}
 		if ok {

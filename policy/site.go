@@ -76,9 +76,9 @@ func apart[T any](a, b []T, common func(a, b T) bool) bool {
 }
 
 // Outlet is where associations with the device are opened. It is not ok for a
-// device that nothing can be sent to.
+// device that nothing can be sent to, or that is denied.
 func (d Device) Outlet() (at netip.AddrPort, ok bool) {
-	if d.Port == 0 {
+	if d.Port == 0 || d.Denied {
 		return at, false
 	}
 	for _, p := range d.Addresses {
