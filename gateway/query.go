@@ -48,6 +48,9 @@ func (r *relay) checkQuery() *dimse.Command {
 		}
 		return &dimse.Command{Status: status, ErrorComment: fmt.Sprintf("more than %d requests a minute", g.config.Query.PerMinute)}
 	}
+	if r.m.Data == nil {
+		return &dimse.Command{Status: statusNoDataSet, ErrorComment: "no identifier"}
+	}
 	refusal := g.config.Query.Rules.Check(query.Request{
 		Command:        r.m.Command.Field,
 		SOPClass:       r.m.Context.AbstractSyntax,

@@ -62,11 +62,14 @@ func TestRefusedQueryNeverReachesTheArchive(t *testing.T) {
 	if got := last(c.ask(1, findRQ, naming(t, map[dicom.Tag]string{dicom.TagQueryRetrieveLevel: "STUDY"})[:9])); got.Command.Status != query.StatusUnreadable {
 		t.Errorf("cut short: %+v", got.Command)
 	}
+	if got := last(c.ask(1, findRQ, nil)); got.Command.Status != statusNoDataSet {
+		t.Errorf("no identifier: %+v", got.Command)
+	}
 	if n := len(p.received()); n != 0 {
 		t.Errorf("the archive has %d requests", n)
 	}
 	refused := append(h.recorded("query.refused"), h.recorded("retrieve.refused")...)
-	if len(refused) != 5 || refused[0]["offending_element"] != "(0008,0052)" {
+	if len(refused) != 6 || refused[0]["offending_element"] != "(0008,0052)" {
 		t.Errorf("on the ledger: %v", refused)
 	}
 	if text := fmt.Sprint(refused); strings.Contains(text, "SECRET") || !strings.Contains(text, "identifier:sealed:") {
