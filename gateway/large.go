@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"cordon/dicom"
-	"cordon/dicom/dimse"
 	"cordon/finding"
 	"cordon/judge"
 	"cordon/policy"
@@ -84,15 +83,4 @@ func (r *relay) discard() {
 	if r.buffer != nil {
 		r.buffer.Discard()
 	}
-}
-
-// unnamed reports whether a command names its class or instance by what cannot
-// be a UID: commands are not judged, and no text of a peer's choice goes on.
-func unnamed(c *dimse.Command) bool {
-	for _, u := range [...]dicom.UID{c.AffectedSOPClassUID, c.RequestedSOPClassUID, c.AffectedSOPInstanceUID, c.RequestedSOPInstanceUID} {
-		if len(u) > maxUID {
-			return true
-		}
-	}
-	return false
 }

@@ -75,7 +75,7 @@ func (r *relay) receive(ctx context.Context) (operation, error) {
 		if err := r.s.drain(r.from, r.m); err != nil {
 			return nil, err
 		}
-		return nil, r.refuse(ctx, dimse.InvalidSOPInstance, "a UID that is too long")
+		return nil, r.refuse(ctx, dimse.InvalidSOPInstance, "what cannot be a UID")
 	case r.service == policy.ServicePrint && r.m.Data != nil:
 		return r.receiveLarge(ctx)
 	}
@@ -215,7 +215,7 @@ func (r *relay) beginWith(ctx context.Context, x *dimse.Exchange, id uint8, data
 	if r.named != nil {
 		r.named(op.MessageID())
 	}
-	return op, op.Send(ctx, r.m.Command, from)
+	return op, op.Send(ctx, bare(r.m.Command), from)
 }
 
 // reader reads a data set, or is nil for none.
@@ -306,7 +306,8 @@ func (r *relay) respond(ctx context.Context, rsp dimse.Command, data []byte) err
 	if unnamed(&rsp) {
 		rsp.AffectedSOPClassUID, rsp.AffectedSOPInstanceUID = "", "" // the request's own are said again
 	}
-	return r.from.Respond(ctx, r.m, rsp, reader(data))
+	rsp.Field = r.m.Command.Field.Response()
+	return r.from.Respond(ctx, r.m, bare(rsp), reader(data))
 }
 
 // refuse records that a request was not performed, or its answer not let

@@ -416,3 +416,60 @@ func TestStopFinishesTheQueryUnderWay(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What a command says beside what its message has is not the peer's to choose.
+func TestCommandsCarryNothingElse(t *testing.T) {
+	const long = "no AE title, but a text of the sender's choice that goes wherever commands go"
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+			x.Respond(context.Background(), m, dimse.Command{
+				Status: dimse.ProcessingFailure, ErrorComment: "\x1b]0;owned\x07", MoveDestination: long, MoveOriginatorAETitle: long,
+				AttributeIdentifierList: []dicom.Tag{dicom.TagPatientID}, OffendingElement: []dicom.Tag{dicom.TagPatientID},
+			}, nil)
+		}
+	})
+	h := behind(t, p)
+	c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, findClass)}}, 0)
+	rq := findRQ
+	rq.MoveDestination, rq.MoveOriginatorAETitle, rq.ErrorComment = long, long, long
+	rq.AttributeIdentifierList = []dicom.Tag{dicom.TagPatientID}
+	got := last(c.ask(1, rq, identifier(t, false))).Command
+	if got.Status != dimse.ProcessingFailure || len(got.OffendingElement) != 1 {
+		t.Errorf("%+v", got)
+	}
+	for who, c := range map[string]dimse.Command{"archive": p.received()[0].command, "device": got} {
+		if c.MoveDestination != "" || c.MoveOriginatorAETitle != "" || c.ErrorComment != "" || c.AttributeIdentifierList != nil {
+			t.Errorf("the %s was sent %+v", who, c)
+		}
+	}
+}
+
+// A request names what it is about once, by what can be a UID, and for the
+// service that its context is for.
+func TestRequestNamesNothingOfAnotherService(t *testing.T) {
+	p := newScriptedPeer(t, nil)
+	h := behind(t, p)
+	c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, findClass), implicitly(3, dicom.BasicGrayscalePrintManagementMeta)}}, 0)
+	action := uint16(1)
+	for name, try := range map[string]struct {
+		id   uint8
+		rq   dimse.Command
+		want dimse.Status
+	}{
+		"a step's instance in print": {3, dimse.Command{
+			Field: dimse.NActionRQ, AffectedSOPClassUID: dicom.BasicFilmSession, RequestedSOPClassUID: dicom.UnifiedProcedureStepPush,
+			RequestedSOPInstanceUID: "1.2", ActionTypeID: &action,
+		}, dimse.SOPClassNotSupported},
+		"another model's query": {1, dimse.Command{Field: dimse.CFindRQ, AffectedSOPClassUID: dicom.PatientRootQueryRetrieveInformationModelFind}, dimse.SOPClassNotSupported},
+		"a path": {3, dimse.Command{
+			Field: dimse.NSetRQ, RequestedSOPClassUID: dicom.BasicFilmBox, RequestedSOPInstanceUID: "../../etc/passwd",
+		}, dimse.InvalidSOPInstance},
+	} {
+		if got := last(c.ask(try.id, try.rq, identifier(t, false))).Command; got.Status != try.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if n := len(p.received()); n != 0 {
+		t.Errorf("%d messages reached the archive", n)
+	}
+}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"slices"
 
+	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/policy"
 )
@@ -39,11 +40,22 @@ func fitting(service policy.Service, m *dimse.Message) bool {
 	if !permitted {
 		return false
 	}
-	class := m.Command.AffectedSOPClassUID
-	if class == "" {
-		class = m.Command.RequestedSOPClassUID
+	named := false
+	for _, class := range [...]dicom.UID{m.Command.AffectedSOPClassUID, m.Command.RequestedSOPClassUID} {
+		if class != "" && !belongs(class, service, m) {
+			return false
+		}
+		named = named || class != ""
 	}
-	return class == m.Context.AbstractSyntax || policy.ServiceOf(class) == service
+	return named
+}
+
+// belongs reports whether a request may name the class: its context's own, or,
+// of the services that have several on one context (print, procedure steps), one
+// of the same service.
+func belongs(class dicom.UID, service policy.Service, m *dimse.Message) bool {
+	several := isNormalized(m.Command.Field) || service == policy.ServiceUPS
+	return class == m.Context.AbstractSyntax || several && policy.ServiceOf(class) == service
 }
 
 // invokes reports whether whoever has these roles sends such a request: an SCP

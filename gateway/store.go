@@ -325,7 +325,7 @@ func (o *object) answer(ctx context.Context, rsp dimse.Command) error {
 	return o.from.Respond(ctx, o.message, dimse.Command{
 		Status:           rsp.Status,
 		OffendingElement: rsp.OffendingElement,
-		ErrorComment:     rsp.ErrorComment,
+		ErrorComment:     comment(rsp.ErrorComment),
 		ErrorID:          rsp.ErrorID,
 	}, nil)
 }
