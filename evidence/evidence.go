@@ -130,7 +130,7 @@ func (k *Maker) make(ctx context.Context, rq Request) (s Signed, err error) {
 		return s, err
 	}
 	p := Pack{
-		Format: Format, Site: k.config.Site, Version: k.config.Version, MadeAt: m.now.UTC().Truncate(time.Second), MadeBy: rq.By, From: rq.From.UTC(), To: rq.To.UTC(),
+		Format: packFormat, Site: k.config.Site, Version: k.config.Version, MadeAt: m.now.UTC().Truncate(time.Second), MadeBy: rq.By, From: rq.From.UTC(), To: rq.To.UTC(),
 		Mapping: MappingName{Name: rq.Mapping.Name, Edition: rq.Mapping.Edition, SHA256: mapping, Paper: rq.Mapping.Paper},
 		Ledger:  Ledger{Records: m.collected.records, First: m.first, Intact: m.intact.ok, Says: m.intact.says, Seed: seed},
 	}

@@ -14,8 +14,8 @@ import (
 	"cordon/ledger"
 )
 
-// Format is the form of a pack that this Cordon writes and reads.
-const Format = 1
+// packFormat is the form of a pack that this Cordon writes and reads.
+const packFormat = 1
 
 // Pack is what was found for each control. It holds no patient data.
 type Pack struct {
@@ -216,8 +216,8 @@ func Read(r io.Reader) (s Signed, err error) {
 	if err := d.Decode(&s); err != nil {
 		return s, fmt.Errorf("not an evidence pack: %w", err)
 	}
-	if s.Pack.Format != Format {
-		return s, fmt.Errorf("evidence pack of format %d: this Cordon reads format %d", s.Pack.Format, Format)
+	if s.Pack.Format != packFormat {
+		return s, fmt.Errorf("evidence pack of format %d: this Cordon reads format %d", s.Pack.Format, packFormat)
 	}
 	again, err := encode(s, " ")
 	if err != nil {

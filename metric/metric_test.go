@@ -127,7 +127,7 @@ func TestMisuseIsFound(t *testing.T) {
 func TestCatalogueKeepsTheConventions(t *testing.T) {
 	name := regexp.MustCompile(`^cordon(_[a-z]+)+$`)
 	seen := map[string]bool{}
-	for i, r := range Catalogue() {
+	for i, r := range catalogue {
 		if !name.MatchString(r.Name) || seen[r.Name] {
 			t.Errorf("row %d: name %q is malformed or appears twice", i, r.Name)
 		}

@@ -181,6 +181,3 @@ var catalogue = [end]Row{
 	AuditLag:          {Name: "cordon_audit_lag_seconds", Kind: Gauge, Help: "How old the oldest record is that a repository has not been sent yet.", Labels: []string{"repository"}, Limit: 20},
 	CertificateExpiry: {Name: "cordon_certificate_expiry_timestamp_seconds", Kind: Gauge, Help: "When a certificate ends, Unix time.", Labels: []string{"certificate"}},
 }
-
-// Catalogue returns every row, in the order in which they are written.
-func Catalogue() []Row { return append([]Row(nil), catalogue[:]...) }
