@@ -78,15 +78,17 @@ func TestADecisionDoesNotStandBesideADeclaredDevice(t *testing.T) {
 }
 
 // TestASpareThatWasTurnedAwayIsApprovedAsItWas: a device that did nothing for
-// long but to be refused gets again what it had, not less.
+// long but to be refused gets again what it had, not less, and at any hour.
 func TestASpareThatWasTurnedAwayIsApprovedAsItWas(t *testing.T) {
 	r := open(t, t.TempDir(), twoArchives)
 	spare, long := peer("DX9", "10.0.0.99"), time.Now().Add(-170*24*time.Hour)
 	r.associates(spare, long)
 	r.stores(spare, long, dicom.DigitalXRayImageStorageForPresentation)
-	before, err := r.Approve(t.Context(), "dx9", approval("A. Able"))
-	if err != nil {
-		t.Fatal(err)
+	first := approval("A. Able")
+	first.Hours, first.Implementation = true, true
+	before, err := r.Approve(t.Context(), "dx9", first)
+	if err != nil || len(before.Permissions.Hours) == 0 || before.Permissions.Implementation == "" {
+		t.Fatalf("got %+v, %v", before.Permissions, err)
 	}
 	r.age(t, 30*24*time.Hour)
 	if _, err := r.Deny(t.Context(), "dx9", custody.Request{By: "A. Able", Reason: "in the store room"}); err != nil {
@@ -98,7 +100,9 @@ func TestASpareThatWasTurnedAwayIsApprovedAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, *after.Permissions, *before.Permissions)
+	want := *before.Permissions
+	want.Hours, want.Implementation = nil, ""
+	same(t, *after.Permissions, want)
 }
 
 // TestTheBlockOfADeclaredDeviceKeepsItsPort: what is shown for the

@@ -44,7 +44,7 @@ func (r *Register) Approve(ctx context.Context, name string, a Approval) (Detail
 }
 
 // approval is what an approval gives. A device that was seen to do nothing lately
-// gets again what it had.
+// gets again what it had, but for the limits that are asked for each time.
 func (r *Register) approval(tx *store.Tx, s subject, scope Scope, now time.Time) (Permissions, error) {
 	us, err := uses(tx, s.peers)
 	if err != nil {
@@ -55,6 +55,12 @@ func (r *Register) approval(tx *store.Tx, s subject, scope Scope, now time.Time)
 		return now.Sub(u.LastSeen) <= stale && (u.Kind == Service || u.Kind == Asked && scope.Refused)
 	})
 	if s.state != Learned && !lately {
+		if !scope.Hours {
+			had.Hours = nil
+		}
+		if !scope.Implementation {
+			had.Implementation = ""
+		}
 		return had, nil
 	}
 	p := least(s.peers, us, r.site.Archives, scope, now)
