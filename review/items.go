@@ -194,3 +194,12 @@ func (a *analysis) summary() ([]Device, []Person) {
 	}
 	return devices[:min(len(devices), maxDevices)], people[:min(len(people), maxPeople)]
 }
+
+// sorted returns a map's values by key.
+func sorted[K cmp.Ordered, V any](m map[K]V) []V {
+	out := make([]V, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[key])
+	}
+	return out
+}

@@ -72,7 +72,8 @@ audit:
 - The same ledger makes the same review. Its digest is on the ledger when it is made, and again when it is signed, so nobody can say later that
   something else was signed.
 - Names are those that people gave (` + "`--as`" + `). A review holds no patient data.
-- At most 5,000 devices and as many people are told apart; what is beyond is counted together as "(others)".
+- At most 5,000 devices and as many people are told apart; what is beyond is counted together as "(others)". A review has at most 100 items of one
+  rule, those with the highest counts, and sums the others up.
 
 The history is the %d periods before. A device has hours of its own once it called on %d days of it, a volume once it called in %d of its periods.
 Working hours are %d:00 to %d:00, Monday to Friday, in Cordon's time zone.
