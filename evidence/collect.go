@@ -28,7 +28,8 @@ type collector struct {
 // counted is a selection with its count.
 type counted struct {
 	*Selection
-	n int64
+	n      int64
+	unread int64 // of those that it looks into, records whose bodies are gone
 }
 
 // matching is what a kind of record is looked at for, by index.
@@ -90,7 +91,10 @@ func (c *collector) add(r ledger.Record) error {
 		return nil
 	}
 	for _, i := range m.counts {
-		if b.has(c.counts[i].Where) {
+		switch {
+		case r.Body == nil && len(c.counts[i].Where) > 0:
+			c.counts[i].unread++
+		case b.has(c.counts[i].Where):
 			c.counts[i].n++
 		}
 	}

@@ -201,7 +201,7 @@ func (m *making) result(ctx context.Context, c Control, i int) (r Result, err er
 		}
 		r.Samples = append(r.Samples, Sample{Record: rec.Seq, Kind: rec.Kind, Time: rec.Time, Hash: hash})
 	}
-	r.Outcome = r.judge()
+	r.Outcome = r.judge(m.collected.records)
 	return r, nil
 }
 
@@ -217,6 +217,15 @@ func (m *making) figure(ctx context.Context, measure Measure) (f Figure, err err
 		f = m.share(measure.Share)
 	default:
 		f, err = findProbe(measure.Probe).value(m, ctx)
+		if slices.Contains(fromBodies, measure.Probe) {
+			f.Unread = m.collected.facts.unread
+		}
+	}
+	for _, s := range measure.selections() {
+		f.Unread += m.counted(s).unread
+	}
+	if f.Unread > 0 {
+		f.Detail = strings.TrimPrefix(fmt.Sprintf("%s; not known of %d records, whose bodies were pruned", f.Detail, f.Unread), "; ")
 	}
 	f.Says, f.Unit, f.AtLeast, f.AtMost = measure.Says, measure.Unit, measure.AtLeast, measure.AtMost
 	f.Outcome = f.judge()
@@ -232,9 +241,11 @@ func (m *making) share(s *Share) Figure {
 }
 
 // count returns what the collector has counted for a selection of its mapping.
-func (m *making) count(s *Selection) int64 {
+func (m *making) count(s *Selection) int64 { return m.counted(s).n }
+
+func (m *making) counted(s *Selection) counted {
 	i := slices.IndexFunc(m.collected.counts, func(c counted) bool { return c.Selection == s })
-	return m.collected.counts[i].n
+	return m.collected.counts[i]
 }
 
 // prove adds the proof of all samples, or of the first record where there is

@@ -299,11 +299,40 @@ func TestPeriodIsKept(t *testing.T) {
 	if c := control(t, signed.Pack, "malicious-software"); c.Outcome != evidence.NoCase || len(c.Samples) > 0 {
 		t.Errorf("%+v", c)
 	}
+	for _, c := range signed.Pack.Controls {
+		if c.Outcome == evidence.Met {
+			t.Errorf("%s is met in a period of which there is no record", c.ID)
+		}
+	}
 	if _, err := s.check(s.json(signed)); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.maker.Make(t.Context(), evidence.Request{From: time.Now(), To: time.Now().Add(-time.Hour), Mapping: m}); err == nil {
 		t.Error("a period that ends before it begins")
+	}
+}
+
+// What was pruned cannot show that something did not happen.
+func TestPrunedRecordsShowNothing(t *testing.T) {
+	s := newSite(t, "Example Hospital")
+	s.hospital()
+	if c := control(t, s.make().Pack, "risk-management"); c.Outcome != evidence.NotMet { // 3 of 60
+		t.Fatalf("before: %s", c.Outcome)
+	}
+	if err := s.ledger.Prune(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	signed := s.make()
+	for id, want := range map[string]evidence.Outcome{
+		"risk-management": evidence.NoCase, "malicious-software": evidence.NoCase, "access-control": evidence.NoCase,
+		"integrity-mechanism": evidence.NoCase, "audit-controls": evidence.Met,
+	} {
+		if c := control(t, signed.Pack, id); c.Outcome != want {
+			t.Errorf("%s is %s, want %s: %+v", id, c.Outcome, want, c.Figures)
+		}
+	}
+	if _, err := s.check(s.json(signed)); err != nil {
+		t.Error(err)
 	}
 }
 

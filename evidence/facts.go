@@ -23,6 +23,7 @@ type facts struct {
 	kept        int64 // objects spooled or held
 	names       map[string]bool
 	end         time.Time // of the last record
+	unread      int64     // records of the period that add would look into and whose bodies are gone
 }
 
 // emergency is a release by one person, and its review.
@@ -68,6 +69,9 @@ func (f *facts) looksAt(kind string) bool {
 
 func (f *facts) add(r ledger.Record, b body, inside bool) {
 	f.end = r.Time
+	if inside && r.Body == nil && f.looksAt(r.Kind) {
+		f.unread++
+	}
 	if by := b.by(); inside && len(by) > 0 {
 		f.acts++
 		for _, name := range by {

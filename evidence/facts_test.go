@@ -181,8 +181,11 @@ func TestControlsAreJudgedByTheirFigures(t *testing.T) {
 		{[]Figure{none, not}, NotMet},
 		{[]Figure{met, not}, NotMet},
 	} {
-		if got := (Result{Figures: c.figures}).judge(); got != c.want {
+		if got := (Result{Figures: c.figures}).judge(1); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.figures, got, c.want)
+		}
+		if got := (Result{Figures: c.figures}).judge(0); got == Met {
+			t.Errorf("%+v: met in a period without a record", c.figures)
 		}
 	}
 }

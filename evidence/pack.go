@@ -92,6 +92,7 @@ type Figure struct {
 	AtLeast *float64 `json:"at_least,omitempty"`
 	AtMost  *float64 `json:"at_most,omitempty"`
 	Outcome Outcome  `json:"outcome"`
+	Unread  int64    `json:"unread,omitempty"` // records of the period that it looks into and whose bodies are gone
 	Detail  string   `json:"detail,omitempty"` // why the value is as it is, or cannot be had
 }
 
@@ -114,18 +115,22 @@ type Sample struct {
 	Hash   string    `json:"hash"` // of the record as a leaf of the tree, base64
 }
 
-// judge decides the figure's outcome from its own numbers.
+// judge decides the figure's outcome from its own numbers. Where bodies are gone it
+// is not met only if it could not be whatever they said, and never met.
 func (f Figure) judge() Outcome {
+	part := min(f.Of, f.Part+f.Unread)
 	switch {
 	case !f.asked():
 		return Fact
 	case f.Share && f.Of == 0:
 		return NoCase
-	case f.Share && f.AtLeast != nil && float64(f.Part)*100 < *f.AtLeast*float64(f.Of),
+	case f.Share && f.AtLeast != nil && float64(part)*100 < *f.AtLeast*float64(f.Of),
 		f.Share && f.AtMost != nil && float64(f.Part)*100 > *f.AtMost*float64(f.Of),
 		!f.Share && f.AtLeast != nil && f.Value < *f.AtLeast,
 		!f.Share && f.AtMost != nil && f.Value > *f.AtMost:
 		return NotMet
+	case f.Unread > 0:
+		return NoCase
 	}
 	return Met
 }
@@ -133,8 +138,9 @@ func (f Figure) judge() Outcome {
 // judge decides the control's outcome from its figures. One that is not met is
 // enough. Nothing is shown without a figure of which something is asked; the first
 // of them says whether there was a case at all, so that a control of which nothing
-// was asked in the period is not called met.
-func (r Result) judge() Outcome {
+// was asked in the period is not called met; nor is any in a period of which
+// Cordon has no record.
+func (r Result) judge(records int64) Outcome {
 	first, met := Outcome(""), false
 	for _, f := range r.Figures {
 		if f.Outcome == NotMet {
@@ -148,7 +154,7 @@ func (r Result) judge() Outcome {
 	switch {
 	case first == "":
 		return NotEvidenced
-	case first == NoCase || !met:
+	case first == NoCase || !met || records == 0:
 		return NoCase
 	}
 	return Met
@@ -308,8 +314,8 @@ func (p Pack) verifyOutcomes() error {
 				return fmt.Errorf("control %s: %q is called %s, its figures say %s", c.ID, f.Says, f.Outcome, f.judge())
 			}
 		}
-		if c.judge() != c.Outcome {
-			return fmt.Errorf("control %s is called %s, its figures say %s", c.ID, c.Outcome, c.judge())
+		if want := c.judge(p.Ledger.Records); want != c.Outcome {
+			return fmt.Errorf("control %s is called %s, its figures say %s", c.ID, c.Outcome, want)
 		}
 	}
 	return nil

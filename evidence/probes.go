@@ -42,6 +42,10 @@ var probes = [...]probe{
 	{"people-names", "names that they give", func(m *making, _ context.Context) (Figure, error) { return amount(len(m.collected.facts.names)), nil }},
 }
 
+// fromBodies are the probes that rest on what the bodies of records say; the rest
+// knows as much when these have been pruned.
+var fromBodies = []string{"emergencies-in-time", "bypass-hours", "engines-up", "recalls-open", "people-acts", "people-names"}
+
 func knownProbe(name string) bool { return slices.Contains(probeNames(), name) }
 
 func probeNames() []string {
