@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -156,5 +157,24 @@ func TestSiteLimitsQueries(t *testing.T) {
 	}
 	if out := ask("PatientName=M*A", "ScheduledProcedureStepSequence[0].Modality=CT"); !strings.Contains(out, "0x0000") {
 		t.Errorf("what is allowed:\n%s", tail([]byte(out)))
+	}
+}
+
+// One worklist entry that would run in a viewer is withheld: the others come, and the list is not called complete.
+func TestHostileEntryInAWorklist(t *testing.T) {
+	worklist := startWorklist(t, 4)
+	hostile := bytes.Replace(worklistEntry(t, 4), []byte("REFERRER^R"), []byte("<script >x"), 1)
+	write(t, filepath.Join(worklist.Dir, string(worklist.AETitle), "hostile.wl"), string(hostile))
+	c := startCordon(t, worklist)
+	gate := *worklist
+	gate.Host, gate.Port = c.Host, c.Port
+	for at, want := range map[*peer]int{worklist: 5, &gate: 4} {
+		out, _ := try(t, "findscu", "-d", "-W", "-aec", string(at.AETitle), "-k", "PatientName", "-k", "ReferringPhysicianName", at.Host, at.Port)
+		if n := strings.Count(out, "0xff0"); n != want {
+			t.Errorf("%d matches, want %d:\n%s", n, want, tail([]byte(out)))
+		}
+		if through := at == &gate; strings.Contains(out, "0xc015") != through {
+			t.Errorf("the final status:\n%s", tail([]byte(out)))
+		}
 	}
 }
