@@ -167,3 +167,25 @@ func TestAFullRegisterIsSaid(t *testing.T) {
 		t.Errorf("%d devices, and the log says %q", n, said.String())
 	}
 }
+
+// TestAnAssociationFromBeforeTheDecision: what a device goes on doing in an
+// association that began before it was approved is its own, and no new peer that
+// waits for a decision.
+func TestAnAssociationFromBeforeTheDecision(t *testing.T) {
+	r := open(t, t.TempDir(), twoArchives)
+	ct := peer("CT1", "10.0.0.21")
+	r.associates(ct, time.Now())
+	r.stores(ct, time.Now(), dicom.CTImageStorage)
+	a := approval("A. Able")
+	a.Name = "ct-room-1"
+	if _, err := r.Approve(t.Context(), "ct1", a); err != nil {
+		t.Fatal(err)
+	}
+	r.stores(ct, time.Now(), dicom.CTImageStorage)
+	if all := r.all(t); len(all) != 2 || all[1].Name != "ct-room-1" || all[1].Requests != 2 {
+		t.Errorf("got %+v", all)
+	}
+	if n, err := r.Waiting(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d wait, %v", n, err)
+	}
+}

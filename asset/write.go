@@ -245,9 +245,12 @@ func writeUse(tx *store.Tx, peer int64, u use, s *span) (bool, error) {
 	return true, err
 }
 
+// count adds what was seen to a peer's row. A peer that people have decided on
+// stays whom they took it for: its association may have begun before.
 func count(tx *store.Tx, id int64, d *delta) error {
-	_, err := tx.Exec(`UPDATE asset_peer SET device = ?, last_seen = MAX(last_seen, ?), associations = associations + ?, secured = secured + ?,
-		requests = requests + ?, refused = refused + ?, would_refuse = would_refuse + ?, untold = untold + ? WHERE id = ?`,
+	_, err := tx.Exec(`UPDATE asset_peer SET device = CASE WHEN ?1 = '' AND device IN (SELECT name FROM asset_decision) THEN device ELSE ?1 END,
+		last_seen = MAX(last_seen, ?2), associations = associations + ?3, secured = secured + ?4,
+		requests = requests + ?5, refused = refused + ?6, would_refuse = would_refuse + ?7, untold = untold + ?8 WHERE id = ?9`,
 		d.peer.Device, d.last.UnixMicro(), d.associations, d.secured, d.requests, d.refused, d.wouldRefuse, d.untold, id)
 	return err
 }
