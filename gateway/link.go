@@ -22,6 +22,7 @@ type link struct {
 	rq       ul.Request    // what the other side is asked for
 	rejected *ul.Rejection // it rejected the association for good
 	getting  chan struct{} // full while a C-GET is under way, whose objects come on this association
+	places   chan struct{} // one taken by each request of the other side, but objects
 
 	mu        sync.Mutex
 	x         *dimse.Exchange // nil while the other side is away

@@ -78,7 +78,7 @@ func (s *session) newLinks() []*link {
 // newLink is a link without a context. Whoever is called sees the title of
 // whoever calls.
 func (s *session) newLink(to *archive) *link {
-	l := &link{s: s, to: to, getting: make(chan struct{}, 1)}
+	l := &link{s: s, to: to, getting: make(chan struct{}, 1), places: make(chan struct{}, windowLimit)}
 	l.rq = ul.Request{
 		Calling: s.rq.Calling,
 		Called:  to.upstream.AETitle,

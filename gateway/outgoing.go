@@ -145,8 +145,26 @@ func (l *link) answer(ctx context.Context, from *dimse.Exchange, m *dimse.Messag
 	if !s.under.begin() {
 		return errStopping
 	}
-	receive := func(ctx context.Context, m *dimse.Message) (operation, error) { return l.receive(ctx, from, m) }
-	return s.serve(ctx, m, receive, true, s.under.end) // the C-GET goes on after its object
+	by := service{
+		receive: func(ctx context.Context, m *dimse.Message) (operation, error) { return l.receive(ctx, from, m) },
+		here:    true, // the C-GET goes on after its object
+		cut:     func(error) { from.Conn().Abort() },
+		done:    s.under.end,
+	}
+	if m.Command.Field == dimse.CStoreRQ {
+		return s.serve(ctx, m, by)
+	}
+	select {
+	case l.places <- struct{}{}:
+	case <-ctx.Done():
+		s.under.end()
+		return context.Cause(ctx)
+	}
+	by.done = func() {
+		<-l.places
+		s.under.end()
+	}
+	return s.serve(ctx, m, by)
 }
 
 func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Message) (operation, error) {

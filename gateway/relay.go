@@ -196,7 +196,7 @@ func (r *relay) beginOn(ctx context.Context, x *dimse.Exchange) (*dimse.Operatio
 }
 
 // beginWith sends the request when the window has a place for it. If none comes
-// free in time, the association is of no more use.
+// free in time, what is under way goes on all the same: a long retrieve, say.
 func (r *relay) beginWith(ctx context.Context, x *dimse.Exchange, id uint8, data io.ReadCloser) (*dimse.Operation, error) {
 	var from io.Reader // nil for no data set
 	if data != nil {
@@ -206,9 +206,6 @@ func (r *relay) beginWith(ctx context.Context, x *dimse.Exchange, id uint8, data
 	patient, cancel := context.WithTimeoutCause(ctx, r.s.g.config.QueryTimeout, errNoAnswer)
 	defer cancel()
 	op, err := x.Prepare(patient, id, r.m.Command.Field)
-	if errors.Is(err, errNoAnswer) && r.link != nil {
-		r.link.drop(x)
-	}
 	if err != nil {
 		return nil, err
 	}

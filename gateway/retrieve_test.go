@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -452,5 +454,107 @@ func TestRefusedObjectGoesNowhere(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	if len(h.inState(custody.Spooled)) != 0 || len(second.has()) != 0 {
 		t.Error("a further archive gets what the first refused")
+	}
+}
+
+// An archive that reports and reports costs no more than the operations of a
+// window, and what it reports arrives.
+func TestArchiveThatReportsWithoutEnd(t *testing.T) {
+	const n = 3 * windowLimit
+	event, answered := uint16(1), make(chan dimse.Status, n)
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.respond = func(rs *ul.Response, rq *ul.Request) { rs.Async = &ul.AsyncWindow{} }
+		p.invoke = func(x *dimse.Exchange, _ *ul.Request) {
+			var asking sync.WaitGroup
+			for range n {
+				asking.Go(func() {
+					op, err := x.Begin(context.Background(), 1, dimse.Command{
+						Field: dimse.NEventReportRQ, AffectedSOPClassUID: dicom.Printer, AffectedSOPInstanceUID: dicom.PrinterInstance, EventTypeID: &event,
+					}, nil)
+					if err != nil {
+						return
+					}
+					r, _ := op.Next(context.Background())
+					answered <- r.Command.Status
+				})
+			}
+			asking.Wait()
+		}
+	})
+	h := behind(t, p)
+	as, err := ul.Dial(t.Context(), h.address, nil, ul.Request{
+		Calling: "CT1", Called: "CORDON", Async: &ul.AsyncWindow{Invoked: windowLimit, Performed: windowLimit},
+		Contexts: []ul.ProposedContext{implicitly(1, dicom.BasicGrayscalePrintManagementMeta)},
+	}, ul.Limits{ARTIM: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dimse.NewConn(as)
+	defer c.Close()
+	var first []*dimse.Message
+	for range windowLimit {
+		m, err := c.Receive(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = append(first, m)
+	}
+	time.Sleep(100 * time.Millisecond) // for more to be read
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if got := bytes.Count(stacks, []byte("(*session).carryOn(")); got != windowLimit {
+		t.Errorf("%d reports are under way, want %d", got, windowLimit)
+	}
+	for i := range n {
+		if i >= windowLimit {
+			m, err := c.Receive(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = append(first, m)
+		}
+		if err := c.Respond(t.Context(), first[i], dimse.Command{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range n {
+		if s := <-answered; s != dimse.Success {
+			t.Errorf("status %04X", uint16(s))
+		}
+	}
+}
+
+// Whoever hangs up on its own report is none of the device's concern.
+func TestReporterThatHangsUpLeavesTheDeviceBe(t *testing.T) {
+	event := uint16(1)
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.invoke = func(x *dimse.Exchange, _ *ul.Request) {
+			_, _ = x.Begin(context.Background(), 1, dimse.Command{
+				Field: dimse.NEventReportRQ, AffectedSOPClassUID: dicom.Printer, AffectedSOPInstanceUID: dicom.PrinterInstance, EventTypeID: &event,
+			}, nil)
+		}
+	})
+	h := behind(t, p)
+	as, err := ul.Dial(t.Context(), h.address, nil, ul.Request{
+		Calling: "CT1", Called: "CORDON",
+		Contexts: []ul.ProposedContext{implicitly(1, dicom.BasicGrayscalePrintManagementMeta), implicitly(3, dicom.Verification)},
+	}, ul.Limits{ARTIM: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dimse.NewConn(as)
+	defer c.Close()
+	m, err := c.Receive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.down()
+	time.Sleep(100 * time.Millisecond) // for the gateway to see it
+	if err := c.Respond(t.Context(), m, dimse.Command{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond) // for the response to go nowhere
+	if status, err := c.Echo(t.Context()); err != nil || status != dimse.Success {
+		t.Errorf("status %04X, %v", uint16(status), err)
 	}
 }

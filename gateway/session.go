@@ -158,41 +158,48 @@ func (s *session) answer(ctx context.Context, m *dimse.Message) error {
 		s.under.end()
 		return context.Cause(ctx)
 	}
-	return s.serve(ctx, m, s.receive, cap(s.places) == 1, func() {
+	return s.serve(ctx, m, service{s.receive, cap(s.places) == 1, s.cut, func() {
 		<-s.places
 		s.under.end()
-	})
+	}})
 }
 
-// serve receives a request and carries it on, and calls done when it is over. An
-// object is seen to its end here, if it is to be.
-func (s *session) serve(ctx context.Context, m *dimse.Message, receive receiver, here bool, done func()) error {
+// service is how requests of one association are served.
+type service struct {
+	receive receiver
+	here    bool        // an object is seen to its end where it was read
+	cut     func(error) // ends the association, because of an operation that failed
+	done    func()      // the operation is over
+}
+
+// serve receives a request and carries it on.
+func (s *session) serve(ctx context.Context, m *dimse.Message, by service) error {
 	carriedOn := false
 	defer func() {
 		if !carriedOn { // a panic of ours included
-			done()
+			by.done()
 		}
 	}()
-	rest, err := receive(ctx, m)
+	rest, err := by.receive(ctx, m)
 	switch {
 	case err != nil || rest == nil:
 		return err
-	case m.Command.Field == dimse.CStoreRQ && here:
+	case m.Command.Field == dimse.CStoreRQ && by.here:
 		return rest(ctx)
 	}
 	carriedOn = true
-	go s.carryOn(ctx, rest, done) // ends with the operation; the session waits for it
+	go s.carryOn(ctx, rest, by) // ends with the operation; the session waits for it
 	return nil
 }
 
 // carryOn sees an operation to its end, in a goroutine of its own. An error
-// ends the association.
-func (s *session) carryOn(ctx context.Context, rest operation, done func()) {
-	defer done()
+// ends the association that its request came on.
+func (s *session) carryOn(ctx context.Context, rest operation, by service) {
+	defer by.done()
 	err := errFault
 	defer func() {
 		if err != nil {
-			s.cut(err)
+			by.cut(err)
 		}
 	}()
 	defer s.g.survive("operation")

@@ -2,6 +2,7 @@ package dimse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -77,17 +78,22 @@ func (x *Exchange) Ended() <-chan struct{} { return x.ended }
 // aborted, and the error is ctx's cause; a message that breaks the rules, and an error of serve, abort it as well.
 // Operations under way learn the same error.
 func (x *Exchange) Run(ctx context.Context) error {
+	why := errPanic
+	defer func() { x.end(why) }()
 	for {
 		m, err := x.c.Receive(ctx)
 		if err == nil {
 			err = x.handle(ctx, m)
 		}
 		if err != nil {
-			x.end(err)
+			why = err
 			return err
 		}
 	}
 }
+
+// errPanic is what operations under way learn when serve panics.
+var errPanic = errors.New("message exchange: broken off by a fault")
 
 // end makes err what operations under way learn. It aborts what is still established.
 func (x *Exchange) end(err error) {

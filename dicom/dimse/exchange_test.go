@@ -295,6 +295,44 @@ func TestAbandonedOperationKeepsItsPlaceUntilItsEnd(t *testing.T) {
 	answering.Wait()
 }
 
+func TestOperationsLearnOfAFault(t *testing.T) {
+	noLeaks(t)
+	ended := make(chan error, 1)
+	address := provideWith(t, limits, nil, func(c *Conn) {
+		defer func() { recover() }()
+		var x *Exchange
+		x = NewExchange(c, func(ctx context.Context, m *Message) error {
+			o, err := x.Begin(ctx, 1, Command{Field: CEchoRQ}, nil)
+			if err != nil {
+				return err
+			}
+			go func() { // ends with the operation
+				_, err := o.Next(context.Background())
+				ended <- err
+			}()
+			panic("a fault of serve's")
+		})
+		x.Run(context.Background())
+	})
+	a, err := ul.Dial(t.Context(), address, nil, ul.Request{Calling: "CT1", Called: "PACS", Contexts: contexts}, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewConn(a)
+	defer c.Close()
+	if err := c.Send(t.Context(), 1, Command{Field: CEchoRQ, MessageID: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it was answered")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits for ever")
+	}
+}
+
 // Some archives refuse an object before they have received it whole, and then hang up.
 func TestRequestAnsweredBeforeItIsSentGivesItsPlaceBackOnce(t *testing.T) {
 	noLeaks(t)
