@@ -122,7 +122,7 @@ func (c *check) hasCreator(i int, e element) bool {
 	return false
 }
 
-// level checks the Query/Retrieve Level and the unique keys of the levels (PS3.4 §C.4.1.2.1, §C.4.2.2.1, §C.4.3.2.1).
+// level checks the Query/Retrieve Level, and of a retrieval the unique keys (PS3.4 §C.4.1.2.1, §C.4.2.2.1, §C.4.3.2.1).
 func (c *check) level() *Refusal {
 	if len(c.model.levels) == 0 {
 		return c.instances()
@@ -135,29 +135,10 @@ func (c *check) level() *Refusal {
 	if at < 0 {
 		return mismatch(e.tag, "not a Query/Retrieve Level of this SOP class")
 	}
-	if refusal := c.hierarchy(at); refusal != nil || !c.model.retrieves() {
-		return refusal
+	if !c.model.retrieves() {
+		return nil // what lacks keys of the levels above asks for more, as a wildcard does; whether it may is the archive's to say
 	}
 	return c.retrieval(at)
-}
-
-// hierarchy checks the unique keys of the levels around the one asked for, unless relational queries were agreed on.
-func (c *check) hierarchy(at int) *Refusal {
-	if c.relational {
-		return nil
-	}
-	for i, l := range c.model.levels {
-		n := c.count(l.unique)
-		switch {
-		case i < at && n != 1:
-			return mismatch(l.unique, "%s level needs one value of this key", c.model.levels[at].name)
-		case i < at && c.isPattern(l.unique):
-			return mismatch(l.unique, "wildcard in the unique key of a level above")
-		case i > at && n > 0:
-			return mismatch(l.unique, "unique key of a level below %s", c.model.levels[at].name)
-		}
-	}
-	return nil
 }
 
 // retrieval checks that what is to be sent is named, each instance, series, study or patient by its unique key alone:
@@ -172,6 +153,11 @@ func (c *check) retrieval(at int) *Refusal {
 		return mismatch(l.unique, "retrieval without the unique key of its level")
 	case c.count(dicom.TagPatientID) > 1 || c.isPattern(dicom.TagPatientID):
 		return mismatch(dicom.TagPatientID, "a retrieval names one patient, without wildcards")
+	}
+	for _, below := range c.model.levels[at+1:] {
+		if !c.relational && c.count(below.unique) > 0 {
+			return mismatch(below.unique, "unique key of a level below %s", l.name)
+		}
 	}
 	return c.nothingElse(frameKeys)
 }

@@ -24,7 +24,13 @@ const (
 	formUTF8
 	formGBK
 	formGB18030
+	formUndeclared // no set is named: a byte above 7FH is a character of some set or other
 )
+
+// undeclared is the repertoire of an identifier that names no character set. It should be the default one, but many
+// clients send the letters of their own language all the same; to refuse them would end the search for a patient whose
+// name has one, and archives take such bytes for the set that they are configured for.
+var undeclared = repertoire{form: formUndeclared}
 
 // characterSets are the defined terms of Specific Character Set (PS3.3 tables C.12-2 to C.12-5), with what follows ESC
 // to designate their code elements. ISO_IR 6 is no defined term; many write it for the default repertoire.
@@ -58,7 +64,7 @@ func parseRepertoire(value []byte) (repertoire, error) {
 	if len(terms) == 1 {
 		switch terms[0] {
 		case "":
-			return repertoire{}, nil
+			return undeclared, nil
 		case "ISO_IR 192":
 			return repertoire{form: formUTF8}, nil
 		case "GBK":
@@ -177,6 +183,8 @@ func (s *scanner) width() (int, error) {
 			return 0, errors.New("not UTF-8")
 		}
 		return n, nil
+	case s.form == formUndeclared:
+		return 1, nil
 	case s.form != formSingle && c >= 0x80:
 		return s.gb()
 	case c < 0x80 && s.double && c > 0x20 && c < 0x7F:

@@ -20,7 +20,8 @@ func TestCharacterSets(t *testing.T) {
 		ok               bool
 	}{
 		{"none", "", "DOE", true},
-		{"a byte of some set", "", "M\xfcller", false},
+		{"a byte of some set that nobody names", "", "M\xfcller", true},
+		{"a byte that the default repertoire lacks", "ISO_IR 6", "M\xfcller", false},
 		{"Latin 1", "ISO_IR 100", "M\xfcller", true},
 		{"a control of Latin 1", "ISO_IR 100", "M\x9cller", false},
 		{"UTF-8", "ISO_IR 192", "Müller", true},
@@ -75,9 +76,10 @@ func TestCharacterSetOfAnItemEndsWithIt(t *testing.T) {
 	rq := worklistFind
 	rq.TransferSyntax = dicom.ExplicitVRLittleEndian
 	set := item(as(charset, dicom.CS, "ISO_IR 192"), as(0x00080104, dicom.LO, even("Schädel")))
-	rq.Identifier = identifier(t, rq.TransferSyntax, sq(codeSequence, set), as(patientName, dicom.PN, even("Müller")))
+	latin := as(charset, dicom.CS, "ISO_IR 100")
+	rq.Identifier = identifier(t, rq.TransferSyntax, latin, sq(codeSequence, set), as(patientName, dicom.PN, even("M\x84ller")))
 	verify(t, query.Rules{}.Check(rq), query.StatusMismatch, patientName)
-	rq.Identifier = identifier(t, rq.TransferSyntax, sq(codeSequence, set), as(patientName, dicom.PN, "Muller"))
+	rq.Identifier = identifier(t, rq.TransferSyntax, latin, sq(codeSequence, set), as(patientName, dicom.PN, even("M\xfcller")))
 	verify(t, query.Rules{}.Check(rq), dimse.Success, 0)
 }
 

@@ -14,7 +14,7 @@ import (
 // values checks each value against its VR (PS3.5 §6.2), its VM (PS3.6), the character set and the kinds of match that
 // its VR allows (PS3.4 §C.2.2.2).
 func (c *check) values() *Refusal {
-	sets := []repertoire{{}} // of the data set and of each item around the element
+	sets := []repertoire{undeclared} // of the data set and of each item around the element
 	for _, e := range c.elements {
 		depth := e.depth
 		if e.kind == dicom.KindItem {
@@ -22,7 +22,7 @@ func (c *check) values() *Refusal {
 			continue
 		}
 		sets = sets[:depth+1]
-		if e.tag == dicom.TagSpecificCharacterSet { // an empty one is the default repertoire, which all others hold
+		if e.tag == dicom.TagSpecificCharacterSet { // an empty one names none
 			set, err := parseRepertoire(e.value)
 			if err != nil {
 				return mismatch(e.tag, "%v", err)
