@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync/atomic"
 	"time"
@@ -23,8 +24,9 @@ type carrier interface {
 	// machine can know.
 	arrived() (int64, error)
 	// finish ends the session in order. Nil means that whoever is at the other end
-	// has read everything.
-	finish(ctx context.Context) error
+	// has read everything. It waits for as long as they go on reading, and gives up
+	// when nothing has moved for so long.
+	finish(ctx context.Context, patience time.Duration) error
 	// gone is closed when the other end has ended the session; why says why.
 	gone() <-chan struct{}
 	why() error
@@ -129,8 +131,11 @@ func (s *stream) arrived() (int64, error) {
 // finish says that nothing more comes (close_notify, RFC 5425 §4.4) and waits for
 // the other side to close. A program does that once it has read so far; one that
 // dies, or closes with something unread, makes its machine send a reset instead.
-func (s *stream) finish(ctx context.Context) error {
+func (s *stream) finish(ctx context.Context, patience time.Duration) error {
 	if err := s.out.Flush(); err != nil {
+		return err
+	}
+	if err := s.drained(ctx, patience); err != nil {
 		return err
 	}
 	if err := s.conn.CloseWrite(); err != nil {
@@ -139,12 +144,42 @@ func (s *stream) finish(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return errNotClosed
+	case <-time.After(patience):
+		return errNotClosed
 	case <-s.ended:
 	}
 	if !s.inOrder {
 		return s.cause
 	}
 	return nil
+}
+
+// drained waits until the other machine has all that was sent: a slow repository
+// has left much of it with ours.
+func (s *stream) drained(ctx context.Context, patience time.Duration) error {
+	tick := time.NewTicker(patience / 20)
+	defer tick.Stop()
+	least, since := int64(math.MaxInt64), time.Now()
+	for {
+		held, err := unacknowledged(s.counted.Conn)
+		switch {
+		case err != nil:
+			return err
+		case held == 0:
+			return nil
+		case held < least:
+			least, since = held, time.Now()
+		case time.Since(since) >= patience:
+			return errNotClosed
+		}
+		select {
+		case <-ctx.Done():
+			return errNotClosed
+		case <-s.ended:
+			return s.cause
+		case <-tick.C:
+		}
+	}
 }
 
 var errNotClosed = errors.New("the repository does not read, or does not close when a session ends: what it was sent does not count as kept")
@@ -191,9 +226,9 @@ func (d *datagrams) send(frame []byte) error {
 	return err
 }
 
-func (d *datagrams) flush() (int64, error)        { return d.sent, nil }
-func (d *datagrams) arrived() (int64, error)      { return d.sent, nil }
-func (d *datagrams) finish(context.Context) error { return nil }
-func (d *datagrams) gone() <-chan struct{}        { return d.never }
-func (d *datagrams) why() error                   { return nil }
-func (d *datagrams) close()                       { d.conn.Close() }
+func (d *datagrams) flush() (int64, error)                       { return d.sent, nil }
+func (d *datagrams) arrived() (int64, error)                     { return d.sent, nil }
+func (d *datagrams) finish(context.Context, time.Duration) error { return nil }
+func (d *datagrams) gone() <-chan struct{}                       { return d.never }
+func (d *datagrams) why() error                                  { return nil }
+func (d *datagrams) close()                                      { d.conn.Close() }

@@ -69,9 +69,14 @@ func transferBegins(s *scene) []Message {
 }
 
 // transferred is DICOM Instances Transferred (§A.5.3.7): what was taken and what
-// was not are two messages.
+// was not are two messages. Whether somebody else had the instances before is not
+// known, for which the standard has the action R.
 func transferred(s *scene) []Message {
 	p := s.whose(s.body.text("study"))
+	action := Create
+	if s.body.text("direction") == "sent" {
+		action = Read
+	}
 	var out []Message
 	for _, part := range []struct {
 		outcome Outcome
@@ -80,7 +85,7 @@ func transferred(s *scene) []Message {
 		if len(part.classes) == 0 {
 			continue
 		}
-		m := s.event(instancesMoved, Create, part.outcome)
+		m := s.event(instancesMoved, action, part.outcome)
 		if part.outcome != Success {
 			m.Event.Description = "not stored"
 			if why := s.body.describe("reason"); why != "" {
@@ -143,14 +148,28 @@ const (
 	maxPatient = 256
 )
 
-// imported is Import (§A.5.3.9).
+// imported is Import (§A.5.3.9): what was taken and what was not are two messages.
 func imported(s *scene) []Message {
-	outcome := Success
-	if !s.body.yes("complete") || s.body.number("failed")+s.body.number("unreadable") > 0 {
-		outcome = Minor
+	taken := s.body.number("stored") + s.body.number("held")
+	left := s.body.number("refused") + s.body.number("failed") + s.body.number("unreadable")
+	whole := left == 0 && s.body.yes("complete")
+	var out []Message
+	if taken > 0 || whole {
+		out = append(out, s.importOf(Success, s.body.describe("stored", "held")))
 	}
+	if !whole {
+		says := "not imported in full"
+		if more := s.body.describe("refused", "failed", "unreadable"); more != "" {
+			says += ": " + more
+		}
+		out = append(out, s.importOf(Minor, says))
+	}
+	return out
+}
+
+func (s *scene) importOf(outcome Outcome, says string) Message {
 	m := s.event(dataImport, Create, outcome)
-	m.Event.Description = s.body.describe("stored", "held", "refused", "failed", "unreadable")
+	m.Event.Description = says
 	label := s.body.text("label")
 	if label == "" {
 		label = "medium"
@@ -171,7 +190,7 @@ func imported(s *scene) []Message {
 	if len(studies) == 0 {
 		m.Objects = append(m.Objects, patient(Patient{}))
 	}
-	return []Message{m}
+	return m
 }
 
 // attached is Network Entry (§A.5.3.10): a peer is seen for the first time.

@@ -2,6 +2,7 @@ package atna
 
 import (
 	"context"
+	"time"
 
 	"cordon/store"
 )
@@ -47,8 +48,8 @@ func (f *file) flush() (int64, error) {
 	return f.written, f.lines.Sync()
 }
 
-func (f *file) arrived() (int64, error)      { return f.written, nil }
-func (f *file) finish(context.Context) error { return nil }
-func (f *file) gone() <-chan struct{}        { return f.never }
-func (f *file) why() error                   { return nil }
-func (f *file) close()                       { f.lines.Close() }
+func (f *file) arrived() (int64, error)                     { return f.written, nil }
+func (f *file) finish(context.Context, time.Duration) error { return nil }
+func (f *file) gone() <-chan struct{}                       { return f.never }
+func (f *file) why() error                                  { return nil }
+func (f *file) close()                                      { f.lines.Close() }

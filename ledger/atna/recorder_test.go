@@ -84,6 +84,7 @@ type recorder struct {
 	messages []string
 	cutAfter int // bytes of the next session, after which it is reset; 0: never
 	deaf     bool
+	pace     time.Duration // before each message is read, with little room for what waits
 }
 
 // newRecorder finds an address; open makes it answer there.
@@ -117,6 +118,9 @@ func (r *recorder) open() *recorder {
 			}
 			r.mu.Lock()
 			gone := r.listener != l
+			if r.pace > 0 {
+				c.(*net.TCPConn).SetReadBuffer(32 << 10)
+			}
 			if !gone {
 				r.conns = append(r.conns, c)
 			}
@@ -153,7 +157,7 @@ func (r *recorder) serve(raw net.Conn) {
 		return
 	}
 	r.mu.Lock()
-	cut, deaf := r.cutAfter, r.deaf
+	cut, deaf, pace := r.cutAfter, r.deaf, r.pace
 	r.cutAfter = 0
 	r.mu.Unlock()
 	if deaf {
@@ -169,6 +173,7 @@ func (r *recorder) serve(raw net.Conn) {
 			raw.Close()
 			return
 		}
+		time.Sleep(pace)
 		n, bad := strconv.Atoi(strings.TrimSpace(size))
 		if err != nil || bad != nil {
 			break

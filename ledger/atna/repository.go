@@ -156,9 +156,7 @@ func (r *repository) due() bool {
 
 // finish ends a session in order: all that was handed over has been read.
 func (r *repository) finish(ctx context.Context, c carrier) error {
-	ctx, cancel := context.WithTimeout(ctx, r.audit.timing.Finish)
-	defer cancel()
-	if err := c.finish(ctx); err != nil {
+	if err := c.finish(ctx, r.audit.timing.Finish); err != nil {
 		return err
 	}
 	r.read = append(r.read, stay{r.handed, time.Now()})

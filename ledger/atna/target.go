@@ -80,7 +80,7 @@ type Timing struct {
 	// Settle is how long what was read must then have stayed unbroken before it
 	// counts as kept: programs keep what they have read in memory for a while; 10 s.
 	Settle   time.Duration
-	Finish   time.Duration // for the repository to close its side; 10 s
+	Finish   time.Duration // for the repository to read on, and to close its side; 10 s
 	RetryMin time.Duration // before the first new attempt; 1 s
 	RetryMax time.Duration // between two, at the most; 1 min
 	Alarm    time.Duration // without a repository, or behind, before people are told; 2 min

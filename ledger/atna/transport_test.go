@@ -185,6 +185,23 @@ func TestDeafRepositoryBlocksNobody(t *testing.T) {
 	s.complete(r)
 }
 
+// A repository that needs longer than a session for what the sockets hold is
+// waited for, as long as it goes on reading: else it would be sent the same again
+// and again.
+func TestSlowRepositoryGetsOn(t *testing.T) {
+	a := newAuthority(t)
+	r, s := newRecorder(t, a), newSite(t)
+	r.pace = time.Millisecond
+	s.note(3000)
+	r.open()
+	s.send(tlsTarget(r, a))
+	s.complete(r)
+	await(t, "the cursor", func() bool { return s.status().Waiting == 0 })
+	if n := len(r.got()); n > 6000 {
+		t.Errorf("%d messages for 3000 records", n)
+	}
+}
+
 func TestDeafRepositoryDoesNotKeepCordonFromStopping(t *testing.T) {
 	a := newAuthority(t)
 	r, s := newRecorder(t, a), newSite(t)
