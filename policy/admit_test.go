@@ -68,6 +68,7 @@ func TestAdmit(t *testing.T) {
 		{"borrowed title", site, "10.9.9.9", "CT1", "CORDON", WrongAddress, "", "", false},
 		{"borrowed title under shadow", shadow, "10.9.9.9", "CT1", "CORDON", WrongAddress, "", "", false},
 		{"borrowed title of an archive", site, "10.9.9.9", "PACS", "CORDON", WrongAddress, "", "", false},
+		{"borrowed title of the gateway", site, "10.9.9.9", "CORDON", "CORDON", WrongAddress, "", "", false},
 		{"unknown called title", site, "10.0.0.21", "CT1", "NOBODY", UnknownCalled, "ct-1", "", false},
 		{"the zero site admits nobody", Site{}, "10.0.0.21", "CT1", "", NoArchive, "", "", false},
 		{"a site that says nothing of unknown devices refuses them", Site{AETitle: "CORDON", Archives: site.Archives}, "10.0.0.21", "CT1", "CORDON", UnknownDevice, "", "", false},

@@ -32,8 +32,8 @@ func (s Site) identify(a Association) (Device, Refusal) {
 		return Device{}, refusal
 	case s.certified(a):
 		return Device{}, WrongCertificate
-	case s.titled(a.Calling) != nil:
-		return Device{}, WrongAddress // an archive's title; from its own address it would have been the archive
+	case s.titled(a.Calling) != nil, a.Calling == s.AETitle:
+		return Device{}, WrongAddress // an archive's title, which from its own address would have been the archive; or the one that archives know us by
 	}
 	return Device{}, NotRefused
 }
