@@ -168,20 +168,20 @@ func TestRequestsThatComeTooFast(t *testing.T) {
 	}
 }
 
-// Relational queries pass where both sides agreed on them, and nowhere else.
-func TestRelationalQueryNeedsAgreement(t *testing.T) {
-	series := naming(t, map[dicom.Tag]string{dicom.TagQueryRetrieveLevel: "SERIES", dicom.TagPatientName: "DOE*"})
-	proposed := []ul.ExtendedNegotiation{{SOPClass: findClass, Information: []byte{1}}}
-	for name, agreed := range map[string][]ul.ExtendedNegotiation{"agreed": proposed, "not agreed": {{SOPClass: findClass, Information: []byte{0}}}} {
+// Relational retrievals pass where both sides agreed on them, and nowhere else.
+func TestRelationalRetrievalNeedsAgreement(t *testing.T) {
+	images := naming(t, map[dicom.Tag]string{dicom.TagQueryRetrieveLevel: "IMAGE", dicom.TagStudyInstanceUID: "1.2.3"})
+	proposed := []ul.ExtendedNegotiation{{SOPClass: moveClass, Information: []byte{1}}}
+	for name, agreed := range map[string][]ul.ExtendedNegotiation{"agreed": proposed, "not agreed": {{SOPClass: moveClass, Information: []byte{0}}}} {
 		t.Run(name, func(t *testing.T) {
 			p := newScriptedPeer(t, func(p *scriptedPeer) { p.respond = func(rs *ul.Response, _ *ul.Request) { rs.Extended = agreed } })
 			h := behind(t, p)
-			c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, findClass)}, Extended: proposed}, 0)
+			c := h.calls(t, ul.Request{Contexts: []ul.ProposedContext{implicitly(1, moveClass)}, Extended: proposed}, 0)
 			want := dimse.Success
 			if name == "not agreed" {
 				want = query.StatusMismatch
 			}
-			if got := last(c.ask(1, findRQ, series)); got.Command.Status != want {
+			if got := last(c.ask(1, moveRQ, images)); got.Command.Status != want {
 				t.Errorf("%+v", got.Command)
 			}
 		})
