@@ -42,8 +42,8 @@ func (l *Ledger) Retain(ctx context.Context, age time.Duration) error {
 // Prune takes the bodies out of records made before that time, at most a week's
 // at a time, and the data keys that nothing was sealed with since. Number, time,
 // kind and the body's digest stay, so every proof still holds; so do the records
-// that carry the proof, and those of version 1. A record in the same commit says
-// what was pruned.
+// that carry the proof, and those of version 1. A record in the
+// same commit says what was pruned, and a checkpoint signs it.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) error {
 	l.pruning.Lock() // waits for exports, which must not see half of it
 	defer l.pruning.Unlock()
@@ -146,14 +146,23 @@ func (l *Ledger) prune(tx *store.Tx, to int64, old map[int64][]byte, before time
 	if err := l.pruneKeys(tx, before); err != nil {
 		return err
 	}
-	return l.Append(tx, "ledger.pruned", map[string]any{
+	err := l.Append(tx, "ledger.pruned", map[string]any{
 		"to": to, "bodies": len(old), "before": before.UTC().Format(timeFormat),
 	})
+	if err == nil {
+		_, err = l.sign(tx) // an export ends with the last checkpoint, and must say why bodies are gone
+	}
+	return err
 }
 
 // pruneKeys deletes data keys whose sealed strings are all pruned: usedEvery is
-// how late used_at may be.
+// how late used_at may be. One from before the ledger began was used while the
+// clock was wrong: it stays.
 func (l *Ledger) pruneKeys(tx *store.Tx, before time.Time) error {
-	_, err := tx.Exec(`DELETE FROM ledger_subjects WHERE used_at < ?`, before.Add(-usedEvery).UnixMicro())
+	first, _, err := First(tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`DELETE FROM ledger_subjects WHERE used_at < ? AND used_at >= ?`, before.Add(-usedEvery).UnixMicro(), first.UnixMicro())
 	return err
 }

@@ -192,6 +192,40 @@ func TestPrunedRecordsAreStillProved(t *testing.T) {
 	}
 }
 
+// An export is of what is signed, so what was pruned must be signed to be pruned:
+// else it would look as if bodies had been taken out by hand.
+func TestWhatIsPrunedIsSigned(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.record(t, 20)
+	s.export(t)
+	if err := s.l.Prune(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := ledger.Export(t.Context(), s.db, &out); err != nil { // as from a copy of the database, or after a crash
+		t.Fatal(err)
+	}
+	if r, err := ledger.Verify(&out, ledger.VerifyOptions{}); err != nil || r.Pruned != 20 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// What was sealed while the clock said 1970 outlives the next pruning.
+func TestAClockFarBehindErasesNothing(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.record(t, 3)
+	s.l.SetNow(func() time.Time { return time.Unix(1000, 0) })
+	sealed := s.sealed(t, "x", patient{"4711", "Planted^Name"})
+	s.l.SetNow(time.Now)
+	s.record(t, 3)
+	if err := s.l.Prune(t.Context(), time.Now().Add(-6*365*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.l.Unseal(t.Context(), sealed, new(patient)); err != nil {
+		t.Error(err)
+	}
+}
+
 func (s site) prove(t testing.TB, numbers ...int64) []byte {
 	t.Helper()
 	var out bytes.Buffer

@@ -58,7 +58,7 @@ func (l *Ledger) Seal(tx *store.Tx, subject string, v any) (string, error) {
 	if len(plain) > maxSealed {
 		return "", fmt.Errorf("sealing for the ledger: %d bytes, at most %d", len(plain), maxSealed)
 	}
-	id, key, err := l.seal.subjectKey(tx, subject)
+	id, key, err := l.seal.subjectKey(tx, subject, l.now())
 	if err != nil {
 		return "", fmt.Errorf("sealing for the ledger: %w", err)
 	}
@@ -153,10 +153,10 @@ func (k *sealKey) name(subject string) []byte {
 const usedEvery = 24 * time.Hour
 
 // subjectKey returns the data key of a subject, and makes it at first.
-func (k *sealKey) subjectKey(tx *store.Tx, subject string) (id string, key []byte, err error) {
+func (k *sealKey) subjectKey(tx *store.Tx, subject string, now time.Time) (id string, key []byte, err error) {
 	var wrapped []byte
 	var used int64
-	name, now := k.name(subject), time.Now()
+	name := k.name(subject)
 	err = tx.QueryRow(`SELECT id, key, used_at FROM ledger_subjects WHERE subject = ?`, name).Scan(&id, &wrapped, &used)
 	if errors.Is(err, sql.ErrNoRows) {
 		id, key = base64.RawURLEncoding.EncodeToString(random(16)), random(keyBytes)
