@@ -1,7 +1,6 @@
 package asset
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +18,8 @@ type Approval struct {
 	Scope
 	Name string // what the device is called from now on; "": as it is
 	Port uint16 // where it listens, which is never learned; 0: as it is
+
+	PortTLS bool // it listens at Port with TLS
 }
 
 // nameForm is what a configuration allows as a device's name.
@@ -38,7 +39,9 @@ func (r *Register) Approve(ctx context.Context, name string, a Approval) (Detail
 	}
 	return r.decide(ctx, name, Approved, rq, a.Name, func(tx *store.Tx, s subject, now time.Time) (Permissions, error) {
 		p, err := r.approval(tx, s, a.Scope, now)
-		p.Port = cmp.Or(a.Port, p.Port)
+		if a.Port != 0 {
+			p.Port, p.PortTLS = a.Port, a.PortTLS
+		}
 		return p, err
 	})
 }

@@ -15,6 +15,8 @@ type DeviceRequest struct {
 	Reason string `json:"reason"`
 	Name   string `json:"name,omitempty"` // what it is called from now on; "": as it is
 	Port   uint16 `json:"port,omitempty"` // where it listens; 0: as it is
+
+	PortTLS bool `json:"port_tls,omitempty"` // it listens there with TLS
 	asset.Scope
 }
 
@@ -70,7 +72,7 @@ func (c *Console) device(decide func(ctx context.Context, name string, rq Device
 }
 
 func (c *Console) deviceApprove(ctx context.Context, name string, rq DeviceRequest) (asset.Detail, error) {
-	return c.parts.Devices.Approve(ctx, name, asset.Approval{Request: rq.custody(), Scope: rq.Scope, Name: rq.Name, Port: rq.Port})
+	return c.parts.Devices.Approve(ctx, name, asset.Approval{Request: rq.custody(), Scope: rq.Scope, Name: rq.Name, Port: rq.Port, PortTLS: rq.PortTLS})
 }
 
 func (c *Console) deviceDeny(ctx context.Context, name string, rq DeviceRequest) (asset.Detail, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -197,12 +198,16 @@ type deviceApproveCommand struct {
 	Name string `arg:"" help:"The device, as device list shows it."`
 	To   string `name:"name" placeholder:"NAME" help:"What it is called from now on."`
 	Port uint16 `placeholder:"PORT" help:"Where it listens: for reports of commitment, and for objects that archives send it."`
+	TLS  bool   `name:"port-tls" help:"With --port: it listens there with TLS."`
 	scope
 	decider
 }
 
 func (c deviceApproveCommand) Run(ctx context.Context, at place, std stdio) error {
-	d, err := c.decide(ctx, at, c.Name, "approve", console.DeviceRequest{Name: c.To, Port: c.Port, Scope: c.asset()})
+	if c.TLS && c.Port == 0 {
+		return failure{2, errors.New("--port-tls is about a port: add --port PORT")}
+	}
+	d, err := c.decide(ctx, at, c.Name, "approve", console.DeviceRequest{Name: c.To, Port: c.Port, PortTLS: c.TLS, Scope: c.asset()})
 	if err != nil {
 		return err
 	}

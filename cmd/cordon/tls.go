@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -240,8 +241,9 @@ func (d *daemon) tlsOut(g *gateway.Config) error {
 }
 
 // outletTLS is TLS towards a device: with the gateway's own certificate, to one
-// from the devices' authorities. A device that has certificates in the
-// configuration is known by them, any other by its address.
+// from the devices' authorities. A device that has certificates is known by them,
+// any other by its address. Without gateway.tls, which an approval may outlive, it
+// has to come from the system's: that fails, rather than being in the clear.
 func (d *daemon) outletTLS(v policy.Device) *tls.Config {
 	if !v.PortTLS {
 		return nil
@@ -250,5 +252,5 @@ func (d *daemon) outletTLS(v policy.Device) *tls.Config {
 	for _, f := range v.Certificates {
 		pins = append(pins, f.String())
 	}
-	return d.devices.Client(pins...)
+	return cmp.Or(d.devices, &secure.Endpoint{}).Client(pins...)
 }

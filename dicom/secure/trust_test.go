@@ -41,3 +41,15 @@ func TestACertificateNamedLikeItsAuthority(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestTheZeroEndpointTrustsNoPrivateAuthority: where nothing is configured, a peer
+// that is known by its certificate still has to come from the system's authorities.
+func TestTheZeroEndpointTrustsNoPrivateAuthority(t *testing.T) {
+	a := newAuthority(t, "a")
+	gateway := Fingerprint(a.issue("gateway", newKey(t)))
+	config := a.end("gateway")
+	config.Authorities = ""
+	if _, err := shake(t, mustOpen(t, config).Server(), (&Endpoint{}).Client(gateway)); whyOf(err) != UnknownAuthority {
+		t.Errorf("got %v", err)
+	}
+}
