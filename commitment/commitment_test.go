@@ -352,6 +352,29 @@ func TestWhatAnotherDeviceSentIsNotLookedUp(t *testing.T) {
 	}
 }
 
+// What is held on its way out of an archive says nothing about what the device
+// sent: the archive has its copy.
+func TestHeldOnItsWayToTheDeviceIsAskedOfTheArchive(t *testing.T) {
+	s := open(t, t.TempDir(), patience)
+	b := s.cu.NewBuffer()
+	defer b.Discard()
+	fmt.Fprint(b, "object 1.1")
+	if _, err := s.cu.Keep(t.Context(), b, custody.Object{
+		State: custody.Held, Archive: "device/ct-1", Device: "ct-1", CallingAE: "PACS", CalledAE: "CT1",
+		SOPClassUID: string(dicom.CTImageStorage), SOPInstanceUID: "1.1",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	h := &hospital{}
+	s.run(t, h)
+	s.want(t, ct1, "2.25.1", "1.1")
+	asked := h.awaitAsked(t, 1)[0]
+	s.answer(t, "pacs", commit.Report{TransactionUID: asked.TransactionUID, Committed: asked.References})
+	if got := h.awaitReports(t, 1)[0]; len(got.Committed) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAnswersThatWereNotAskedForChangeNothing(t *testing.T) {
 	s := open(t, t.TempDir(), patience)
 	h := &hospital{}

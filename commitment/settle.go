@@ -152,11 +152,9 @@ func (c *Commitment) fates(ctx context.Context, who Requestor, instances []strin
 }
 
 // sentBy reports whether the device that asks is the one that sent the object.
+// One that an archive sent to the device is under the archive's title.
 func sentBy(p custody.Place, who Requestor) bool {
-	if who.Device != "" || p.Device != "" {
-		return p.Device == who.Device
-	}
-	return p.CallingAE == string(who.Calling)
+	return p.Device == who.Device && p.CallingAE == string(who.Calling)
 }
 
 // decide says what becomes of an instance of which there are these objects, in
