@@ -135,7 +135,7 @@ func (s *session) response() ul.Response {
 		}
 		theirs := l.x.Conn().Association().Response()
 		for _, e := range theirs.Extended {
-			if l.proposes(e.SOPClass) {
+			if l.proposes(e.SOPClass) && extends(e) {
 				rs.Extended = append(rs.Extended, e)
 			}
 		}

@@ -26,7 +26,7 @@ func (s *session) passOn(rq *ul.Request, class dicom.UID, granted policy.Roles) 
 	if proposedRoles(s.rq, class) != (policy.Roles{}) && proposedRoles(rq, class) == (policy.Roles{}) {
 		rq.Roles = append(rq.Roles, ul.RoleSelection{SOPClass: class, SCU: granted.SCU, SCP: granted.SCP})
 	}
-	said := func(e ul.ExtendedNegotiation) bool { return e.SOPClass == class }
+	said := func(e ul.ExtendedNegotiation) bool { return e.SOPClass == class && extends(e) }
 	if !slices.ContainsFunc(rq.Extended, said) {
 		for _, e := range s.rq.Extended {
 			if said(e) {
@@ -36,11 +36,22 @@ func (s *session) passOn(rq *ul.Request, class dicom.UID, granted policy.Roles) 
 	}
 	for _, item := range s.rq.Unknown {
 		already := slices.ContainsFunc(rq.Unknown, func(u ul.SubItem) bool { return commonExtended(u) == class })
-		if commonExtended(item) == class && !already {
+		if commonExtended(item) == class && !already && len(item.Data) <= maxCommonExtended {
 			rq.Unknown = append(rq.Unknown, item)
 		}
 	}
 }
+
+// Negotiation is not judged, so that no more of it goes on than the standard has
+// use for: a few bytes of application information (PS3.4 §B.3.1, §C.5), and the
+// names of a service class and some related SOP classes.
+const (
+	maxExtended       = 64
+	maxCommonExtended = 4 << 10
+)
+
+// extends reports whether an extended negotiation is passed on.
+func extends(e ul.ExtendedNegotiation) bool { return len(e.Information) <= maxExtended }
 
 // itemCommonExtended is a SOP class common extended negotiation sub-item
 // (PS3.7 §D.3.3.6). Only requests have one.

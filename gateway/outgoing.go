@@ -174,7 +174,8 @@ func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Messa
 		return nil, l.s.notServed(ctx, from, m, dimse.UnrecognizedOperation)
 	case m.Command.Field == dimse.CStoreRQ:
 		return l.receiveSuboperation(ctx, from, m)
-	case !fitting(grant.Service, m), !invokes(policy.Roles{SCU: grant.Roles.SCP, SCP: grant.Roles.SCU}, m):
+	case !fitting(grant.Service, m), !invokes(policy.Roles{SCU: grant.Roles.SCP, SCP: grant.Roles.SCU}, m),
+		m.Command.Field == dimse.CGetRQ, m.Command.Field == dimse.CMoveRQ: // nothing is retrieved from a device
 		return nil, l.s.notServed(ctx, from, m, dimse.SOPClassNotSupported)
 	}
 	r := &relay{

@@ -264,14 +264,15 @@ func TestNegotiationIsPassedOnAndMirrored(t *testing.T) {
 	})
 	h := behind(t, p)
 	common := ul.SubItem{Type: itemCommonExtended, Data: append([]byte{0, byte(len(dicom.CTImageStorage))}, dicom.CTImageStorage...)}
+	long := ul.SubItem{Type: itemCommonExtended, Data: append(append([]byte{0, byte(len(findClass))}, findClass...), make([]byte, maxCommonExtended)...)}
 	foreign := ul.SubItem{Type: itemCommonExtended, Data: append([]byte{0, 3}, "1.2"...)}
 	c := h.calls(t, ul.Request{
 		Contexts:     []ul.ProposedContext{implicitly(1, getClass), implicitly(3, dicom.CTImageStorage), implicitly(5, findClass)},
 		Roles:        []ul.RoleSelection{{SOPClass: dicom.CTImageStorage, SCU: true, SCP: true}},
-		Extended:     []ul.ExtendedNegotiation{{SOPClass: findClass, Information: []byte{1, 1}}, {SOPClass: "1.2.3", Information: []byte{1}}},
+		Extended:     []ul.ExtendedNegotiation{{SOPClass: findClass, Information: []byte{1, 1}}, {SOPClass: "1.2.3", Information: []byte{1}}, {SOPClass: getClass, Information: make([]byte, maxExtended+1)}},
 		UserIdentity: &ul.UserIdentity{Type: ul.IdentityPasscode, ResponseRequested: true, Primary: []byte("able"), Secondary: []byte("secret")},
 		Async:        &ul.AsyncWindow{Invoked: 30, Performed: 2},
-		Unknown:      []ul.SubItem{common, foreign, {Type: 0x5F, Data: []byte("what is this")}},
+		Unknown:      []ul.SubItem{common, long, foreign, {Type: 0x5F, Data: []byte("what is this")}},
 	}, 0)
 	asked := p.request(0)
 	switch {

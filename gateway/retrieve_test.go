@@ -558,3 +558,28 @@ func TestReporterThatHangsUpLeavesTheDeviceBe(t *testing.T) {
 		t.Errorf("status %04X, %v", uint16(status), err)
 	}
 }
+
+// A device may be the provider of queries, by negotiation, but nothing is
+// retrieved from it.
+func TestNothingIsRetrievedFromADevice(t *testing.T) {
+	answered := make(chan dimse.Status, 1)
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.invoke = func(x *dimse.Exchange, _ *ul.Request) {
+			op, err := x.Begin(context.Background(), 1, dimse.Command{Field: dimse.CGetRQ, AffectedSOPClassUID: getClass}, bytes.NewReader(identifier(t, false)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r, _ := op.Next(context.Background())
+			answered <- r.Command.Status
+		}
+	})
+	h := behind(t, p)
+	h.calls(t, ul.Request{
+		Contexts: []ul.ProposedContext{implicitly(1, getClass)},
+		Roles:    []ul.RoleSelection{{SOPClass: getClass, SCU: true, SCP: true}},
+	}, 0)
+	if s := <-answered; s != dimse.SOPClassNotSupported {
+		t.Errorf("status %04X", uint16(s))
+	}
+}
