@@ -27,6 +27,7 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -154,13 +155,22 @@ func (w *Witness) Key() *ledger.WitnessKey { return w.signer.WitnessKey }
 // errors are those of ledger.Witness, or errUnknown.
 func (w *Witness) Add(ctx context.Context, old int64, proof []tlog.Hash, signed []byte) ([]byte, error) {
 	var head ledger.TreeHead
-	var refused error // one that is recorded
-	err := w.db.Update(ctx, func(tx *store.Tx) (err error) {
-		head, refused, err = w.add(tx, old, proof, signed)
+	var log remembered
+	look := func(tx *store.Tx) (err error) {
+		head, log, err = check(tx, old, proof, signed)
 		return err
-	})
-	if err == nil {
-		err = refused
+	}
+	err := w.db.View(ctx, look) // whoever has no key of a ledger reaches no writer: images wait for that one
+	if err == nil && !log.has(head) {
+		err = w.db.Update(ctx, func(tx *store.Tx) error {
+			if err := look(tx); err != nil {
+				return err
+			}
+			return w.remember(tx, head, signed)
+		})
+	}
+	if errors.Is(err, ledger.ErrFork) {
+		err = cmp.Or(w.recordFork(ctx, head, log), err)
 	}
 	if err != nil {
 		return nil, err
@@ -175,27 +185,27 @@ type remembered struct {
 	root            []byte
 }
 
-func (w *Witness) add(tx *store.Tx, old int64, proof []tlog.Hash, signed []byte) (head ledger.TreeHead, refused, err error) {
+// has reports whether a head that continues what is remembered adds nothing to it.
+func (log remembered) has(head ledger.TreeHead) bool { return head.Size == log.size && head.Next == "" }
+
+// check holds a request against what is remembered of its ledger.
+func check(tx *store.Tx, old int64, proof []tlog.Hash, signed []byte) (head ledger.TreeHead, log remembered, err error) {
 	origin, _, _ := strings.Cut(string(signed), "\n")
-	var log remembered
 	err = tx.QueryRow(`SELECT configured, key, size, root FROM witness_logs WHERE origin = ?`, origin).
 		Scan(&log.configured, &log.key, &log.size, &log.root)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && log.configured == "" {
-		return head, nil, errUnknown
+		return head, log, errUnknown
 	}
 	if err != nil {
-		return head, nil, err
+		return head, log, err
 	}
 	if head, err = ledger.OpenHead(signed, log.key); err != nil {
-		return head, nil, fmt.Errorf("%w (%w)", ledger.ErrWitnessKey, err)
+		return head, log, fmt.Errorf("%w (%w)", ledger.ErrWitnessKey, err)
 	}
 	if old != log.size || head.Size < log.size {
-		return head, nil, &ledger.Conflict{Size: log.size}
+		return head, log, &ledger.Conflict{Size: log.size}
 	}
-	if err := log.continued(head, proof); err != nil {
-		return head, err, w.recordFork(tx, head, log)
-	}
-	return head, nil, w.remember(tx, head, signed)
+	return head, log, log.continued(head, proof)
 }
 
 // continued is ErrFork unless the head's tree contains the one remembered.
@@ -228,15 +238,20 @@ func (w *Witness) remember(tx *store.Tx, head ledger.TreeHead, signed []byte) er
 	return w.journal.Append(tx, "witness.key", map[string]any{"origin": head.Origin, "key": head.Next, "records": head.Size})
 }
 
-func (w *Witness) recordFork(tx *store.Tx, head ledger.TreeHead, log remembered) error {
+func (w *Witness) recordFork(ctx context.Context, head ledger.TreeHead, log remembered) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if time.Since(w.forks[head.Origin]) < forkEvery {
+	again := time.Since(w.forks[head.Origin]) < forkEvery
+	if !again {
+		w.forks[head.Origin] = time.Now()
+	}
+	w.mu.Unlock()
+	if again {
 		return nil
 	}
-	w.forks[head.Origin] = time.Now()
-	return w.journal.Append(tx, "witness.fork", map[string]any{
-		"origin": head.Origin, "remembered": log.size, "root": base64.StdEncoding.EncodeToString(log.root),
-		"shown": head.Size, "shown_root": head.Root.String(),
+	return w.db.Update(ctx, func(tx *store.Tx) error {
+		return w.journal.Append(tx, "witness.fork", map[string]any{
+			"origin": head.Origin, "remembered": log.size, "root": base64.StdEncoding.EncodeToString(log.root),
+			"shown": head.Size, "shown_root": head.Root.String(),
+		})
 	})
 }

@@ -296,6 +296,41 @@ func TestWhatAWitnessDoesNotSign(t *testing.T) {
 	}
 }
 
+// Anybody can ask a witness; only a ledger's key makes it write, and images wait
+// for that.
+func TestStrangersReachNoWriter(t *testing.T) {
+	a, b, c := open(t, t.TempDir()), open(t, t.TempDir()), open(t, t.TempDir())
+	w := b.witness(t, a.l.Key())
+	signed, err := a.l.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Add(t.Context(), 0, nil, []byte(signed)); err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := c.l.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy, done := make(chan struct{}), make(chan error)
+	go func() { done <- b.db.Update(context.Background(), func(*store.Tx) error { <-busy; return nil }) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := w.Add(ctx, 1, nil, []byte(strings.Replace(signed, "time 2", "time 3", 1))); !errors.Is(err, ledger.ErrWitnessKey) {
+		t.Error("a signature that is not the ledger's:", err)
+	}
+	if _, err := w.Add(ctx, 0, nil, []byte(stranger)); err == nil || ctx.Err() != nil {
+		t.Error("a ledger that is not in the list:", err)
+	}
+	if _, err := w.Add(ctx, 1, nil, []byte(signed)); err != nil {
+		t.Error("what it has seen:", err)
+	}
+	close(busy)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheWitnessesKeyIsKept(t *testing.T) {
 	b := open(t, t.TempDir())
 	one, two := b.witness(t), b.witness(t)
