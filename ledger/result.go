@@ -98,7 +98,17 @@ func (r ProofResult) sentence() string {
 	if n := len(r.Proved); n > 1 {
 		what = fmt.Sprintf("The %d records shown, %d to %d, are", n, r.Proved[0].Seq, r.Proved[n-1].Seq)
 	}
-	return fmt.Sprintf("%s, as shown, among the %d that were signed at %s by the key %s", what, r.TreeSize, r.Signed.Format(second), r.Fingerprint) + r.by()
+	s := fmt.Sprintf("%s, as shown, among the %d that were signed at %s by the key %s", what, r.TreeSize, r.Signed.Format(second), r.Fingerprint)
+	bare := 0
+	for _, p := range r.Proved {
+		if p.Body == nil {
+			bare++
+		}
+	}
+	if bare > 0 {
+		s += fmt.Sprintf("; of %d the body is not shown: it was pruned, or taken off this file", bare)
+	}
+	return s + r.by()
 }
 
 // by ends a sentence with whose word it is.

@@ -30,10 +30,10 @@
 // begun. It counts as kept when that has stayed so for another ten seconds, since
 // programs queue what they have read in memory. Only then does the cursor move.
 // Whatever breaks a session, the next begins at the cursor: in order, repeated
-// perhaps, never left out. The same record always makes the same message, byte
-// for byte, so that repetitions can be told. Over UDP a message counts as kept
-// when it is sent; nobody knows what becomes of it. Lines in a file are synced
-// before the cursor moves.
+// perhaps, never left out. The same record makes the same message, byte for byte, until
+// Cordon is started anew and the process id is another, so that repetitions can be
+// told. Over UDP a message counts as kept when it is sent; nobody knows what
+// becomes of it. Lines in a file are synced before the cursor moves.
 //
 // A repository may be away for as long as records are retained. One that is
 // away, or behind, for two minutes is an alarm in Status and a record.

@@ -349,5 +349,8 @@ func TestECSLinesHaveNamesAndNoSecrets(t *testing.T) {
 		if r.Kind == "association.rejected" && (out.Event.Kind != "alert" || out.Event.Outcome != "failure" || out.Source.IP != "127.0.0.66") {
 			t.Errorf("%s", text)
 		}
+		if bytes.Contains(r.Body, []byte(`"direction":"sent"`)) && out.Source.IP != "" {
+			t.Errorf("the destination is called the source: %s", text)
+		}
 	}
 }

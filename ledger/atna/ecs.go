@@ -192,7 +192,10 @@ func alertsOf(kind string, b body) []alert {
 // source is the peer that a record is about, by the address of its socket; or
 // nil.
 func (b body) source() *ecsSource {
-	address := b.first("address", "peer_address")
+	address := b.text("address")
+	if address == "" && b.text("direction") != "sent" { // else the peer is where it went
+		address = b.text("peer_address")
+	}
 	if address == "" {
 		return nil
 	}
