@@ -245,7 +245,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 		s.tally.spooled.Add(1)
 		s.g.counts.spooled.Add(1)
 		o.leaveCopy()
-		s.g.wake(append(row.Also, row.Archive)...)
+		s.g.wake(append([]string{row.Archive}, row.Also...)...)
 	}
 	o.count(dimse.Success, "")
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)

@@ -60,12 +60,12 @@ const (
 type Admission struct {
 	Refusal      Refusal
 	Direction    Direction
-	Device       string // the declared device's name, or "" for a learned one and for an archive
-	Learned      bool   // admitted because unknown devices are learned
-	Archive      string // where its objects go; FromArchive: the one that calls
-	Also         []string
-	Destination  string // FromArchive: the device that objects are for; "": the gateway itself
-	Monitor      bool   // deliver everything, record what would have been held
+	Device       string   // the declared device's name, or "" for a learned one and for an archive
+	Learned      bool     // admitted because unknown devices are learned
+	Archive      string   // where its objects go; FromArchive: the one that calls
+	Also         []string // further archives that they go to
+	Destination  string   // FromArchive: the device that objects are for; "": the gateway itself
+	Monitor      bool     // deliver everything, record what would have been held
 	UserIdentity IdentityRule
 	WouldRefuse  []Objection // what shadow let pass
 	Contexts     []Grant     // one for each proposed context, in order
@@ -142,6 +142,7 @@ func (s Site) Admit(a Association) Admission {
 		device = device.in(r)
 	}
 	ad.Archive, _ = s.route(a.Called, device, ServiceStore)
+	ad.Also = slices.DeleteFunc(slices.Clone(ad.Also), func(name string) bool { return name == ad.Archive }) // it was called by its title
 	s.grant(a, device, &ad)
 	return ad
 }

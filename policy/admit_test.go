@@ -216,3 +216,17 @@ func TestMayMove(t *testing.T) {
 		t.Error("the zero Admission may move")
 	}
 }
+
+func TestNoArchiveGetsAnObjectTwice(t *testing.T) {
+	s := site
+	s.Devices = []Device{{Name: "ct-1", AETitle: "CT1", Also: []string{"pacs", "vna"}, Archive: "pacs"}}
+	for called, also := range map[dicom.AETitle]string{"CORDON": "vna", "VNA": "pacs"} {
+		ad := s.Admit(Association{Address: netip.MustParseAddr("10.0.0.21"), Calling: "CT1", Called: called})
+		if !slices.Equal(ad.Also, []string{also}) {
+			t.Errorf("called %s: %s, and also %v", called, ad.Archive, ad.Also)
+		}
+	}
+	if len(s.Devices[0].Also) != 2 {
+		t.Error("the site was changed")
+	}
+}
