@@ -39,9 +39,9 @@ func TestTheLeastSetIsEnoughForRealClients(t *testing.T) {
 	}
 
 	want := map[string]string{
-		"cordon": `"may":["echo"]`, // the test itself, when it asked whether all was ready
-		"ct1":    `"may":["echo","store","worklist"],"sop_classes":["` + string(dicom.CTImageStorage) + `"],"archives":["pacs","ris"]`,
-		"read1":  `"may":["query","retrieve"],"archives":["pacs"]`,
+		"probe": `"may":["echo"]`, // the test itself, when it asked whether all was ready
+		"ct1":   `"may":["echo","store","worklist"],"sop_classes":["` + string(dicom.CTImageStorage) + `"],"archives":["pacs","ris"]`,
+		"read1": `"may":["query","retrieve"],"archives":["pacs"]`,
 	}
 	for name, permissions := range want {
 		said := c.cli(t, "device", "approve", name, "--as", "A. Able", "--reason", "seen at work", "--json")

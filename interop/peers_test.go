@@ -207,9 +207,13 @@ func (p *peer) echo(ctx context.Context) error {
 	return c.Release(ctx)
 }
 
-// dial opens an association with the peer as CORDON.
+// dial opens an association with the peer as CORDON, with Cordon itself as another.
 func (p *peer) dial(ctx context.Context, contexts ...ul.ProposedContext) (*dimse.Conn, error) {
-	a, err := ul.Dial(ctx, p.Address, p.tls, ul.Request{Calling: "CORDON", Called: p.AETitle, Contexts: contexts}, ul.Limits{ARTIM: 5 * time.Second})
+	calling := dicom.AETitle(cordonTitle)
+	if p.AETitle == calling {
+		calling = "PROBE"
+	}
+	a, err := ul.Dial(ctx, p.Address, p.tls, ul.Request{Calling: calling, Called: p.AETitle, Contexts: contexts}, ul.Limits{ARTIM: 5 * time.Second})
 	if err != nil {
 		return nil, err
 	}
