@@ -192,7 +192,7 @@ func TestPageChangesNothingAndRunsNothing(t *testing.T) {
 func TestPageAnswersForTheAdministrator(t *testing.T) {
 	s := newSite(t)
 	at := time.Now().Add(-3 * time.Minute)
-	s.flow.Archives = []Archive{{Name: "pacs", Up: true, LastDelivered: &at}, {Name: "cardio", Address: "10.30.0.6:104", LastError: "refused", Queued: 12, OldestQueued: &at}}
+	s.flow.Archives = []Archive{{Name: "pacs", Up: true, Asked: true, LastDelivered: &at}, {Name: "ris", Up: true}, {Name: "cardio", Address: "10.30.0.6:104", LastError: "refused", Queued: 12, OldestQueued: &at}}
 	s.flow.Devices = []Device{{AETitle: `<script>"&`, Learned: true, Objects: 12345, LastSeen: at}, {Name: "mr-2", AETitle: "MR2"}}
 	s.keep(t, held("1.2.840.113619.19072730.12322", "pixel-data-short", "eicar", "eicar"), "x")
 	last := s.keep(t, held("1.2.840.113619.19072730.12322", "eicar"), "y")
@@ -210,10 +210,14 @@ func TestPageAnswersForTheAdministrator(t *testing.T) {
 		"&lt;script&gt;",
 		"12\u2009345",
 		`<td class="n">never</td>`,
+		`<span class="quiet">not asked yet</span>`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+	if strings.Index(text, "MR2") > strings.Index(text, "&lt;script&gt;") {
+		t.Error("a learned device stands before a declared one")
 	}
 	if strings.Contains(text, "<script") {
 		t.Error("a peer's AE title became markup")

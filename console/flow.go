@@ -41,7 +41,8 @@ type Archive struct {
 	Name          string     `json:"name"`
 	AETitle       string     `json:"ae_title"`
 	Address       string     `json:"address"` // "" if it is not in the configuration any more
-	Up            bool       `json:"up"`
+	Up            bool       `json:"up"`      // true also before it has been asked
+	Asked         bool       `json:"asked"`   // since the start
 	LastError     string     `json:"last_error,omitempty"`
 	LastDelivered *time.Time `json:"last_delivered,omitempty"`
 	Queued        int64      `json:"queued"`

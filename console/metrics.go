@@ -86,7 +86,9 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 
 func archiveMetrics(m *metric.Metrics, archives []Archive, now time.Time) {
 	for _, a := range archives {
-		m.Set(metric.ArchiveUp, truth(a.Up), a.Name)
+		if a.Asked || !a.Up {
+			m.Set(metric.ArchiveUp, truth(a.Up), a.Name)
+		}
 		m.Set(metric.ArchiveQueued, float64(a.Queued), a.Name)
 		m.Set(metric.ArchiveQueuedBytes, float64(a.QueuedBytes), a.Name)
 		m.Set(metric.ArchiveOldestQueued, waited(a.OldestQueued, now).Seconds(), a.Name)

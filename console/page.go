@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -78,7 +79,9 @@ func (c *Console) view(ctx context.Context) (view, error) {
 	if extra := len(v.Studies) - shownStudies; extra > 0 {
 		v.Studies, v.More = v.Studies[:shownStudies], v.More+extra
 	}
-	slices.SortStableFunc(v.Devices, func(a, b Device) int { return b.LastSeen.Compare(a.LastSeen) })
+	slices.SortStableFunc(v.Devices, func(a, b Device) int {
+		return cmp.Or(cmp.Compare(truth(a.Learned), truth(b.Learned)), b.LastSeen.Compare(a.LastSeen))
+	})
 	v.Devices = v.Devices[:min(len(v.Devices), shownDevices)]
 	return v, nil
 }

@@ -18,6 +18,7 @@ type archive struct {
 	wake     chan struct{} // holds at most one token
 
 	mu            sync.Mutex
+	asked         bool      // it has been called since the start
 	failures      int       // in a row: it could not be reached, or took an object and did not answer
 	silent        bool      // the last one was silence: an association alone does not make up for it
 	downUntil     time.Time // not tried before; zero while it answers
@@ -53,6 +54,7 @@ const longestRest = 30 * time.Second
 func (a *archive) failed(err error, least, most time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.asked = true
 	a.downUntil = time.Now().Add(backOff(a.failures, least, min(most, longestRest)))
 	a.failures++
 	a.silent = errors.Is(err, errNoAnswer)
@@ -90,6 +92,7 @@ func (a *archive) sent(err error, least, most time.Duration) {
 func (a *archive) answered() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.asked = true
 	if a.failures == 0 || a.silent {
 		return false
 	}

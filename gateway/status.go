@@ -59,6 +59,7 @@ type ArchiveStatus struct {
 	AETitle       string     `json:"ae_title"`
 	Address       string     `json:"address"` // "" if the configuration no longer has it, and objects wait for it
 	Up            bool       `json:"up"`      // it answered when it was last asked; true before that
+	Asked         bool       `json:"asked"`   // it has been called since the start
 	LastError     string     `json:"last_error,omitempty"`
 	LastDelivered *time.Time `json:"last_delivered,omitempty"`
 	Queued        int64      `json:"queued"` // objects in the spool
@@ -106,6 +107,7 @@ func (a *archive) status(stats custody.Stats) ArchiveStatus {
 		AETitle:   string(a.upstream.AETitle),
 		Address:   a.upstream.Address,
 		Up:        a.lastError == "",
+		Asked:     a.asked,
 		LastError: a.lastError,
 	}
 	for _, g := range stats.Groups {

@@ -152,7 +152,7 @@ var catalogue = [end]Row{
 	AttentionObjects:    {Name: "cordon_attention_objects", Kind: Gauge, Help: "Objects that an archive refused and a person must decide on."},
 	AlarmObjects:        {Name: "cordon_alarm_objects", Kind: Gauge, Help: "Objects whose copy here has something wrong."},
 	UnclaimedBlobs:      {Name: "cordon_unclaimed_blobs", Kind: Gauge, Help: "Files in the data directory that no record names."},
-	ArchiveUp:           {Name: "cordon_archive_up", Kind: Gauge, Help: "1 if the archive answers.", Labels: []string{"archive"}},
+	ArchiveUp:           {Name: "cordon_archive_up", Kind: Gauge, Help: "1 if the archive answers; not written before it has been asked.", Labels: []string{"archive"}},
 	ArchiveQueued:       {Name: "cordon_archive_queued_objects", Kind: Gauge, Help: "Objects that wait for this archive.", Labels: []string{"archive"}},
 	ArchiveQueuedBytes:  {Name: "cordon_archive_queued_bytes", Kind: Gauge, Help: "Bytes that wait for this archive.", Labels: []string{"archive"}},
 	ArchiveOldestQueued: {Name: "cordon_archive_oldest_queued_seconds", Kind: Gauge, Help: "How long the oldest object has waited for this archive.", Labels: []string{"archive"}},

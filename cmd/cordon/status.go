@@ -137,7 +137,10 @@ func made(e console.Engine) string {
 }
 
 func archiveState(a console.Archive) string {
-	if a.Up {
+	switch {
+	case a.Up && !a.Asked:
+		return "not asked yet"
+	case a.Up:
 		return "answers"
 	}
 	return "away: " + printable(strings.TrimPrefix(a.LastError, "archive "+a.Name+": "))
