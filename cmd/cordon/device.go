@@ -73,6 +73,20 @@ func (s scope) asset() asset.Scope {
 	return asset.Scope{Hours: s.Hours, Implementation: s.Implementation, Refused: s.Refused}
 }
 
+// flags are the options that ask for the same again.
+func (s scope) flags() string {
+	var out string
+	for _, f := range []struct {
+		asked bool
+		name  string
+	}{{s.Hours, " --hours"}, {s.Implementation, " --implementation"}, {s.Refused, " --refused"}} {
+		if f.asked {
+			out += f.name
+		}
+	}
+	return out
+}
+
 type deviceShowCommand struct {
 	Name string `arg:"" help:"The device, as device list shows it."`
 	scope
@@ -98,15 +112,16 @@ func (c deviceShowCommand) Run(ctx context.Context, at place, std stdio) error {
 	if c.JSON {
 		return json.NewEncoder(std.out).Encode(d)
 	}
-	printDevice(std.out, d)
+	printDevice(std.out, d, c.flags())
 	return nil
 }
 
 func devicePath(name string) string { return "devices/" + url.PathEscape(name) }
 
 // printDevice writes what a device does, then what it may do and does not, then
-// the least that it needs as the configuration would say it.
-func printDevice(w io.Writer, d asset.Detail) {
+// the least that it needs as the configuration would say it, and how to give it that; flags are those
+// of the scope that was asked for.
+func printDevice(w io.Writer, d asset.Detail, flags string) {
 	fmt.Fprintf(w, "%s: %s\n", d.Name, stateText(d.Device))
 	t := newTable(w)
 	row := func(name, value string) {
@@ -138,7 +153,7 @@ func printDevice(w io.Writer, d asset.Detail) {
 	fmt.Fprintln(w, "\nThe least that it needs:")
 	fmt.Fprint(w, "\n"+block(d.Name, d.Proposal))
 	if d.State != asset.Declared && d.State != asset.Superseded {
-		fmt.Fprintf(w, "\nTo give it that: cordon device approve %s --as NAME --reason TEXT\n", d.Name)
+		fmt.Fprintf(w, "\nTo give it that: cordon device approve %s%s --as NAME --reason TEXT\n", d.Name, flags)
 	}
 }
 
