@@ -73,8 +73,12 @@ type Since struct {
 const second = time.RFC3339
 
 func (r Result) sentence() string {
-	s := fmt.Sprintf("The %d records from %s to %s are, in this order and without a gap, what was signed at %s by the key %s",
-		r.TreeSize, r.First.Format(second), r.Last.Format(second), r.Signed.Format(second), r.Fingerprint)
+	records := fmt.Sprintf("%d records", r.TreeSize)
+	if r.TreeSize == 1 {
+		records = "one record"
+	}
+	s := fmt.Sprintf("The %s from %s to %s are, in this order and without a gap, what was signed at %s by the key %s",
+		records, r.First.Format(second), r.Last.Format(second), r.Signed.Format(second), r.Fingerprint)
 	if later := r.Records - r.TreeSize; later > 0 {
 		s += fmt.Sprintf(" (%d later ones await their signature)", later)
 	}

@@ -20,7 +20,7 @@ func Explain(err error) error {
 	case err == nil || errors.Is(err, ErrFull):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT),
-		errors.As(err, &sq) && sq.Code()&0xff == sqlite3.SQLITE_FULL:
+		errors.As(err, &sq) && (sq.Code()&0xff == sqlite3.SQLITE_FULL || sq.Code() == sqlite3.SQLITE_IOERR_SHMSIZE): // the second when a database is opened
 		return fmt.Errorf("%w (%w)", err, ErrFull)
 	case errors.Is(err, syscall.EROFS),
 		errors.As(err, &sq) && sq.Code()&0xff == sqlite3.SQLITE_READONLY:
