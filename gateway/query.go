@@ -8,6 +8,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
+	"cordon/judge"
 	"cordon/ledger"
 	"cordon/query"
 	"cordon/store"
@@ -115,7 +116,7 @@ func (r *relay) tooMany(ctx context.Context, x *dimse.Exchange, op *dimse.Operat
 
 // maxKeptIdentifier bounds an identifier on the ledger, in bytes: what one
 // sealed string holds, in base64.
-const maxKeptIdentifier = 12 << 10
+const maxKeptIdentifier = 12_000
 
 // noteQuery puts a query on the ledger within a second, with its identifier.
 func (r *relay) noteQuery(kind string, more map[string]any) {
@@ -157,28 +158,20 @@ func (r *relay) sealIdentifier() func(*store.Tx, map[string]any) error {
 }
 
 // subjectOf is whom an identifier is about: a patient or a study, if it names
-// one.
+// one. It is whom objects of the same patient are about.
 func subjectOf(identifier []byte, ts dicom.UID) string {
-	var patient, issuer, study string
+	p, study := judge.PatientOf(identifier, ts).Reveal(), ""
 	syntax, _ := dicom.LookupTransferSyntax(ts)
 	elements, err := dicom.ReadElements(identifier, syntax, maxSubjectElements)
 	if err != nil {
-		return ledger.Subject("", "", "")
+		return ledger.Subject(p.ID, p.Issuer, "")
 	}
 	for _, e := range elements {
-		if e.Depth > 0 {
-			continue
-		}
-		switch e.Tag {
-		case dicom.TagPatientID:
-			patient = string(dicom.TrimUID(e.Value))
-		case dicom.TagIssuerOfPatientID:
-			issuer = string(dicom.TrimUID(e.Value))
-		case dicom.TagStudyInstanceUID:
-			study = string(dicom.TrimUID(e.Value))
+		if e.Depth == 0 && e.Tag == dicom.TagStudyInstanceUID {
+			study = clip(string(dicom.TrimUID(e.Value)), maxUID)
 		}
 	}
-	return ledger.Subject(clip(patient, maxUID), clip(issuer, maxUID), clip(study, maxUID))
+	return ledger.Subject(p.ID, p.Issuer, study)
 }
 
 // maxSubjectElements is more than an identifier may have.

@@ -229,7 +229,7 @@ func (c ledgerEraseCommand) Run(ctx context.Context, at place, std stdio) error 
 	case c.JSON:
 		err = json.NewEncoder(std.out).Encode(done)
 	case done.Erased:
-		fmt.Fprintln(std.out, "erased: what the records say of this patient can no longer be read; backups may still hold the key")
+		fmt.Fprintln(std.out, "erased: what the records say under this ID and issuer can no longer be read; another issuer is another patient, and backups may still hold the key")
 	}
 	if err == nil && !done.Erased {
 		err = failure{1, fmt.Errorf("the ledger holds nothing about that patient")}
