@@ -418,6 +418,52 @@ func TestStopFinishesTheQueryUnderWay(t *testing.T) {
 	}
 }
 
+// Nor does what a peer with a window still sends cut off what is under way.
+func TestStopFinishesTheObjectsOfAWindow(t *testing.T) {
+	answer := make(chan struct{})
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+			<-answer
+			x.Respond(context.Background(), m, dimse.Command{}, nil)
+		}
+	})
+	h := behind(t, p)
+	c := h.calls(t, ul.Request{
+		Contexts: []ul.ProposedContext{explicitly(3, dicom.CTImageStorage)}, Async: &ul.AsyncWindow{Invoked: 4, Performed: 1},
+	}, 0)
+	store := func(im image) (dimse.Command, error) {
+		return c.Store(context.Background(), 3, dimse.StoreRequest{SOPClassUID: im.class, SOPInstanceUID: im.uid}, bytes.NewReader(im.data))
+	}
+	first, late := make(chan dimse.Status, 1), make(chan error, 1)
+	go func() { // ends with the association
+		rsp, err := store(newImage(t, nil))
+		if err != nil {
+			t.Error(err)
+		}
+		first <- rsp.Status
+	}()
+	eventually(t, "the first on its way", func() bool { return len(p.received()) == 1 })
+	stopped := make(chan struct{})
+	go func() { // ends with the house
+		h.stop()
+		close(stopped)
+	}()
+	time.Sleep(100 * time.Millisecond)
+	go func() { // ends with the association
+		_, err := store(newImage(t, nil))
+		late <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	close(answer)
+	if s := <-first; s != dimse.Success {
+		t.Errorf("status %04X", uint16(s))
+	}
+	if err := <-late; err == nil {
+		t.Error("it was taken after the stop")
+	}
+	<-stopped
+}
+
 // What a command says beside what its message has is not the peer's to choose.
 func TestCommandsCarryNothingElse(t *testing.T) {
 	const long = "no AE title, but a text of the sender's choice that goes wherever commands go"

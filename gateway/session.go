@@ -146,6 +146,7 @@ func (s *session) answer(ctx context.Context, m *dimse.Message) error {
 		return nil
 	}
 	if !s.under.begin() {
+		s.under.close(ctx) // what is under way in the window is answered first
 		return errStopping
 	}
 	if m.Command.Field == dimse.CEchoRQ {
