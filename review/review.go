@@ -131,7 +131,8 @@ type Status struct {
 // lateMaking is how long after the end of its period a review may be made.
 const lateMaking = 24 * time.Hour
 
-// Status counts what waits. A review that could not be made is overdue too.
+// Status counts what waits. A review that could not be made is overdue too, and so
+// is one that will not be made for long, since the clock was ahead once.
 func (r *Reviews) Status(ctx context.Context, now time.Time) (Status, error) {
 	s := Status{Owner: r.config.Owner}
 	err := r.parts.DB.View(ctx, func(tx *store.Tx) error {
@@ -152,6 +153,10 @@ func (r *Reviews) Status(ctx context.Context, now time.Time) (Status, error) {
 	if !s.Next.IsZero() && now.Sub(s.Next) > lateMaking {
 		s.Overdue++
 		s.Error = "it was not made in time"
+	}
+	if s.Next.After(now.AddDate(0, 0, 2*r.config.Days)) {
+		s.Overdue++
+		s.Error = "the clock was ahead when the last one was made: nothing is reviewed until " + s.Next.Format(time.DateOnly) + "; look at the ledger yourself"
 	}
 	if r.err != nil {
 		s.Error = r.err.Error()

@@ -184,6 +184,22 @@ func TestMissedReviewsAreMadeLater(t *testing.T) {
 	})
 }
 
+// A clock that was months ahead for a moment has made their reviews: nobody must
+// think that what happens until then is reviewed.
+func TestAClockThatWasAheadIsAnAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, t.TempDir())
+		defer s.db.Close()
+		if _, err := s.reviews.Make(t.Context(), time.Now().Add(100*day)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(day)
+		if st := s.status(); st.Overdue != 1 || !strings.Contains(st.Error, "the clock was ahead") {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 // Reviews are the same whether they were made week by week or all at once, by
 // the same Cordon or one that was started again.
 func TestReviewsDependOnTheLedgerAlone(t *testing.T) {
