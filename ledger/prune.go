@@ -103,17 +103,15 @@ func (l *Ledger) pruneSome(tx *store.Tx, before time.Time) (more bool, err error
 	if err != nil {
 		return false, err
 	}
+	found, err := l.oldOnes(lines, before)
+	if err != nil {
+		return false, err
+	}
+	if len(found) == 0 {
+		return false, l.pruneKeys(tx, before)
+	}
 	old := map[int64][]byte{}
-	to := from
-	for _, line := range lines {
-		r, err := decode(line)
-		if err != nil {
-			return false, fmt.Errorf("record %d: %w", to, err)
-		}
-		if !r.Time.Before(before) {
-			break
-		}
-		to++
+	for _, r := range found {
 		if r.Body == nil || !r.prunable() {
 			continue
 		}
@@ -121,10 +119,29 @@ func (l *Ledger) pruneSome(tx *store.Tx, before time.Time) (more bool, err error
 			return false, err
 		}
 	}
-	if to == from {
-		return false, l.pruneKeys(tx, before)
+	return len(found) == pruneBatch, l.prune(tx, from+int64(len(found)), old, before)
+}
+
+// oldOnes returns the records that come first and were made before that time. One
+// that is from the future was made while the clock was ahead, and is as old as
+// what comes after it.
+func (l *Ledger) oldOnes(lines [][]byte, before time.Time) ([]Record, error) {
+	var all []Record
+	old := 0
+	for _, line := range lines {
+		r, err := decode(line)
+		if err != nil {
+			return nil, err
+		}
+		ahead := r.Time.After(l.now())
+		if !ahead && !r.Time.Before(before) {
+			break
+		}
+		if all = append(all, r); !ahead {
+			old = len(all)
+		}
 	}
-	return to == from+pruneBatch, l.prune(tx, to, old, before)
+	return all[:old], nil
 }
 
 // prune replaces the old records' lines and says so.

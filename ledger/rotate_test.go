@@ -211,6 +211,26 @@ func TestWhatIsPrunedIsSigned(t *testing.T) {
 	}
 }
 
+// What was recorded while the clock was years ahead does not keep the rest from
+// being pruned.
+func TestAClockThatWasAheadDoesNotEndRetention(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.record(t, 3)
+	s.l.SetNow(func() time.Time { return time.Now().Add(10 * 365 * 24 * time.Hour) })
+	s.record(t, 3)
+	s.l.SetNow(time.Now)
+	s.record(t, 3)
+	for range 2 {
+		if err := s.l.Prune(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := ledger.Verify(bytes.NewReader(s.export(t)), ledger.VerifyOptions{})
+	if err != nil || r.Pruned != 9 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // What was sealed while the clock said 1970 outlives the next pruning.
 func TestAClockFarBehindErasesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
