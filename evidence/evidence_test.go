@@ -304,8 +304,8 @@ func TestPeriodIsKept(t *testing.T) {
 			t.Errorf("%s is met in a period of which there is no record", c.ID)
 		}
 	}
-	if _, err := s.check(s.json(signed)); err != nil {
-		t.Error(err)
+	if v, err := s.check(s.json(signed)); err != nil || v.Samples != 0 {
+		t.Error(v, err)
 	}
 	if _, err := s.maker.Make(t.Context(), evidence.Request{From: time.Now(), To: time.Now().Add(-time.Hour), Mapping: m}); err == nil {
 		t.Error("a period that ends before it begins")

@@ -277,7 +277,7 @@ func (s Signed) Verify(o ledger.VerifyOptions) (v Verdict, err error) {
 	if err := p.verifyOutcomes(); err != nil {
 		return v, err
 	}
-	v.Site, v.From, v.To, v.Controls, v.Samples = p.Site, p.From, p.To, len(p.Controls), len(proved.Proved)
+	v.Site, v.From, v.To, v.Controls, v.Samples = p.Site, p.From, p.To, len(p.Controls), p.samples()
 	v.Fingerprint, v.OriginProved = proved.Fingerprint, proved.OriginProved
 	v.Proves = v.sentence(p)
 	return v, nil
@@ -304,6 +304,18 @@ func (p Pack) verifySamples(proved ledger.ProofResult) error {
 		}
 	}
 	return nil
+}
+
+// samples counts the records that the pages name. The proof has another one if
+// they name none.
+func (p Pack) samples() int {
+	named := map[int64]bool{}
+	for _, c := range p.Controls {
+		for _, s := range c.Samples {
+			named[s.Record] = true
+		}
+	}
+	return len(named)
 }
 
 // verifyOutcomes judges every figure and control again.
