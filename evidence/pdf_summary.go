@@ -92,11 +92,12 @@ func (p *paper) rests(s Signed) {
 	p.gap(10)
 	by := pack.MadeBy
 	if by == "" {
-		by = "nobody is named"
+		by = "somebody who gave no name"
 	}
 	for _, row := range [][2]string{
 		{"Made", pack.MadeAt.Format(time.DateTime) + " UTC, by Cordon " + pack.Version + ", asked for by " + by},
 		{"Records", fmt.Sprintf("%s in the period, %s in the tree that is signed", thousands(float64(pack.Ledger.Records)), thousands(float64(pack.Ledger.TreeSize)))},
+		{"Ledger begins", pack.Ledger.First.UTC().Format(time.DateTime) + " UTC; of what was before, nothing is known"},
 		{"Key", pack.Ledger.Fingerprint},
 		{"Root", pack.Ledger.Root},
 		{"Mapping", strings.TrimSpace(pack.Mapping.Name + ", " + pack.Mapping.Edition)},
