@@ -135,6 +135,19 @@ func (o *object) holdOut(ctx context.Context) error {
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: status, ErrorComment: "held by the gateway"}, nil)
 }
 
+// refuseOut turns back an object of a retrieve that is refused. The archive is
+// answered as for one that is held, for the same reason.
+func (o *object) refuseOut(ctx context.Context) error {
+	s, status := o.session, o.refusal()
+	o.count(status, o.decision.Reason)
+	if err := s.recordRefused(ctx, o.message, status, o.decision.Reason); err != nil {
+		return err
+	}
+	o.out.retrieval.hold(o.message.Command.AffectedSOPInstanceUID)
+	s.g.parts.Metrics.Count(metric.InstancesSent, 1, "held")
+	return o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.WarningElementsDiscarded, ErrorComment: "refused by the gateway"}, nil)
+}
+
 // answer handles a message of the other side, in the goroutine that reads it:
 // an object of a C-GET, or a report.
 func (l *link) answer(ctx context.Context, from *dimse.Exchange, m *dimse.Message) error {

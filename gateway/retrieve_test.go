@@ -121,6 +121,33 @@ func TestGetIsJudgedOnItsWayOut(t *testing.T) {
 	})
 }
 
+// An object that says it is another one does not keep back the rest of a study.
+func TestRefusedObjectDoesNotEndARetrieve(t *testing.T) {
+	clean, other := newImage(t, nil), newImage(t, nil)
+	other.uid = newUID()
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+			statuses := storing(t, x, 3, []image{other, clean}, nil)
+			if !slices.Equal(statuses, []dimse.Status{dimse.WarningElementsDiscarded, 0}) {
+				t.Errorf("the archive was answered %04X", statuses)
+			}
+			completed(x, m, statuses)
+		}
+	})
+	h := behind(t, p)
+	c := retriever(h, t, 0)
+	final := last(c.ask(1, getRQ, identifier(t, false)))
+	if count(final.Command.NumberOfFailedSuboperations) != 1 || !slices.Equal(failedIn(t, final), []string{string(other.uid)}) {
+		t.Errorf("%+v", final.Command)
+	}
+	if e := c.took(); e.command.AffectedSOPInstanceUID != clean.uid || len(c.taken) != 0 {
+		t.Errorf("the device was sent %+v", e.command)
+	}
+	if rs := h.recorded("object.refused"); len(rs) != 1 || rs[0]["status"] != float64(statusWrongInstance) {
+		t.Errorf("%+v", rs)
+	}
+}
+
 func TestDevicesOwnFailureIsTheArchives(t *testing.T) {
 	p := newScriptedPeer(t, func(p *scriptedPeer) {
 		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {

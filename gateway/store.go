@@ -78,6 +78,9 @@ func (o *object) settle(ctx context.Context) error {
 		}
 		return o.deliver(ctx)
 	case finding.Refuse:
+		if o.out != nil && o.out.retrieval != nil {
+			return o.refuseOut(ctx)
+		}
 		return o.refuse(ctx, o.refusal(), o.decision.Reason)
 	}
 	if o.out != nil {
@@ -132,20 +135,29 @@ func (s *session) drain(from *dimse.Exchange, m *dimse.Message) error {
 // comment holds no patient data; it is cut to what the attribute holds
 // ((0000,0902), LO).
 func (s *session) refuse(ctx context.Context, from *dimse.Exchange, m *dimse.Message, status dimse.Status, comment string) error {
+	err := s.recordRefused(ctx, m, status, comment)
+	if err != nil && status != statusCannotBeKept { // that one keeps nothing, and asks for another try
+		return err
+	}
+	return from.Respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]}, nil)
+}
+
+// recordRefused counts and records that an object was refused.
+func (s *session) recordRefused(ctx context.Context, m *dimse.Message, status dimse.Status, reason string) error {
 	s.tally.refused.Add(1)
 	s.g.counts.refused.Add(1)
 	if status != statusCannotBeKept { // that one has said so
-		s.log.Warn("object refused", "status", uint16(status), "reason", comment)
+		s.log.Warn("object refused", "status", uint16(status), "reason", reason)
 	}
 	err := s.g.recordRefusal(ctx, s.peer, "object.refused", s.who(map[string]any{
-		"status": uint16(status), "reason": comment,
+		"status": uint16(status), "reason": reason,
 		"sop_class_uid":    shown(m.Command.AffectedSOPClassUID),
 		"sop_instance_uid": shown(m.Command.AffectedSOPInstanceUID),
 	}))
-	if err != nil && status != statusCannotBeKept { // that one keeps nothing, and asks for another try
+	if err != nil {
 		return fmt.Errorf("refusal not recorded: %w", err)
 	}
-	return from.Respond(ctx, m, dimse.Command{Status: status, ErrorComment: comment[:min(len(comment), 64)]}, nil)
+	return nil
 }
 
 // object is one instance on its way through.
