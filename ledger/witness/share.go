@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -84,7 +85,7 @@ func (w *Witness) answerFile(ctx context.Context, path string) error {
 		return nil
 	}
 	a := w.answer(ctx, body)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || a.status == http.StatusInternalServerError { // of which nothing is to be kept: the next look tries again
 		return nil
 	}
 	return store.WriteFile(to, fmt.Appendf(nil, "%s %d\n%s", digest(body), a.status, a.text), 0o644)

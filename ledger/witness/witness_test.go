@@ -331,6 +331,34 @@ func TestStrangersReachNoWriter(t *testing.T) {
 	}
 }
 
+// What a witness cannot remember now it is not asked anew: it tries again itself.
+func TestAShareKeepsNoPassingError(t *testing.T) {
+	a, b := open(t, t.TempDir()), open(t, t.TempDir())
+	w := b.witness(t, a.l.Key())
+	signed, err := a.l.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(sql string) {
+		t.Helper()
+		if err := b.db.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.Exec(sql); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := witness.Share{Dir: t.TempDir(), Opens: w.Key()}
+	go w.Watch(t.Context(), to.Dir, slog.New(slog.DiscardHandler))
+	change(`CREATE TRIGGER full BEFORE UPDATE ON witness_logs BEGIN SELECT RAISE(ABORT, 'full'); END`)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := to.Add(ctx, 0, nil, []byte(signed)); err == nil || strings.Contains(err.Error(), "500") {
+		t.Error("without room:", err)
+	}
+	change(`DROP TRIGGER full`)
+	if _, err := to.Add(t.Context(), 0, nil, []byte(signed)); err != nil {
+		t.Error("when there is room again:", err)
+	}
+}
+
 func TestTheWitnessesKeyIsKept(t *testing.T) {
 	b := open(t, t.TempDir())
 	one, two := b.witness(t), b.witness(t)
