@@ -75,6 +75,7 @@ func (c *Commitment) take(ctx context.Context, archive string, r commit.Report) 
 	if err := c.answered(ctx, string(r.TransactionUID), t); err != nil {
 		return err
 	}
+	c.batches.settle(r.TransactionUID)
 	return c.resolve(ctx, t.request)
 }
 

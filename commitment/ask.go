@@ -118,7 +118,9 @@ func (w *work) askSome(ctx context.Context, archive string) (int, error) {
 	for _, q := range questions {
 		actions = append(actions, q.action)
 	}
-	netErr := w.network.Ask(ctx, archive, actions, func(i int, s dimse.Status) {
+	b := w.batches.begin(questions)
+	defer w.batches.end(b)
+	netErr := w.network.Ask(ctx, archive, actions, b.settled, func(i int, s dimse.Status) {
 		questions[i].status, questions[i].heard = s, true
 		if err := w.heard(context.WithoutCancel(ctx), archive, questions[i]); err != nil {
 			w.parts.Log.Error("storage commitment: an archive's answer is not recorded", "archive", archive, "error", err)
@@ -215,6 +217,7 @@ func (q *question) choose(tx *store.Tx, archive string, limit int) error {
 func (w *work) heard(ctx context.Context, archive string, q question) error {
 	if q.status.Class() == dimse.ClassFailure {
 		w.parts.Log.Warn("storage commitment: archive refuses a request", "archive", archive, "status", uint16(q.status))
+		w.batches.settle(q.action.TransactionUID)
 		return w.void(ctx, q)
 	}
 	return w.parts.DB.Update(ctx, func(tx *store.Tx) error {

@@ -81,9 +81,10 @@ func (r Requestor) owner() string {
 // Network speaks to peers. The gateway is one.
 type Network interface {
 	// Ask sends N-ACTION requests to an archive on one association and stays on it
-	// for a while, since some archives report there at once. answered is told the
-	// status of each, from within the call.
-	Ask(ctx context.Context, archive string, actions []commit.Action, answered func(i int, s dimse.Status)) error
+	// for a while, since some archives report there at once; no longer than until
+	// settled is closed: then all have been reported on, wherever. answered is told
+	// the status of each, from within the call.
+	Ask(ctx context.Context, archive string, actions []commit.Action, settled <-chan struct{}, answered func(i int, s dimse.Status)) error
 	// Report sends an N-EVENT-REPORT to the device, on an association that it has
 	// open or on a new one, and returns the status of its answer.
 	Report(ctx context.Context, to Requestor, r commit.Report) (dimse.Status, error)
@@ -155,6 +156,7 @@ type Commitment struct {
 	parts   Parts
 	reading chan struct{} // full while as many long data sets as may be are in memory
 	wake    chan struct{} // holds at most one token
+	batches batches
 
 	mu       sync.Mutex
 	troubles map[string]*trouble // by archive
@@ -174,6 +176,7 @@ func Open(ctx context.Context, config Config, p Parts) (*Commitment, error) {
 		parts:    p,
 		reading:  make(chan struct{}, maxReading),
 		wake:     make(chan struct{}, 1),
+		batches:  batches{of: map[dicom.UID]*batch{}},
 		troubles: map[string]*trouble{},
 	}
 	now := time.Now()

@@ -126,7 +126,7 @@ type hospital struct {
 	to      []commitment.Requestor
 }
 
-func (h *hospital) Ask(_ context.Context, archive string, actions []commit.Action, answered func(int, dimse.Status)) error {
+func (h *hospital) Ask(_ context.Context, archive string, actions []commit.Action, _ <-chan struct{}, answered func(int, dimse.Status)) error {
 	for i, a := range actions {
 		h.mu.Lock()
 		h.asked = append(h.asked, a)

@@ -29,7 +29,7 @@ func (refuser) Send(context.Context, mpps.Message) (dimse.Status, error) {
 	return dimse.DuplicateSOPInstance, nil
 }
 
-func (refuser) Ask(context.Context, string, []commit.Action, func(int, dimse.Status)) error {
+func (refuser) Ask(context.Context, string, []commit.Action, <-chan struct{}, func(int, dimse.Status)) error {
 	return commitment.ErrUnsupported
 }
 

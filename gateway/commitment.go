@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"cordon/commitment"
@@ -28,7 +29,7 @@ var commitmentContexts = []ul.ProposedContext{{
 
 // Ask implements commitment.Network. It calls the archive under the gateway's own
 // AE title.
-func (c committer) Ask(ctx context.Context, archive string, actions []commit.Action, answered func(int, dimse.Status)) error {
+func (c committer) Ask(ctx context.Context, archive string, actions []commit.Action, settled <-chan struct{}, answered func(int, dimse.Status)) error {
 	a := c.g.archives[archive]
 	switch {
 	case a == nil:
@@ -40,24 +41,20 @@ func (c committer) Ask(ctx context.Context, archive string, actions []commit.Act
 	if err != nil {
 		return fmt.Errorf("archive %s: %w", archive, err)
 	}
-	q := &asking{g: c.g, archive: archive, reported: make(chan struct{}, len(actions))}
+	q := &asking{g: c.g, archive: archive}
 	return c.g.converse(ctx, conn, q.serve, func(ctx context.Context, x *dimse.Exchange) error {
 		pc, ok := conn.Association().Context(1)
 		if !ok {
 			return commitment.ErrUnsupported
 		}
-		taken := 0
 		for i, action := range actions {
 			status, err := c.g.request(ctx, x, pc, actionCommand(), action.Write)
 			if err != nil {
 				return fmt.Errorf("archive %s: %w", archive, err)
 			}
 			answered(i, status)
-			if status.Class() == dimse.ClassSuccess {
-				taken++
-			}
 		}
-		q.stay(ctx, x, taken)
+		q.stay(ctx, x, settled)
 		return nil
 	})
 }
@@ -85,9 +82,9 @@ func reportCommand(event uint16) dimse.Command {
 
 // asking is an association with an archive, for the reports that come on it.
 type asking struct {
-	g        *Gateway
-	archive  string
-	reported chan struct{} // one token for each report that was taken
+	g       *Gateway
+	archive string
+	serving sync.Mutex // held until a report is answered
 }
 
 // serve takes the archive's reports.
@@ -95,20 +92,13 @@ func (q *asking) serve(ctx context.Context, x *dimse.Exchange, m *dimse.Message)
 	if m.Command.Field == dimse.CCancelRQ {
 		return nil
 	}
+	q.serving.Lock()
+	defer q.serving.Unlock()
 	status := commitmentFault(m, false)
 	if status == dimse.Success {
 		status = q.g.takeReport(ctx, q.archive, m)
 	}
-	if err := x.Respond(ctx, m, dimse.Command{Status: status, EventTypeID: m.Command.EventTypeID}, nil); err != nil {
-		return err
-	}
-	if status == dimse.Success {
-		select {
-		case q.reported <- struct{}{}:
-		default: // more than were asked for
-		}
-	}
-	return nil
+	return x.Respond(ctx, m, dimse.Command{Status: status, EventTypeID: m.Command.EventTypeID}, nil)
 }
 
 // takeReport gives an archive's report to commitment.
@@ -124,18 +114,17 @@ func (g *Gateway) takeReport(ctx context.Context, archive string, m *dimse.Messa
 // reports that may come on it. Most archives open one of their own.
 const reportStay = 5 * time.Second
 
-// stay waits for n reports, for reportStay, or for the end of the association.
-func (q *asking) stay(ctx context.Context, x *dimse.Exchange, n int) {
+// stay waits until all is reported, for reportStay, or for the end of the
+// association.
+func (q *asking) stay(ctx context.Context, x *dimse.Exchange, settled <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, reportStay)
 	defer cancel()
-	for range n {
-		select {
-		case <-q.reported:
-		case <-x.Ended():
-			return
-		case <-ctx.Done():
-			return
-		}
+	select {
+	case <-settled:
+		q.serving.Lock() // the last report may have come here: its answer goes before the release
+		defer q.serving.Unlock()
+	case <-x.Ended():
+	case <-ctx.Done():
 	}
 }
 
