@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -95,15 +96,20 @@ func newPeer(t testing.TB, title dicom.AETitle) *peer {
 	return &peer{AETitle: title, Host: "127.0.0.1", Port: port, Address: net.JoinHostPort("127.0.0.1", port), Dir: t.TempDir()}
 }
 
-// freePort returns a TCP port of 127.0.0.1 on which nothing listens now.
+// freePort returns a TCP port of 127.0.0.1 on which nothing listens now. It is not one that the kernel gives to those
+// who call somebody (32768 and above): a peer that is killed would not always get it back.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20000 + rand.N(12000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // start runs a command until the test ends, in a process group of its own, so that forked children end with it. What it
