@@ -143,8 +143,13 @@ func (l *link) expected() *retrieval {
 // what was held on the way out, whatever the archive makes of it.
 func (r *relay) retrieve(ctx context.Context, x *dimse.Exchange, op *dimse.Operation, v *retrieval) error {
 	defer op.Abandon()
+	var last dimse.Command
 	for {
 		reply, err := r.next(ctx, x, op, r.s.g.config.RetrieveTimeout)
+		if err != nil && ctx.Err() == nil && last.NumberOfRemainingSuboperations != nil {
+			r.s.log.Warn("retrieve broken off", "archive", r.archive, "error", err)
+			return r.endRetrieve(ctx, dimse.Reply{Command: brokenOff(last)}, v.heldBack())
+		}
 		if err != nil {
 			return r.unperformed(ctx, err)
 		}
@@ -154,10 +159,21 @@ func (r *relay) retrieve(ctx context.Context, x *dimse.Exchange, op *dimse.Opera
 		if reply.Command.Status.Class() != dimse.ClassPending {
 			return r.endRetrieve(ctx, reply, v.heldBack())
 		}
+		last = reply.Command
 		if err := r.respond(ctx, reply.Command, reply.Data); err != nil {
 			return err
 		}
 	}
+}
+
+// brokenOff is the final response to a retrieve that ended after the pending
+// response given: what remained has failed.
+func brokenOff(pending dimse.Command) dimse.Command {
+	rsp := pending
+	rsp.Status, rsp.ErrorComment = statusBroken, "the archive went away in the middle"
+	rsp.NumberOfFailedSuboperations = number(count(rsp.NumberOfFailedSuboperations) + count(rsp.NumberOfRemainingSuboperations))
+	rsp.NumberOfRemainingSuboperations = nil
+	return rsp
 }
 
 // endRetrieve records the retrieve and passes its final response on.

@@ -148,6 +148,31 @@ func TestRefusedObjectDoesNotEndARetrieve(t *testing.T) {
 	}
 }
 
+// An archive that goes away in the middle of a retrieve leaves an answer that
+// counts what was not sent.
+func TestRetrieveThatIsBrokenOff(t *testing.T) {
+	clean := newImage(t, nil)
+	p := newScriptedPeer(t, func(p *scriptedPeer) {
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
+			storing(t, x, 3, []image{clean}, nil)
+			x.Respond(context.Background(), m, dimse.Command{
+				Status: dimse.Pending, NumberOfRemainingSuboperations: number(2), NumberOfCompletedSuboperations: number(1),
+			}, nil)
+			x.Conn().Abort()
+		}
+	})
+	h := behind(t, p)
+	c := retriever(h, t, 0)
+	final := last(c.ask(1, getRQ, identifier(t, false))).Command
+	if final.Status != statusBroken || count(final.NumberOfFailedSuboperations) != 2 || count(final.NumberOfCompletedSuboperations) != 1 || final.NumberOfRemainingSuboperations != nil {
+		t.Errorf("%+v", final)
+	}
+	eventually(t, "the retrieve on the ledger", func() bool {
+		rs := h.recorded("retrieve.ended")
+		return len(rs) == 1 && rs[0]["failed"] == 2.0 && rs[0]["status"] == float64(statusBroken)
+	})
+}
+
 func TestDevicesOwnFailureIsTheArchives(t *testing.T) {
 	p := newScriptedPeer(t, func(p *scriptedPeer) {
 		p.serve = func(x *dimse.Exchange, m *dimse.Message, _ []byte) {
