@@ -47,6 +47,7 @@ AETable END
 func startWorklist(t *testing.T, n int) *peer {
 	t.Helper()
 	p := newPeer(t, "WORKLIST")
+	p.hangsUp = true
 	dir := filepath.Join(p.Dir, string(p.AETitle))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -252,7 +252,7 @@ func (m *matrix) startProviders(t *testing.T, c *cordon) {
 func (s *side) over(c *cordon, direct *side) {
 	through := func(p *peer) *peer {
 		q := *p
-		q.Host, q.Port, q.Address = c.Host, c.Port, c.Address
+		q.Host, q.Port, q.Address, q.hangsUp = c.Host, c.Port, c.Address, false
 		return &q
 	}
 	s.archive, s.qr, s.worklist = through(direct.archive), through(direct.qr), through(direct.worklist)

@@ -69,8 +69,13 @@ func nodeScript(t *testing.T, name string) string {
 // nodeSCU runs one operation of dcmjs-dimse and returns the lines of JSON that it printed, one for each response.
 func nodeSCU(t *testing.T, operation string, at *peer, calling, input string) []string {
 	t.Helper()
-	cmd := command(t, "node", nodeScript(t, "scu.js"), operation, at.Host, at.Port, calling, string(at.AETitle), input)
-	out, err := cmd.Output()
+	ask := func() ([]byte, error) {
+		return command(t, "node", nodeScript(t, "scu.js"), operation, at.Host, at.Port, calling, string(at.AETitle), input).Output()
+	}
+	out, err := ask()
+	for again := 0; err != nil && at.hangsUp && again < 3; again++ {
+		out, err = ask()
+	}
 	if err != nil {
 		t.Fatalf("dcmjs-dimse %s to %s: %v\n%s", operation, at.AETitle, err, tail(out))
 	}

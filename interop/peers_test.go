@@ -48,6 +48,7 @@ type peer struct {
 	Dir        string // where it stores
 	HTTP       string // Orthanc's REST interface, "http://127.0.0.1:port"; else empty
 	tls        *tls.Config
+	hangsUp    bool // it may reset a connection before its last answer was read: who asks it directly asks again
 }
 
 // startStoreSCP starts DCMTK's storescp with the flags; it stores into Dir.
