@@ -62,7 +62,7 @@ var kinds = [...]Kind{
 	{Name: "config.applied", Owner: "cmd/cordon", Means: "The configuration of this run: the file's digest, a keyed digest for each key, and the keys that changed since the run before.", Keys: "sha256 version values changed", Latest: true},
 	{Name: "engine.state", Owner: "cmd/cordon", Means: "An engine went away, came back, or has other signatures.", Keys: "engine up signatures"},
 	{Name: "tls.rotated", Owner: "cmd/cordon", Means: "New certificate files are in use.", Keys: "end files fingerprint not_after"},
-	{Name: "tls.not_rotated", Owner: "cmd/cordon", Means: "New certificate files are not used, and why.", Keys: "end files error"},
+	{Name: "tls.not_rotated", Owner: "cmd/cordon", Means: "Certificate files are not used, and why; closed: none were before, so every connection is refused there.", Keys: "end files error closed"},
 	{Name: "tls.failed", Owner: "gateway", Means: "Cordon and a peer could not agree on TLS.", Keys: "address archive why error fingerprint subject omitted"},
 	{Name: "pki.authority", Owner: "pki", Means: "A certificate authority was made.", Keys: ofIssued},
 	{Name: "pki.enrolled", Owner: "pki", Means: "A certificate was issued.", Keys: ofIssued},

@@ -14,10 +14,8 @@ func (d *document) whole(c *Config) {
 	d.wholeSeats(c)
 	d.wholeAudit(c)
 	d.wholeWitness(c)
-	if d.tlsFiles {
-		for _, end := range c.ends() {
-			d.wholeTLS(end)
-		}
+	for _, end := range c.ends() {
+		d.wholeTLS(end)
 	}
 }
 

@@ -50,7 +50,7 @@ func (e *ConfigError) lines() string {
 // readConfig reads a configuration file over the defaults. If the content is
 // wrong the error is a *ConfigError that lists every problem. Relative paths in
 // the file are relative to the folder that it is in. With tls, the files of its TLS
-// keys must be good too; while Cordon runs they may not be for a moment.
+// keys must be good too; Cordon itself starts without, and closes what needs them.
 func readConfig(path string, tls bool) (Config, error) {
 	text, err := readSmallFile(path)
 	if err != nil {

@@ -59,16 +59,11 @@ type place struct {
 }
 
 // config is the configuration of that Cordon, which may be running.
-func (p place) config() (Config, error) { return p.read(false) }
-
-// startable is its configuration for a start: what it names is there and good.
-func (p place) startable() (Config, error) { return p.read(true) }
-
-func (p place) read(tls bool) (Config, error) {
+func (p place) config() (Config, error) {
 	c := defaults()
 	if p.ConfigFile != "" {
 		var err error
-		if c, err = readConfig(p.ConfigFile, tls); err != nil {
+		if c, err = readConfig(p.ConfigFile, false); err != nil {
 			return Config{}, failure{2, err}
 		}
 	}

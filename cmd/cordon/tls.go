@@ -107,20 +107,27 @@ func (c Config) ends() []configEnd {
 	return out
 }
 
-// wholeTLS reads the files of one end once, to say what is wrong with them.
+// wholeTLS says what is wrong with one end: with the choice of its files always, and
+// where a person asks, with what they hold. A start does not wait for them.
 func (d *document) wholeTLS(end configEnd) {
-	if strings.HasPrefix(end.place, "archives") || strings.HasPrefix(end.place, "audit") || end.files.Certificate != "" && end.files.Key != "" { // else noted already
-		if _, err := secure.Open(end.files); err != nil {
-			d.wrongAt(end.place, "%v", err)
-		}
+	if !strings.HasPrefix(end.place, "archives") && !strings.HasPrefix(end.place, "audit") && (end.files.Certificate == "" || end.files.Key == "") {
+		return // noted already
+	}
+	err := end.files.Check()
+	if err == nil && d.tlsFiles {
+		_, err = secure.Open(end.files)
+	}
+	if err != nil {
+		d.wrongAt(end.place, "%v", err)
 	}
 }
 
 // secure opens our end of TLS with the files of one configuration key, and has it
-// tell of changes.
+// tell of changes. Files that cannot be used close this end until they can; they
+// stop nothing else.
 func (d *daemon) secure(files secure.Config) (*secure.Endpoint, error) {
 	files.Notify = d.rotated
-	e, err := secure.Open(files)
+	e, err := secure.New(files)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", files.Name, err)
 	}
@@ -132,7 +139,11 @@ func (d *daemon) secure(files secure.Config) (*secure.Endpoint, error) {
 func (d *daemon) rotated(c secure.Change) {
 	body := map[string]any{"end": c.Endpoint, "files": c.What}
 	if c.Err != nil {
-		d.log.Error("new TLS files are not used; those before stay in use", "end", c.Endpoint, "files", c.What, "error", c.Err)
+		says := "new TLS files are not used; those before stay in use"
+		if c.Closed {
+			says, body["closed"] = "TLS files cannot be used; every connection is refused here until they are put right, which needs no restart", true
+		}
+		d.log.Error(says, "end", c.Endpoint, "files", c.What, "error", c.Err)
 		body["error"] = c.Err.Error()
 		d.parts.ledger.Note("tls.not_rotated", body)
 		return

@@ -28,7 +28,7 @@ type upCommand struct {
 // Run is the daemon: 0 after SIGTERM or SIGINT, 2 if it could not start, 1 if
 // something failed while it ran.
 func (c upCommand) Run(ctx context.Context, at place, std stdio) error {
-	config, err := at.startable()
+	config, err := at.config()
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -81,7 +83,9 @@ func (d *daemon) asks(w LedgerWitness) (ledger.Witness, error) {
 		if err != nil {
 			return nil, err
 		}
-		transport.TLSClientConfig = e.Client()
+		transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return (&tls.Dialer{Config: e.Client()}).DialContext(ctx, network, address)
+		}
 	}
 	return witness.Client{URL: w.URL, Opens: key, Client: &http.Client{Transport: transport}}, nil
 }

@@ -23,7 +23,8 @@
 // that holds together (the key is the certificate's, each list is signed by one of
 // the authorities) takes the place of the one in use; otherwise that stays, and
 // the reason is a problem in Status until the files are right. Connections that
-// are open are not touched.
+// are open are not touched. An end whose files were never right, since New does not
+// wait for them, refuses every handshake until they are: it fails closed.
 //
 // No session is ever resumed, so that each connection meets the authorities and
 // lists of its own time.
@@ -34,6 +35,7 @@ package secure
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -55,7 +57,7 @@ type Config struct {
 	CRL         string       // lists of those authorities; "": revocation is not checked
 	RefuseStale bool         // refuse peers of an authority whose list is overdue or missing; otherwise only Status says so
 	ServerName  string       // of a client: what the server's certificate must be for; "": the host that is dialled
-	Notify      func(Change) // told when files have been replaced or cannot be used; must not block; may be nil
+	Notify      func(Change) // told when files have been replaced or cannot be used, also while New runs; must not block; may be nil
 }
 
 // Change is new content of files.
@@ -63,6 +65,7 @@ type Change struct {
 	Endpoint    string
 	What        string    // "certificate and key" or "authorities and revocation lists"
 	Err         error     // why it is not used; nil: it is, from now on
+	Closed      bool      // with Err: there is nothing before it that could stay in use, so every handshake is refused
 	Fingerprint string    // of the new certificate
 	NotAfter    time.Time // of the new certificate
 }
@@ -80,30 +83,46 @@ const (
 	trustName = "authorities and revocation lists"
 )
 
-// Open reads the files for the first time. An error says what to do.
-func Open(c Config) (*Endpoint, error) {
+// Check says what is wrong with the choice of files, without a look at them.
+func (c Config) Check() error {
 	switch {
 	case (c.Certificate == "") != (c.Key == ""):
-		return nil, errors.New("certificate and key belong together; name both files")
+		return errors.New("certificate and key belong together; name both files")
 	case c.CRL != "" && c.Authorities == "":
-		return nil, errors.New("a revocation list needs the authorities that it is of; name their file")
+		return errors.New("a revocation list needs the authorities that it is of; name their file")
+	}
+	return nil
+}
+
+// Open is New for files that have to be right at once. An error says what to do.
+func Open(c Config) (*Endpoint, error) {
+	e, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := e.current(); err != nil {
+		return nil, err.Err
+	}
+	return e, nil
+}
+
+// New reads the files for the first time. Files that cannot be used are a problem in
+// Status, and close the end until they can. An error is that of Check.
+func New(c Config) (*Endpoint, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
 	e := &Endpoint{config: c}
 	if c.Certificate != "" {
 		e.own = &files[tls.Certificate]{names: []string{"certificate", "key"}, paths: []string{c.Certificate, c.Key}, parse: parsePair}
-		if err := e.own.look(time.Now()); err != nil {
-			return nil, err
-		}
 	}
 	if c.Authorities != "" {
 		e.trust = &files[trust]{names: []string{"authorities", "revocation lists"}, paths: []string{c.Authorities}, parse: parseTrust}
 		if c.CRL != "" {
 			e.trust.paths = append(e.trust.paths, c.CRL)
 		}
-		if err := e.trust.look(time.Now()); err != nil {
-			return nil, err
-		}
 	}
+	e.current()
 	return e, nil
 }
 
@@ -119,22 +138,34 @@ func parsePair(texts [][]byte) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// current looks at the files and returns what is in use.
-func (e *Endpoint) current() (own *tls.Certificate, t *trust) {
+// FilesError is that of every handshake while there are files that were never right.
+type FilesError struct {
+	Endpoint string
+	Err      error // what is wrong with the files
+}
+
+func (e *FilesError) Error() string {
+	return fmt.Sprintf("%s is closed until its files are right: %v", e.Endpoint, e.Err)
+}
+
+// current looks at the files and returns what is in use, or that nothing may be.
+func (e *Endpoint) current() (own *tls.Certificate, t *trust, closed *FilesError) {
 	var changes []Change
 	e.mu.Lock()
 	now := time.Now()
 	if e.own != nil {
 		if e.own.look(now); e.own.news() {
-			changes = append(changes, e.change(ownName, e.own.problem))
+			changes = append(changes, e.change(ownName, e.own.problem, !e.own.loaded))
 		}
+		closed = e.closed(e.own.loaded, e.own.problem)
 		pair := e.own.value // the files' own may be replaced
 		own = &pair
 	}
 	if e.trust != nil {
 		if e.trust.look(now); e.trust.news() {
-			changes = append(changes, e.change(trustName, e.trust.problem))
+			changes = append(changes, e.change(trustName, e.trust.problem, !e.trust.loaded))
 		}
+		closed = cmp.Or(closed, e.closed(e.trust.loaded, e.trust.problem))
 		trusted := e.trust.value
 		t = &trusted
 	}
@@ -144,11 +175,18 @@ func (e *Endpoint) current() (own *tls.Certificate, t *trust) {
 			e.config.Notify(c)
 		}
 	}
-	return own, t
+	return own, t, closed
 }
 
-func (e *Endpoint) change(what string, err error) Change {
-	c := Change{Endpoint: e.config.Name, What: what, Err: err}
+func (e *Endpoint) closed(loaded bool, problem error) *FilesError {
+	if loaded {
+		return nil
+	}
+	return &FilesError{e.config.Name, problem}
+}
+
+func (e *Endpoint) change(what string, err error, closed bool) Change {
+	c := Change{Endpoint: e.config.Name, What: what, Err: err, Closed: closed}
 	if what == ownName && err == nil {
 		c.Fingerprint, c.NotAfter = Fingerprint(e.own.value.Leaf), e.own.value.Leaf.NotAfter
 	}
@@ -165,7 +203,10 @@ func (e *Endpoint) Server() *tls.Config {
 }
 
 func (e *Endpoint) server() (*tls.Config, error) {
-	own, t := e.current()
+	own, t, closed := e.current()
+	if closed != nil {
+		return nil, closed
+	}
 	if own == nil {
 		return nil, errors.New(e.config.Name + " has no certificate")
 	}
@@ -183,9 +224,14 @@ func (e *Endpoint) server() (*tls.Config, error) {
 // they are now. With pins, fingerprints, the server must show one of these
 // certificates, whatever name it is for.
 func (e *Endpoint) Client(pins ...string) *tls.Config {
-	own, t := e.current()
+	own, t, closed := e.current()
 	config := profile()
 	config.ServerName = e.config.ServerName
+	if closed != nil {
+		config.InsecureSkipVerify = true // nobody is believed, and the error says why
+		config.VerifyConnection = func(tls.ConnectionState) error { return closed }
+		return config
+	}
 	if own != nil { // also to a server that names other authorities: its refusal says more than our silence
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
 	}

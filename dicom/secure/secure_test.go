@@ -463,6 +463,84 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// An end whose files were never right refuses every handshake, as server and as
+// client, says so once, and works as soon as they are right.
+func TestClosedUntilItsFilesAreRight(t *testing.T) {
+	a := newAuthority(t, "a")
+	a.issue("gateway", newKey(t))
+	a.issue("other", newKey(t))
+	a.issue("ct-1", newKey(t))
+	a.revoke(time.Hour)
+	for name, c := range map[string]struct{ broken, with string }{
+		"a page for a list":       {"crl.pem", "<!DOCTYPE html>"},
+		"no authority":            {"ca.pem", ""},
+		"half a certificate":      {"gateway.pem", "-----BEGIN CERTIFICATE-----\nMIIB"},
+		"another's key":           {"gateway.key", read(t, a.path("other.key"))},
+		"nothing where a key was": {"gateway.key", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := read(t, a.path(c.broken))
+			peer := mustOpen(t, a.end("ct-1")) // before
+			os.WriteFile(a.path(c.broken), []byte(c.with), 0o600)
+			defer os.WriteFile(a.path(c.broken), []byte(whole), 0o600)
+			config := a.end("gateway")
+			config.CRL = a.path("crl.pem")
+			var changes []Change
+			config.Notify = func(c Change) { changes = append(changes, c) }
+			if _, err := Open(config); err == nil {
+				t.Fatal("opened")
+			}
+			changes = nil
+			e, err := New(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			listening := e.Server()
+			for range 2 {
+				if err, client := shake(t, listening, peer.Client()); whyOf(err) != OwnFiles || client == nil {
+					t.Errorf("as a server: %v, the client: %v", err, client)
+				}
+				if server, err := shake(t, peer.Server(), e.Client()); whyOf(err) != OwnFiles || server == nil {
+					t.Errorf("as a client: %v, the server: %v", err, server)
+				}
+				if _, err := shake(t, peer.Server(), e.Client(strings.Repeat("0", 64))); whyOf(err) != OwnFiles {
+					t.Errorf("as a client that knows the server: %v", err)
+				}
+			}
+			if s := e.Status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "gateway refuses every connection") {
+				t.Errorf("problems: %q", s.Problems)
+			}
+			if len(changes) != 1 || !changes[0].Closed || changes[0].Err == nil {
+				t.Errorf("changes: %+v", changes)
+			}
+			os.WriteFile(a.path(c.broken), []byte(whole), 0o600)
+			if server, client := shake(t, listening, peer.Client()); server != nil || client != nil {
+				t.Errorf("after the repair: %v, %v", server, client)
+			}
+			if server, client := shake(t, peer.Server(), e.Client()); server != nil || client != nil {
+				t.Errorf("as a client after the repair: %v, %v", server, client)
+			}
+			if s := e.Status(); len(s.Problems) != 0 || len(changes) != 2 || changes[1].Err != nil {
+				t.Errorf("after the repair: problems %q, changes %+v", s.Problems, changes)
+			}
+			// From now on there is something that stays in use.
+			os.WriteFile(a.path(c.broken), []byte(c.with), 0o600)
+			if server, _ := shake(t, listening, peer.Client()); server != nil || changes[len(changes)-1].Closed {
+				t.Errorf("broken again: %v, %+v", server, changes)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // A list that none of the authorities signed does not take the place of one that
 // they did, nor does rubbish.
 func TestForeignListIsNotBelieved(t *testing.T) {

@@ -34,7 +34,7 @@ type Item struct {
 // Status is the state of an endpoint's files.
 type Status struct {
 	Items    []Item
-	Problems []string // files that are there and not in use, and why; lists that are missing
+	Problems []string // files that are not in use, and why; lists that are missing
 }
 
 // Status looks at the files.
@@ -44,13 +44,15 @@ func (e *Endpoint) Status() Status {
 	defer e.mu.Unlock()
 	var s Status
 	if e.own != nil {
-		s.Items = append(s.Items, e.item(OwnCertificate, e.own.value.Leaf))
-		s.problem(e.config.Name, e.own.problem)
+		if e.own.loaded {
+			s.Items = append(s.Items, e.item(OwnCertificate, e.own.value.Leaf))
+		}
+		s.problem(e.config.Name, e.own.loaded, e.own.problem)
 	}
 	if e.trust == nil {
 		return s
 	}
-	s.problem(e.config.Name, e.trust.problem)
+	s.problem(e.config.Name, e.trust.loaded, e.trust.problem)
 	t := e.trust.value
 	for _, c := range t.authorities {
 		s.Items = append(s.Items, e.item(CA, c))
@@ -69,9 +71,13 @@ func (e *Endpoint) Status() Status {
 	return s
 }
 
-func (s *Status) problem(name string, err error) {
-	if err != nil {
+func (s *Status) problem(name string, loaded bool, err error) {
+	switch {
+	case err == nil:
+	case loaded:
 		s.Problems = append(s.Problems, fmt.Sprintf("%s: what was there before stays in use: %v", name, err))
+	default:
+		s.Problems = append(s.Problems, fmt.Sprintf("%s refuses every connection until its files are put right, which needs no restart: %v", name, err))
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	Version          = "version"                 // older than TLS 1.2
 	Suites           = "cipher suites"           // none in common
 	RefusedByPeer    = "refused by the peer"     // our certificate or our suites; the error has its alert
+	OwnFiles         = "own files"               // ours were never right: this end is closed
 	Closed           = "closed"                  // the connection ended
 	Timeout          = "timeout"
 	Other            = "other"
@@ -51,6 +52,7 @@ func (r *Refusal) Error() string {
 // Why is the reason in one or a few words for a handshake that failed with err.
 func Why(err error) string {
 	var refusal *Refusal
+	var closed *FilesError
 	var record tls.RecordHeaderError
 	var invalid x509.CertificateInvalidError
 	var alert tls.AlertError
@@ -58,6 +60,8 @@ func Why(err error) string {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal.Reason
+	case errors.As(err, &closed):
+		return OwnFiles
 	case errors.As(err, &record):
 		return NoTLS
 	case errors.As(err, new(x509.UnknownAuthorityError)):

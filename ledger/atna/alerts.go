@@ -42,7 +42,7 @@ var alerts = [...]alert{
 	{"device.proposed", nil, securityConfiguration, cordon("DEVICE-PROPOSED", "Device proposed for approval"), Success, aboutPeer, []string{"reason"}},
 	{"device.approved", nil, securityConfiguration, cordon("DEVICE-APPROVED", "Device approved"), Success, aboutPeer, []string{"reason"}},
 	{"device.denied", nil, securityConfiguration, cordon("DEVICE-DENIED", "Device denied"), Success, aboutPeer, []string{"reason"}},
-	{"tls.not_rotated", nil, securityConfiguration, cordon("CERTIFICATE-NOT-ROTATED", "New TLS files cannot be used; those before stay"), Serious, aboutPart("end"), []string{"files", "error"}},
+	{"tls.not_rotated", nil, securityConfiguration, cordon("CERTIFICATE-NOT-ROTATED", "TLS files cannot be used"), Serious, aboutPart("end"), []string{"files", "error"}},
 	{"pki.authority", nil, securityConfiguration, cordon("AUTHORITY-MADE", "Certificate authority made"), Success, aboutPart("name"), nil},
 	{"pki.enrolled", nil, securityConfiguration, cordon("CERTIFICATE-ISSUED", "Certificate issued"), Success, aboutPart("name"), []string{"fingerprint"}},
 	{"pki.renewed", nil, securityConfiguration, cordon("CERTIFICATE-RENEWED", "Certificate renewed"), Success, aboutPart("name"), []string{"fingerprint"}},
