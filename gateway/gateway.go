@@ -178,6 +178,7 @@ type Gateway struct {
 	memory     *memory
 	moves      moves
 	live       live
+	long       *longMessages
 }
 
 //go:embed migrations/*.sql
@@ -201,6 +202,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		memory:   newMemory(p.DB),
 		moves:    newMoves(),
 		live:     newLive(),
+		long:     newLongMessages(maxLong, maxLongEach),
 	}
 	g.refusals = newQuota(maxRefusals, refusalInterval)
 	g.queries = newQuota(g.config.Query.PerMinute, time.Minute/time.Duration(g.config.Query.PerMinute))

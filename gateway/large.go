@@ -26,17 +26,11 @@ func (r *relay) receiveLarge(ctx context.Context) (operation, error) {
 	r.held = !s.lets(jm.Finish(ctx))
 	switch {
 	case errors.Is(err, errTooLong):
-		if err := s.drain(r.from, r.m); err != nil {
-			return nil, err
-		}
-		r.buffer.Discard()
-		return nil, r.refuse(ctx, statusTooLong, "data set longer than is relayed")
+		return nil, r.refuseRest(ctx, statusTooLong, "data set longer than is relayed")
 	case err != nil:
-		r.buffer.Discard()
 		return nil, err
 	case in.unkept != nil:
 		s.log.Error("message cannot be kept: the sender is asked to try again", "error", in.unkept)
-		r.buffer.Discard()
 		return nil, r.refuse(ctx, statusCannotBeKept, "out of resources")
 	}
 	return r.perform, nil
@@ -78,9 +72,13 @@ func (r *relay) body() (io.ReadCloser, error) {
 	return io.NopCloser(reader(r.data)), nil
 }
 
-// discard frees the request's data set.
+// discard frees the request's data set, and gives its place back. It may be
+// called more than once.
 func (r *relay) discard() {
 	if r.buffer != nil {
 		r.buffer.Discard()
+	}
+	if r.place != nil {
+		r.place()
 	}
 }

@@ -36,9 +36,7 @@ func (c QueryConfig) withDefaults() QueryConfig {
 // refused as it is or passed on as it is: a key that is left out would match
 // more.
 func (r *relay) checkQuery() *dimse.Command {
-	switch r.m.Command.Field {
-	case dimse.CFindRQ, dimse.CMoveRQ, dimse.CGetRQ:
-	default:
+	if !isQuery(r.m.Command.Field) {
 		return nil
 	}
 	g := r.s.g
@@ -69,6 +67,11 @@ func (r *relay) checkQuery() *dimse.Command {
 	}
 	r.s.log.Warn("request refused", "operation", r.m.Command.Field, "reason", refusal)
 	return &dimse.Command{Status: refusal.Status, OffendingElement: refusal.Offending, ErrorComment: refusal.Comment}
+}
+
+// isQuery reports whether a request's data set is an identifier.
+func isQuery(f dimse.CommandField) bool {
+	return f == dimse.CFindRQ || f == dimse.CMoveRQ || f == dimse.CGetRQ
 }
 
 // agreed is what both sides agreed on for the request's SOP class in extended

@@ -15,10 +15,6 @@ import (
 	"cordon/policy"
 )
 
-// maxMessage bounds the data set of a message that is relayed, in bytes: it is
-// held in memory. Objects have no such bound.
-const maxMessage = 4 << 20
-
 // relay is one operation that the other side performs, from its request to its
 // final response.
 type relay struct {
@@ -26,6 +22,7 @@ type relay struct {
 	m       *dimse.Message  // the request, its data set already read
 	data    []byte          // of it; nil if there is none, or it is in the buffer
 	buffer  *custody.Buffer // of it, where it may be large
+	place   func()          // gives its place back, where it is long; nil if it has none
 	held    bool            // the verdict on the buffer does not let it through
 	service policy.Service
 	archive string          // the archive's name, whichever side it is on
@@ -69,24 +66,26 @@ func (s *session) receiveRelayed(ctx context.Context, m *dimse.Message) (operati
 }
 
 // receive reads and judges the request's data set.
-func (r *relay) receive(ctx context.Context) (operation, error) {
+func (r *relay) receive(ctx context.Context) (rest operation, err error) {
+	defer func() {
+		if rest == nil { // a panic of ours included
+			r.discard()
+		}
+	}()
 	switch {
 	case unnamed(&r.m.Command):
-		if err := r.s.drain(r.from, r.m); err != nil {
-			return nil, err
-		}
-		return nil, r.refuse(ctx, dimse.InvalidSOPInstance, "what cannot be a UID")
+		return nil, r.refuseRest(ctx, dimse.InvalidSOPInstance, "what cannot be a UID")
 	case r.service == policy.ServicePrint && r.m.Data != nil:
 		return r.receiveLarge(ctx)
 	}
-	data, err := r.s.readMessage(r.from, r.m)
-	if errors.Is(err, errMessageTooLong) {
-		return nil, r.refuse(ctx, statusTooLong, "data set longer than is relayed")
-	}
-	if err != nil {
+	switch r.data, err = r.readData(ctx); {
+	case errors.Is(err, errMessageTooLong):
+		return nil, r.refuseRest(ctx, statusTooLong, "data set longer than is relayed")
+	case errors.Is(err, errNoPlace):
+		return nil, r.refuseRest(ctx, statusTooMany, errNoPlace.Error())
+	case err != nil:
 		return nil, err
 	}
-	r.data = data
 	if r.link != nil {
 		r.s.mu.Lock()
 		r.s.running[r.m.Command.MessageID] = r
@@ -95,24 +94,13 @@ func (r *relay) receive(ctx context.Context) (operation, error) {
 	return r.perform, nil
 }
 
-var errMessageTooLong = fmt.Errorf("data set longer than %d bytes", maxMessage)
-
-// readMessage reads a data set into memory; nil if there is none.
-func (s *session) readMessage(from *dimse.Exchange, m *dimse.Message) ([]byte, error) {
-	if m.Data == nil {
-		return nil, nil
+// refuseRest refuses a request of which not all has been read.
+func (r *relay) refuseRest(ctx context.Context, status dimse.Status, comment string) error {
+	r.discard() // the rest may take its time
+	if err := r.s.drain(r.from, r.m); err != nil {
+		return err
 	}
-	data, err := io.ReadAll(io.LimitReader(m.Data, maxMessage+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxMessage {
-		if err := s.drain(from, m); err != nil {
-			return nil, err
-		}
-		return nil, errMessageTooLong
-	}
-	return data, nil
+	return r.refuse(ctx, status, comment)
 }
 
 // perform judges the request and has the other side perform it.

@@ -56,6 +56,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// MaxBytes is the most bytes of an identifier that may pass.
+func (r Rules) MaxBytes() int { return r.Limits.withDefaults().Bytes }
+
 // Request is what is asked, and how.
 type Request struct {
 	Command        dimse.CommandField // C-FIND-RQ, C-MOVE-RQ or C-GET-RQ
