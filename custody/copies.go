@@ -19,8 +19,7 @@ func (c *Custody) copies(o Object, archives []string) ([]Object, error) {
 	}
 	var all []Object
 	for _, archive := range archives {
-		to := o
-		to.ID, to.Archive, to.Also = newID(), archive, nil
+		to := o.copyFor(archive, newID())
 		if err := c.linkBlob(o.ID, to.ID); err != nil {
 			c.dropCopies(all)
 			return nil, fmt.Errorf("copy for archive %s: %w", archive, store.Explain(err))
@@ -32,6 +31,12 @@ func (c *Custody) copies(o Object, archives []string) ([]Object, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// copyFor is the object as it goes to a further archive.
+func (o Object) copyFor(archive, id string) Object {
+	o.ID, o.Archive, o.Also = id, archive, nil
+	return o
 }
 
 // dropCopies deletes copies that got no row.
