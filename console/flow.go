@@ -20,6 +20,8 @@ type Flow struct {
 	Audit  []Repository     `json:"audit,omitempty"`  // where audit messages go
 	Silent []silence.Missed `json:"silent,omitempty"` // devices that always talk and have stopped
 
+	Spent []string `json:"spent,omitempty"` // addresses of no known device whose associations of a day are used up, or nearly
+
 	Certificates Certificates `json:"certificates"` // of TLS
 }
 

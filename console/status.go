@@ -92,6 +92,14 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+// spent says who opens so many associations that they are turned away.
+func (s *Status) spent() {
+	if len(s.Spent) > 0 {
+		s.degrade(fmt.Sprintf("Turned away, or soon: %s, of no known device, for too many associations in a day: approve the device (cordon device list), or find the machine.",
+			strings.Join(s.Spent, ", ")))
+	}
+}
+
 // witnessed says what is wrong with those who cosign the ledger.
 func (s *Status) witnessed() {
 	for _, w := range s.Witnesses {
@@ -142,6 +150,7 @@ func (s *Status) judge(now time.Time) {
 		}
 	}
 	s.witnessed()
+	s.spent()
 	s.reviewed()
 	s.repositories(now)
 	s.silent(now)

@@ -29,3 +29,13 @@ func TestStatusSaysWhatIsWrongWithEngines(t *testing.T) {
 		})
 	}
 }
+
+func TestStatusSaysWhoComesTooOften(t *testing.T) {
+	for _, spent := range [][]string{nil, {"192.0.2.1", "2001:db8::/64"}} {
+		s := Status{Flow: Flow{Accepting: true, Spent: spent}}
+		s.judge(time.Now())
+		if said := strings.Contains(strings.Join(s.Says, " "), "192.0.2.1, 2001:db8::/64, of no known device"); said != (spent != nil) || (s.Level == Degraded) != said {
+			t.Errorf("%q: %s: %q", spent, s.Level, s.Says)
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 type door struct {
 	known            *quota             // connections of peers that are known
 	strangers        *quota             // and of all others, who may fill this one's memory
+	daily            *quota             // of these others in the long run, since each association is on the ledger
 	standing         *crowd[netip.Addr] // peers that are told to come back
 	shaking          *crowd[netip.Addr] // peers that are known, in the TLS handshake
 	strangersShaking *crowd[netip.Addr] // and all others
@@ -30,6 +31,7 @@ type door struct {
 }
 
 const (
+	strangersADay     = 20_000          // connections that an address of no known peer may open, at once or over a day
 	burstSeconds      = 4               // an address may open as many connections at once as it may in so many seconds
 	maxStanding       = 32              // peers that are being turned away at a time; more are hung up on
 	maxStandingEach   = 4               // of these, from one address
@@ -46,6 +48,7 @@ func newDoor(perSecond int) *door {
 	return &door{
 		known:            known,
 		strangers:        rate(),
+		daily:            newQuota(strangersADay, 24*time.Hour/strangersADay),
 		standing:         newCrowd[netip.Addr](maxStandingEach, maxStanding),
 		shaking:          newCrowd[netip.Addr](maxHandshakesEach, math.MaxInt),
 		strangersShaking: newCrowd[netip.Addr](maxHandshakesEach, maxHandshakes),
@@ -54,13 +57,24 @@ func newDoor(perSecond int) *door {
 
 // lets reports whether a connection of this caller's may come in now.
 func (d *door) lets(c caller, now time.Time) bool {
-	q := d.strangers
 	if c.known() {
-		q = d.known
+		return d.within(d.known, c, now)
 	}
+	return d.within(d.strangers, c, now) && d.within(d.daily, c, now)
+}
+
+func (d *door) within(q *quota, c caller, now time.Time) bool {
 	omitted, ok := q.take(c.holder, now)
 	d.refused.Add(int64(omitted))
 	return ok
+}
+
+// recognise does not count a connection in the long run that turns out to be a
+// declared device's, which its address did not tell.
+func (d *door) recognise(c caller) {
+	if !c.known() {
+		d.daily.giveBack(c.holder)
+	}
 }
 
 // handshakes are those under way that count against this caller's.
@@ -73,10 +87,14 @@ func (d *door) handshakes(c caller) *crowd[netip.Addr] {
 
 // drain counts the connections that were not let in.
 func (d *door) drain() omissions {
-	o, more := d.known.drain(), d.strangers.drain()
-	o.total += more.total + int(d.refused.Swap(0))
-	o.peers += more.peers
-	o.named = append(o.named, more.named...)
+	o := d.known.drain()
+	for _, q := range []*quota{d.strangers, d.daily} {
+		more := q.drain()
+		o.total += more.total
+		o.peers += more.peers
+		o.named = append(o.named, more.named...)
+	}
+	o.total += int(d.refused.Swap(0))
 	return o
 }
 
@@ -90,7 +108,7 @@ func (g *Gateway) recordHangUps(ctx context.Context) {
 	if err != nil {
 		g.parts.Log.Error("refused connections not recorded", "count", o.total, "error", err)
 	}
-	g.parts.Log.Warn("connections came too fast", "refused", o.total, "addresses", o.named)
+	g.parts.Log.Warn("connections came too fast, or too many of a peer that is not known", "refused", o.total, "addresses", o.named)
 }
 
 // receive takes a connection that has a seat to its request: the TLS handshake,

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -54,6 +55,37 @@ func (q *quota) take(peer netip.Addr, now time.Time) (omitted int, ok bool) {
 	a.left--
 	omitted, a.omitted = a.omitted, 0
 	return omitted, true
+}
+
+// giveBack undoes a take that was allowed.
+func (q *quota) giveBack(peer netip.Addr) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if a := q.peers[peer]; a != nil {
+		a.left = min(q.burst, a.left+1)
+	}
+}
+
+// low are some of the peers that have less than a tenth of their burst left.
+func (q *quota) low(now time.Time) []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []string
+	for peer := range q.peers {
+		if len(out) < maxNamed && q.of(peer, now).left < q.burst/10 {
+			out = append(out, counted(peer))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// counted is how people read what a stranger is counted by.
+func counted(holder netip.Addr) string {
+	if holder.Is6() {
+		return netip.PrefixFrom(holder, 64).String()
+	}
+	return holder.String()
 }
 
 // omissions are the refusals of all peers that have no record of their own.
@@ -109,7 +141,7 @@ func (q *quota) of(peer netip.Addr, now time.Time) *allowance {
 func (q *quota) forget(now time.Time) bool {
 	before := len(q.peers)
 	for peer, a := range q.peers {
-		if a.omitted == 0 && now.Sub(a.filled) > time.Duration(q.burst)*q.interval {
+		if missing := q.burst - a.left; a.omitted == 0 && now.Sub(a.filled) >= time.Duration(missing)*q.interval {
 			delete(q.peers, peer)
 		}
 	}

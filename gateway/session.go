@@ -67,6 +67,7 @@ func (s *session) run(ctx, work context.Context) (err error) {
 		return s.reject(work, *rejection, s.admission.Refusal.String())
 	}
 	if d := s.admission.Device; d != "" {
+		s.g.door.recognise(callerOf(s.g.site(), s.peer))
 		if !s.g.callers.enter(d) {
 			return s.reject(work, rejectFull, "too many associations of this device")
 		}

@@ -46,6 +46,7 @@ type Status struct {
 	Since        time.Time       `json:"since"`
 	Associations int             `json:"associations"` // under way
 	TurningAway  bool            `json:"turning_away"` // associations are rejected, since the ledger cannot be written
+	Spent        []string        `json:"spent"`        // addresses of no known peer whose associations of a day are used up, or nearly
 	Objects      Counts          `json:"objects"`
 	Archives     []ArchiveStatus `json:"archives"`
 	Devices      []DeviceStatus  `json:"devices"`
@@ -85,7 +86,7 @@ const maxDevicesShown = 1000
 
 // Status reads the state of archives, spool, vault and peers.
 func (g *Gateway) Status(ctx context.Context) (Status, error) {
-	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.counts.turningAway.Load(), Objects: g.counts.read()}
+	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.counts.turningAway.Load(), Spent: g.door.daily.low(time.Now()), Objects: g.counts.read()}
 	stats, err := g.parts.Custody.Stats(ctx)
 	if err != nil {
 		return st, err

@@ -76,7 +76,7 @@ var kinds = [...]Kind{
 	{Name: "association.failed", Owner: "gateway", Means: "A connection never became an association, or Cordon ended it.", Keys: "address error omitted"},
 	{Name: "association.unfinished", Owner: "gateway", Means: "An association without an end: a crash cut it short, and what it delivered in its last second may be missing here.", Keys: "association calling_ae address archive began"},
 	{Name: "refusals.omitted", Owner: "gateway", Means: "Refusals without a record of their own, counted.", Keys: "omitted peers addresses"},
-	{Name: "connections.refused", Owner: "gateway", Means: "Connections that came too fast, counted.", Keys: "refused peers addresses"},
+	{Name: "connections.refused", Owner: "gateway", Means: "Connections that came too fast, or too many in a day from an address of no known device, counted.", Keys: "refused peers addresses"},
 	{Name: "transfer.begin", Owner: "gateway", Means: "Objects of one study begin to go to a peer.", Keys: "association direction peer peer_ae peer_address own_ae study patient", Sealed: "patient"},
 	{Name: "transfer.end", Owner: "gateway", Means: "Objects of one study that came from a peer or went to it, counted by SOP class.", Keys: "association direction peer peer_ae peer_address own_ae study patient stored failed reason", Sealed: "patient"},
 	{Name: "object.delivered", Owner: "gateway, custody", Means: "An archive has answered success.", Keys: ofObject + " association status alarm reason by emergency review_due"},

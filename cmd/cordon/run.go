@@ -111,6 +111,7 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		Since:        s.Since,
 		Associations: s.Associations,
 		Objects:      console.Counts(s.Objects),
+		Spent:        s.Spent,
 		Engines:      d.engineStates(ctx),
 	}
 	if f.Audit, err = d.auditStatus(ctx); err != nil {

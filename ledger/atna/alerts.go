@@ -20,7 +20,7 @@ var alerts = [...]alert{
 	{"association.failed", nil, nodeAuthentication, cordon("ASSOCIATION-FAILED", "Connection that became no association, or was cut"), Minor, aboutPeer, []string{"error", "omitted"}},
 	{"refusals.omitted", nil, nodeAuthentication, cordon("REFUSALS-OMITTED", "Refusals beyond those recorded one by one"), Minor, aboutPeer, []string{"omitted", "peers", "addresses"}},
 	{"admission.would_refuse", nil, nodeAuthentication, cordon("WOULD-REFUSE", "Association admitted that would be refused"), Success, aboutPeer, []string{"reason", "reasons", "refusal"}},
-	{"connections.refused", nil, nodeAuthentication, cordon("CONNECTIONS-REFUSED", "Connections that came too fast"), Minor, aboutPeer, []string{"refused", "peers", "addresses"}},
+	{"connections.refused", nil, nodeAuthentication, cordon("CONNECTIONS-REFUSED", "Connections that came too fast or too often"), Minor, aboutPeer, []string{"refused", "peers", "addresses"}},
 	{"tls.failed", nil, nodeAuthentication, cordon("TLS-FAILED", "TLS handshake failed"), Minor, aboutPeer, []string{"why", "error", "omitted"}},
 
 	// Emergency override, started and stopped.
