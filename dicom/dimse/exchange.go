@@ -27,17 +27,19 @@ const (
 //
 // serve runs in the goroutine that reads: nothing else is received until it returns, and the request's Data is valid only
 // until then. A provider that performs several operations at a time reads the data set and goes on in a goroutine of its
-// own, which answers with Respond. An error of serve aborts the association.
+// own, which answers with Respond. An error of serve aborts the association. Where a window was negotiated, a request under
+// the message id of one that has no final response yet is answered with DuplicateInvocation, and serve does not see it.
 type Exchange struct {
 	c        *Conn
 	serve    func(context.Context, *Message) error
 	maxReply int64
 	places   chan struct{} // one taken by each operation under way
 
-	mu      sync.Mutex
-	waiting map[uint16]*Operation // by message id, until the final response
-	err     error                 // why the exchange ended
-	ended   chan struct{}         // closed then
+	mu         sync.Mutex
+	waiting    map[uint16]*Operation // by message id, until the final response
+	performing map[uint16]bool       // message ids of the peer's operations, until then; nil without a window
+	err        error                 // why the exchange ended
+	ended      chan struct{}         // closed then
 }
 
 // NewExchange returns an Exchange on c, whose owner still closes it. As many operations are invoked at a time as the
@@ -45,7 +47,7 @@ type Exchange struct {
 // UnrecognizedOperation.
 func NewExchange(c *Conn, serve func(context.Context, *Message) error) *Exchange {
 	c.lastID.Store(rand.Uint32()) // a move originator's message id tells apart moves on several associations
-	return &Exchange{
+	x := &Exchange{
 		c:        c,
 		serve:    serve,
 		maxReply: defaultMaxReply,
@@ -53,6 +55,10 @@ func NewExchange(c *Conn, serve func(context.Context, *Message) error) *Exchange
 		waiting:  map[uint16]*Operation{},
 		ended:    make(chan struct{}),
 	}
+	if c.a.Window().Performed != 1 {
+		x.performing = map[uint16]bool{}
+	}
+	return x
 }
 
 // invocable is how many operations we may invoke at a time on the association.
@@ -112,6 +118,10 @@ func (x *Exchange) handle(ctx context.Context, m *Message) error {
 		return nil // it has no response (PS3.7 §9.3.2.3)
 	}
 	if m.Command.Field != CCancelRQ {
+		if !x.undertake(m.Command.MessageID) {
+			x.c.in.unread = maxUnread
+			return x.c.Respond(ctx, m, Command{Status: DuplicateInvocation}, nil)
+		}
 		x.c.a.Busy(1)
 	}
 	if x.serve == nil {
@@ -125,8 +135,30 @@ func (x *Exchange) handle(ctx context.Context, m *Message) error {
 func (x *Exchange) Respond(ctx context.Context, rq *Message, rsp Command, data io.Reader) error {
 	if isFinal(rq.Command.Field, rsp.Status) {
 		defer x.c.a.Busy(-1)
+		x.answered(rq.Command.MessageID) // the peer may use it again as soon as it is answered
 	}
 	return x.c.Respond(ctx, rq, rsp, data)
+}
+
+// undertake notes the message id of a request that is to be performed, or reports that the peer has an operation under way
+// that has it (PS3.7 annex C).
+func (x *Exchange) undertake(id uint16) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.performing == nil {
+		return true
+	}
+	if x.performing[id] {
+		return false
+	}
+	x.performing[id] = true
+	return true
+}
+
+func (x *Exchange) answered(id uint16) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.performing, id)
 }
 
 // isFinal reports whether the status ends the operation that a request began: only C-FIND, C-GET and C-MOVE have responses

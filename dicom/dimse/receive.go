@@ -8,6 +8,10 @@ import (
 	"cordon/dicom/ul"
 )
 
+// maxUnread is how many bytes are skipped of a data set that should not be there: that of a C-ECHO or C-CANCEL, or of a
+// request whose message id is in use.
+const maxUnread = 1 << 20
+
 // maxEmpty is how many empty fragments may follow each other: they carry nothing, but cost us work.
 const maxEmpty = 16
 
@@ -42,6 +46,9 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	if m.Command.HasData {
 		c.in = data{c: c, id: id, field: m.Command.Field}
 		m.Data = &c.in
+		if m.Command.Field == CEchoRQ || m.Command.Field == CCancelRQ {
+			c.in.unread = maxUnread
+		}
 	} else {
 		c.endWatch()
 	}
@@ -53,8 +60,16 @@ func (c *Conn) skipData() error {
 	if c.in.c == nil {
 		return nil
 	}
-	_, err := c.in.WriteTo(io.Discard)
-	c.in = data{}
+	in := &c.in
+	defer func() { c.in = data{} }()
+	if in.unread == 0 {
+		_, err := in.WriteTo(io.Discard)
+		return err
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(in, in.unread+1))
+	if err == nil && n > in.unread {
+		err = c.violated("presentation context %d: data set longer than %d bytes in %v, which has none or is not performed", in.id, in.unread, in.field)
+	}
 	return err
 }
 
@@ -97,13 +112,14 @@ func (c *Conn) violated(format string, args ...any) error {
 
 // data reads a data set from the fragments that carry it.
 type data struct {
-	c     *Conn
-	id    uint8
-	field CommandField
-	rest  []byte // of the fragment last read
-	last  bool   // that was the last one
-	empty int    // empty fragments in a row
-	err   error
+	c      *Conn
+	id     uint8
+	field  CommandField
+	unread int64  // bytes that are skipped if nobody reads them; 0: all
+	rest   []byte // of the fragment last read
+	last   bool   // that was the last one
+	empty  int    // empty fragments in a row
+	err    error
 }
 
 // Read implements io.Reader.
