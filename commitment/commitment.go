@@ -169,7 +169,9 @@ var migrations embed.FS
 func Migrations() store.Migrations { return store.Embedded("commitment", migrations) }
 
 // Open puts right what a crash has left: requests that were never answered are
-// dropped, questions that may not have been sent are void.
+// dropped, questions that may not have been sent are void, and open requests are
+// looked at again: the last answer to one may be durable, and that it was the last
+// not yet.
 func Open(ctx context.Context, config Config, p Parts) (*Commitment, error) {
 	c := &Commitment{
 		config:   config.withDefaults(),
@@ -182,6 +184,9 @@ func Open(ctx context.Context, config Config, p Parts) (*Commitment, error) {
 	now := time.Now()
 	err := p.DB.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(`UPDATE commitment_requests SET state = 'dropped', ended_at = ? WHERE state = 'arriving'`, micros(now)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE commitment_requests SET next_attempt = MIN(next_attempt, ?) WHERE state = 'open'`, micros(now)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`UPDATE commitment_questions SET deadline = MIN(deadline, ?) WHERE state = 'asked'`, micros(now.Add(c.config.Restart)))

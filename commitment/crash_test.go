@@ -1,13 +1,17 @@
 package commitment_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"cordon/commitment"
 	"cordon/dicom/commit"
 	"cordon/dicom/dimse"
+	"cordon/store"
 )
 
 // reopen leaves the database as a crash would, and opens all again.
@@ -88,5 +92,56 @@ func TestReportMissedByARestart(t *testing.T) {
 	s.run(t, h)
 	if second := h.awaitAsked(t, 1)[0]; second.TransactionUID == first.TransactionUID || len(second.References) != 1 {
 		t.Errorf("%+v", second)
+	}
+}
+
+// A process may die after an archive's last answer is durable, and before the
+// request is known to have all its answers.
+func TestAnswerThatWasTheLastOne(t *testing.T) {
+	s := open(t, t.TempDir(), patience)
+	s.want(t, ct1, "2.25.1", "1.1")
+	err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+		if _, err := tx.Exec(`UPDATE commitment_references SET state = 'committed'`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE commitment_requests SET next_attempt = until`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = s.reopen(t, patience)
+	h := &hospital{}
+	s.run(t, h)
+	if got := h.awaitReports(t, 1)[0]; len(got.Committed) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// However often the work is woken, a device hears of a request once.
+func TestReportedOnceHoweverOftenWoken(t *testing.T) {
+	const n = 300
+	s := open(t, t.TempDir(), patience)
+	h := &hospital{}
+	s.run(t, h)
+	woken, stop := context.WithCancel(t.Context())
+	var waking sync.WaitGroup
+	waking.Go(func() { // ends with stop
+		for woken.Err() == nil {
+			s.c.Wake()
+		}
+	})
+	for i := range n {
+		s.want(t, ct1, fmt.Sprintf("2.25.%d", i+1), "1.1")
+	}
+	for _, a := range h.awaitAsked(t, n) {
+		s.answer(t, "pacs", commit.Report{TransactionUID: a.TransactionUID, Committed: a.References})
+	}
+	h.awaitReports(t, n)
+	time.Sleep(50 * time.Millisecond)
+	stop()
+	waking.Wait()
+	if got := len(h.awaitReports(t, n)); got != n {
+		t.Errorf("%d reports of %d requests", got, n)
 	}
 }

@@ -55,8 +55,12 @@ func (w *work) endReport(id int64) {
 	delete(w.reporting, id)
 }
 
-// reportOne makes one attempt. The error is ours, not the device's.
+// reportOne makes one attempt, unless the attempt before it succeeded since r was
+// read. The error is ours, not the device's.
 func (w *work) reportOne(ctx context.Context, r request) error {
+	if due, err := w.stillDue(ctx, r.id); err != nil || !due {
+		return err
+	}
 	report, err := w.compile(ctx, r)
 	if err != nil {
 		return err
@@ -79,6 +83,14 @@ func (w *work) reportOne(ctx context.Context, r request) error {
 			micros(next), clip(err), r.id)
 		return err
 	})
+}
+
+// stillDue reports whether a request is to be reported now.
+func (c *Commitment) stillDue(ctx context.Context, id int64) (due bool, err error) {
+	err = c.parts.DB.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM commitment_requests WHERE id = ? AND state = 'reporting' AND next_attempt <= ?)`, id, micros(time.Now())).Scan(&due)
+	})
+	return due, err
 }
 
 // compile merges what each archive said, an instance is committed if all of them
