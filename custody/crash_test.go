@@ -278,7 +278,8 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 		if !s.l.Start().Clean {
 			unclean++
 		}
-		if !s.l.Start().Intact {
+		// One killed in its very first start has a key and nothing that it signed, as one that lost everything has.
+		if !s.l.Start().Intact && len(a.kept) > 0 {
 			t.Fatal("the ledger's tree is not what was signed")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
