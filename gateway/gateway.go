@@ -79,6 +79,20 @@ type Upstream struct {
 	AETitle dicom.AETitle
 	Address string             // host:port
 	TLS     func() *tls.Config // asked for each connection; nil: plain TCP
+
+	Delivery     Delivery      // when senders are answered; PassThrough
+	Associations int           // that deliver from the spool at a time; 2
+	Probe        time.Duration // an archive that nothing was heard of for so long is sent a C-ECHO; 1 min
+}
+
+func (u Upstream) withDefaults() Upstream {
+	if u.Associations == 0 {
+		u.Associations = 2
+	}
+	if u.Probe == 0 {
+		u.Probe = time.Minute
+	}
+	return u
 }
 
 // Config is what a Gateway needs to know. Zero limits mean the defaults that
@@ -215,7 +229,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		if !ok {
 			return nil, fmt.Errorf("gateway: archive %s has no address", a.Name)
 		}
-		g.archives[a.Name] = newArchive(u)
+		g.archives[a.Name] = newArchive(u.withDefaults())
 	}
 	if err := g.memory.load(ctx); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"time"
 
 	"cordon/dicom"
 	"cordon/engine"
@@ -71,6 +72,10 @@ type ArchiveConfig struct {
 	Addresses []netip.Prefix    // it calls from; none: Address's own
 	Services  []policy.Service  // none: all
 	TLS       *ArchiveTLSConfig // nil: plain TCP
+
+	Delivery     gateway.Delivery
+	Associations int           // that deliver from the spool at a time; 0: the default
+	Probe        time.Duration // how long nothing may be heard of it before it is called; 0: the default
 }
 
 // DeviceConfig is one declared peer.

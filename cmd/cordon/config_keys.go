@@ -78,7 +78,11 @@ func (d *document) archives(n ast.Node, c *Config) {
 			"addresses": d.list("address", d.prefix(&a.Addresses)),
 			"services":  func(n ast.Node) { d.services(n, &a.Services) },
 			"tls":       func(n ast.Node) { d.archiveTLS(n, &a) },
-			"dicomweb":  d.without("DICOMweb archives"),
+
+			"delivery":     d.delivery(&a.Delivery),
+			"associations": d.number(&a.Associations, 1, 32),
+			"probe":        d.duration(&a.Probe, time.Second, time.Hour),
+			"dicomweb":     d.without("DICOMweb archives"),
 		})
 		d.need(n, "name", "ae_title", "address")
 		c.Archives = append(c.Archives, a)

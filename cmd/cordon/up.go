@@ -152,7 +152,10 @@ func (c Config) gateway() gateway.Config {
 		Query:           c.Gateway.Query,
 	}
 	for _, a := range c.Archives {
-		g.Upstreams = append(g.Upstreams, gateway.Upstream{Name: a.Name, AETitle: a.AETitle, Address: a.Address})
+		g.Upstreams = append(g.Upstreams, gateway.Upstream{
+			Name: a.Name, AETitle: a.AETitle, Address: a.Address,
+			Delivery: a.Delivery, Associations: a.Associations, Probe: a.Probe,
+		})
 	}
 	return g
 }
