@@ -8,7 +8,7 @@ import "slices"
 func (s Site) identify(a Association) (Device, Refusal) {
 	refusal := NotRefused
 	for _, d := range s.Devices {
-		if d.AETitle != a.Calling {
+		if d.AETitle != a.Calling || d.AETitle == "" {
 			continue
 		}
 		foreign := len(d.Addresses) > 0 && !within(d.Addresses, a.Address)

@@ -2,9 +2,10 @@
 // pure: functions over values, with no socket, no PDU, no database and no
 // clock, so that every answer can be put in a table and tested.
 //
-// Three questions are asked of it:
+// These questions are asked of it:
 //
 //	admission := site.Admit(policy.Association{...}) // who, and which contexts
+//	admission := site.AdmitWeb(policy.WebPeer{...}, policy.WebRequest{...}) // the same, over HTTP
 //	fs := policy.Except(findings, origin, approved)  // the habits of this device
 //	decision := rules.Decide(report)                 // admit, hold or refuse
 //

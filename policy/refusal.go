@@ -1,6 +1,6 @@
 package policy
 
-// Refusal says why an association is not admitted. The zero Refusal is not
+// Refusal says why an association, or a request over HTTP, is not admitted. The zero Refusal is not
 // one.
 type Refusal uint8
 
@@ -17,6 +17,9 @@ const (
 	NoUserIdentity              // the device has to say who uses it
 	ForeignArchive              // the called AE title is that of an archive that the device may not use
 	OutsideHours                // the device may not associate now
+	UnknownArchive              // a request over HTTP names none that there is
+	SeveralDevices              // a request over HTTP could be that of several devices
+	NeedsToken                  // a request over HTTP has no bearer token, and has to
 )
 
 // String names the refusal for a log or a record.
@@ -34,6 +37,9 @@ func (r Refusal) String() string {
 		"no user identity",
 		"archive not permitted",
 		"outside the device's hours",
+		"unknown archive",
+		"several devices have this address or what was shown",
+		"no bearer token of an issuer that is believed here",
 	}[r]
 }
 
@@ -41,13 +47,14 @@ func (r Refusal) String() string {
 // it. It never does for what it could not be admitted with in learning.
 func (r Refusal) shadowed() bool {
 	switch r {
-	case NoArchive, UnknownCalled, WrongAddress, WrongCertificate, Denied:
+	case NoArchive, UnknownCalled, WrongAddress, WrongCertificate, Denied, UnknownArchive, SeveralDevices, NeedsToken:
 		return false
 	}
 	return true
 }
 
-// GrantReason says why a context was not granted.
+// GrantReason says why a context, or the service of a request over HTTP, was not
+// granted.
 type GrantReason uint8
 
 const (
@@ -56,9 +63,10 @@ const (
 	ClassNotPermitted             // the device may not send this storage SOP class
 	NotServed                     // no archive that the device may use serves it
 	NotImplemented                // the gateway has no such service
+	ScopeNotPermitted             // no scope of the bearer token permits this service
 )
 
 // String names the reason for a record.
 func (r GrantReason) String() string {
-	return [...]string{"granted", "service not permitted", "SOP class not permitted", "no archive serves it", "not implemented"}[r]
+	return [...]string{"granted", "service not permitted", "SOP class not permitted", "no archive serves it", "not implemented", "no scope of the token permits it"}[r]
 }

@@ -17,7 +17,8 @@ type Site struct {
 	AETitle  dicom.AETitle // the gateway's own
 	Archives []Archive
 	Devices  []Device
-	Unknown  Unknown // what becomes of devices that are not declared
+	Unknown  Unknown  // what becomes of devices that are not declared
+	Issuers  []Issuer // of bearer tokens, over HTTP
 }
 
 // Unknown says what becomes of devices that are not declared.
@@ -32,11 +33,12 @@ const (
 // Device is one declared peer: who it is, and what it may do.
 type Device struct {
 	Name    string
-	AETitle dicom.AETitle
+	AETitle dicom.AETitle // "": it has DICOMweb alone
 
 	// Who it is. A peer that is not all of it is not this device.
 	Addresses    []netip.Prefix // it calls from; empty: any
 	Certificates []Fingerprint  // it shows one of these over TLS; empty: none is asked for
+	Subjects     []Subject      // over HTTP, it shows a bearer token about one of these; empty: none is asked for
 
 	// What it may do.
 	TLSRequired    bool            // no association without TLS
