@@ -160,6 +160,13 @@ var house = map[string]room{
 		"policy":  "verdict",
 	}},
 
+	"transfer": {3, map[string]string{
+		"dicom":       "UIDs",
+		"dicom/dimse": "statuses",
+		"judge":       "whom objects are of",
+		"ledger":      "records",
+		"store":       "records within a second",
+	}},
 	"gateway": {4, map[string]string{
 		"asset":        "what devices do is learned",
 		"commitment":   "who asks for storage commitment",
@@ -178,6 +185,7 @@ var house = map[string]room{
 		"query":        "what may be asked of an archive",
 		"policy":       "admission",
 		"store":        "its own tables",
+		"transfer":     "what moved, study by study",
 	}},
 	"rescan": {4, map[string]string{
 		"custody": "sealed copies; evidence",

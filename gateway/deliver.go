@@ -12,6 +12,7 @@ import (
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/judge"
+	"cordon/transfer"
 )
 
 // Deliver sends what is in the spool to each archive, oldest first within a
@@ -134,7 +135,7 @@ func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.
 	}
 	defer up.Close()
 	moved := newTransfers(g, "")
-	defer moved.end()
+	defer moved.End()
 	for _, objects := range series {
 		if err := g.deliverSeries(ctx, a, up, moved, objects, files); err != nil {
 			return err
@@ -151,7 +152,7 @@ func isPermanent(err error) bool {
 }
 
 // deliverSeries delivers objects in order until one has to wait.
-func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, moved *transfers, objects []custody.Object, files map[string]dicom.Beginning) error {
+func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, moved *transfer.Transfers, objects []custody.Object, files map[string]dicom.Beginning) error {
 	for _, o := range objects {
 		if o.CallingAE != objects[0].CallingAE {
 			return nil // another title's turn
@@ -206,7 +207,7 @@ func (g *Gateway) putOff(ctx context.Context, objects []custody.Object, err erro
 // whether the next of the series may follow. An error means that the
 // association or the archive cannot be used any more. Of a whole file, its
 // data set is sent; file is the zero Beginning for what is not one.
-func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, moved *transfers, o custody.Object, file dicom.Beginning) (more bool, err error) {
+func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, moved *transfer.Transfers, o custody.Object, file dicom.Beginning) (more bool, err error) {
 	if !proposed(up, o) {
 		return false, nil // one too many contexts: the next association's
 	}
@@ -230,12 +231,12 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, mo
 	defer blob.Close()
 	data, size := message(blob, o.Bytes, file)
 	out := wayOf(o, a, up)
-	moved.begin(out, judge.Patient{})
+	moved.Begin(out, judge.Patient{})
 	rsp, err := g.storeTo(ctx, a, up, id, request(o), data, size)
 	if err != nil {
-		moved.add(out, judge.Patient{}, dicom.UID(o.SOPClassUID), statusAway, "no answer")
+		moved.Add(out, judge.Patient{}, dicom.UID(o.SOPClassUID), statusAway, "no answer")
 	} else {
-		moved.add(out, judge.Patient{}, dicom.UID(o.SOPClassUID), rsp.Status, "")
+		moved.Add(out, judge.Patient{}, dicom.UID(o.SOPClassUID), rsp.Status, "")
 	}
 	switch {
 	case errors.Is(err, custody.ErrDamaged):

@@ -143,7 +143,7 @@ func (s *session) shows(body map[string]any) {
 // end records how the association ended, and why if it did before its time,
 // joining the next group.
 func (s *session) end(_ context.Context, outcome string, why error) {
-	s.moved.end()
+	s.moved.End()
 	now := time.Now().UnixMicro()
 	t := &s.tally
 	s.g.parts.DB.Later(func(tx *store.Tx) error {

@@ -62,7 +62,7 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 	}
 	defer data.Close()
 	c, out := &o.message.Command, o.wayOut(x)
-	o.session.moved.begin(out, o.patient)
+	o.session.moved.Begin(out, o.patient)
 	rsp, err := o.session.g.storeTo(ctx, to, x, id, dimse.StoreRequest{
 		SOPClassUID:             c.AffectedSOPClassUID,
 		SOPInstanceUID:          c.AffectedSOPInstanceUID,
@@ -71,9 +71,9 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		MoveOriginatorMessageID: c.MoveOriginatorMessageID,
 	}, data, o.report.Bytes)
 	if err != nil {
-		o.session.moved.add(out, o.patient, c.AffectedSOPClassUID, statusAway, "no answer")
+		o.session.moved.Add(out, o.patient, c.AffectedSOPClassUID, statusAway, "no answer")
 	} else {
-		o.session.moved.add(out, o.patient, c.AffectedSOPClassUID, rsp.Status, "")
+		o.session.moved.Add(out, o.patient, c.AffectedSOPClassUID, rsp.Status, "")
 	}
 	return rsp, err
 }

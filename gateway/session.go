@@ -13,6 +13,7 @@ import (
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/policy"
+	"cordon/transfer"
 )
 
 // session is one association with a modality, and its links to the archives
@@ -30,7 +31,7 @@ type session struct {
 	links     []*link
 	down      *dimse.Exchange // to whoever opened the association
 	tally     tally
-	moved     *transfers
+	moved     *transfer.Transfers
 
 	under   underWay
 	places  chan struct{}           // one taken by each operation of the window

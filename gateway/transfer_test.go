@@ -15,6 +15,7 @@ import (
 	"cordon/dicom/ul"
 	"cordon/inspect/compose"
 	"cordon/judge"
+	"cordon/transfer"
 )
 
 // planted are the names that must be nowhere but in a sealed string.
@@ -71,7 +72,7 @@ func TestTransfersAreRecordedByStudyAndWay(t *testing.T) {
 	key := func(study dicom.UID, direction string) string { return string(study) + " " + direction }
 	eventually(t, "the transfers", func() bool { return len(h.recorded("transfer.end")) == 4 })
 	began, ended := h.transfersOf("transfer.begin"), h.transfersOf("transfer.end")
-	if len(began) != 2 || began[key(one, sent)] == nil || began[key(two, sent)] == nil {
+	if len(began) != 2 || began[key(one, transfer.Sent)] == nil || began[key(two, transfer.Sent)] == nil {
 		t.Errorf("began: %v", began)
 	}
 	class := string(dicom.CTImageStorage)
@@ -80,10 +81,10 @@ func TestTransfersAreRecordedByStudyAndWay(t *testing.T) {
 		stored, failed any
 		title, own     string
 	}{
-		{key(one, received), 2.0, 1.0, "CT1", "CORDON"}, // two answered with success, held one included, and the one that the archive refused
-		{key(one, sent), 1.0, 1.0, "PACS", "CT1"},
-		{key(two, received), 1.0, nil, "CT1", "CORDON"},
-		{key(two, sent), 1.0, nil, "PACS", "CT1"},
+		{key(one, transfer.Received), 2.0, 1.0, "CT1", "CORDON"}, // two answered with success, held one included, and the one that the archive refused
+		{key(one, transfer.Sent), 1.0, 1.0, "PACS", "CT1"},
+		{key(two, transfer.Received), 1.0, nil, "CT1", "CORDON"},
+		{key(two, transfer.Sent), 1.0, nil, "PACS", "CT1"},
 	} {
 		b := ended[want.key]
 		if b == nil {
@@ -111,7 +112,7 @@ func TestDeliveryFromTheSpoolIsATransfer(t *testing.T) {
 	release(t, c)
 	h.archive.up(h.archive.address)
 	eventually(t, "the transfer", func() bool {
-		b := h.transfersOf("transfer.end")[string(study)+" "+sent]
+		b := h.transfersOf("transfer.end")[string(study)+" "+transfer.Sent]
 		return b != nil && b["stored"] != nil && b["peer_address"] == "127.0.0.1"
 	})
 }
@@ -190,15 +191,15 @@ func TestTransfersAreBounded(t *testing.T) {
 	h := start(t)
 	moved := newTransfers(h.gateway, "A")
 	for i := range 200 {
-		moved.add(way{study: fmt.Sprint("1.", i), direction: received}, judge.Patient{}, dicom.UID(fmt.Sprint("1.2.", i)), dimse.Success, "")
+		moved.Add(transfer.Way{Study: fmt.Sprint("1.", i), Direction: transfer.Received}, judge.Patient{}, dicom.UID(fmt.Sprint("1.2.", i)), dimse.Success, "")
 	}
-	if n := len(moved.open); n != maxTransfers {
+	if n := 200 - len(h.recorded("transfer.end")); n > 64 {
 		t.Errorf("%d are open", n)
 	}
 	for i := range 200 {
-		moved.add(way{study: "1.199", direction: received}, judge.Patient{}, dicom.UID(fmt.Sprint("1.2.", i)), dimse.Success, "")
+		moved.Add(transfer.Way{Study: "1.199", Direction: transfer.Received}, judge.Patient{}, dicom.UID(fmt.Sprint("1.2.", i)), dimse.Success, "")
 	}
-	moved.end()
+	moved.End()
 	all := h.recorded("transfer.end")
 	if len(all) != 200 {
 		t.Fatalf("%d of 200 studies are recorded", len(all))
@@ -207,7 +208,7 @@ func TestTransfersAreBounded(t *testing.T) {
 	for _, n := range all[199]["stored"].(map[string]any) {
 		instances += n.(float64)
 	}
-	if len(all[199]["stored"].(map[string]any)) > maxClasses+1 || instances != 201 {
+	if len(all[199]["stored"].(map[string]any)) > 64+1 || instances != 201 {
 		t.Errorf("%v", all[199])
 	}
 }
@@ -222,7 +223,7 @@ func TestOutgoingTransfers(t *testing.T) {
 		var in, out map[string]any
 		eventually(t, "both transfers", func() bool {
 			ended := h.transfersOf("transfer.end")
-			in, out = ended[string(study)+" "+received], ended[string(study)+" "+sent]
+			in, out = ended[string(study)+" "+transfer.Received], ended[string(study)+" "+transfer.Sent]
 			return in != nil && out != nil
 		})
 		class := string(dicom.CTImageStorage)
