@@ -1,6 +1,11 @@
 package gateway
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+
+	"cordon/custody"
+)
 
 // Delivery says when the sender of an object is answered, and what becomes of
 // the object while its archive is away. The zero value is PassThrough.
@@ -43,3 +48,16 @@ func ParseDelivery(s string) (Delivery, error) {
 	}
 	return PassThrough, fmt.Errorf("delivery %q: expected one of %q", s, deliveries)
 }
+
+// await is for an object whose archive is away: it is kept until the archive is
+// back, or left to the sender.
+func (o *object) await(ctx context.Context) error {
+	if o.link.to.upstream.Delivery == RefuseWhenDown {
+		return o.refuse(ctx, statusAway, "the archive is away")
+	}
+	return o.keep(ctx, custody.Spooled)
+}
+
+// refusesNow reports whether the archive is away and nothing is to be kept for
+// it meanwhile.
+func (l *link) refusesNow() bool { return l.x == nil && l.to.upstream.Delivery == RefuseWhenDown }

@@ -14,22 +14,28 @@ import (
 // mirror proposes the granted contexts to those who serve them and returns the
 // response for whoever opened the association. It returns a rejection if all of
 // them rejected the association for good. While an archive is away, it answers
-// from what the archive accepted before; a device that is away is not
-// represented: the archive keeps its objects.
+// from what the archive accepted before, unless nothing is to be kept for that
+// archive; a device that is away is not represented: the archive keeps its
+// objects.
 func (s *session) mirror(ctx context.Context) (ul.Response, *ul.Rejection) {
 	s.links = s.newLinks()
 	s.dialLinks(ctx)
-	rejected := 0
+	rejected, away := 0, 0
 	for _, l := range s.links {
 		switch {
 		case l.rejected != nil:
 			rejected++
 		case l.x == nil && s.admission.Direction == policy.FromArchive:
 			return ul.Response{}, &rejectCongested
+		case l.refusesNow():
+			away++
 		}
 	}
-	if rejected > 0 && rejected == len(s.links) {
+	switch {
+	case rejected > 0 && rejected == len(s.links):
 		return ul.Response{}, s.links[0].rejected
+	case away > 0 && rejected+away == len(s.links):
+		return ul.Response{}, &rejectCongested
 	}
 	return s.response(), nil
 }
@@ -165,6 +171,8 @@ func (s *session) answerContext(c ul.ProposedContext, grant policy.Grant) ul.Acc
 				return a
 			}
 		}
+	case l.refusesNow():
+		answer.Result = ul.NoReason
 	default:
 		if ts, ok := s.g.memory.choose(l.to.upstream.Name, s.rq.Calling, c.AbstractSyntax, readable(c.TransferSyntaxes)); ok {
 			return ul.AcceptedContext{ID: c.ID, TransferSyntax: ts}

@@ -306,20 +306,23 @@ func (o *object) row(state custody.State) custody.Object {
 
 // deliver sends the judged bytes to the archive and answers with its status.
 // If the archive does not answer, or is out of resources, the object is kept
-// here and delivered later.
+// here and delivered later. Its Delivery may say otherwise.
 func (o *object) deliver(ctx context.Context) error {
-	s := o.session
+	s, mode := o.session, o.link.to.upstream.Delivery
+	if mode == SpoolFirst {
+		return o.keep(ctx, custody.Spooled)
+	}
 	rsp, err := o.send(ctx)
 	switch {
 	case errors.Is(err, errBuffer):
 		s.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
 		return o.refuse(ctx, statusCannotBeKept, "out of resources")
 	case errors.Is(err, errResting): // said when it failed, and when the association began
-		return o.keep(ctx, custody.Spooled)
+		return o.await(ctx)
 	case err != nil:
-		s.log.Warn("archive failed: object is to be kept here", "error", err)
-		return o.keep(ctx, custody.Spooled)
-	case transient(rsp.Status):
+		s.log.Warn("archive failed", "error", err)
+		return o.await(ctx)
+	case transient(rsp.Status) && mode != RefuseWhenDown:
 		s.log.Warn("archive is out of resources: object is to be kept here", "status", uint16(rsp.Status))
 		return o.keep(ctx, custody.Spooled)
 	}
