@@ -160,6 +160,7 @@ var house = map[string]room{
 		"policy":  "verdict",
 	}},
 
+	"quota": {1, nil},
 	"transfer": {3, map[string]string{
 		"dicom":       "UIDs",
 		"dicom/dimse": "statuses",
@@ -183,6 +184,7 @@ var house = map[string]room{
 		"metric":       "counts",
 		"mpps":         "keeps messages about procedure steps",
 		"query":        "what may be asked of an archive",
+		"quota":        "how much one peer may have done",
 		"policy":       "admission",
 		"store":        "its own tables",
 		"transfer":     "what moved, study by study",

@@ -16,18 +16,19 @@ import (
 	"cordon/dicom/ul"
 	"cordon/metric"
 	"cordon/policy"
+	"cordon/quota"
 )
 
 // door is where connections come in: what is done for one before anything is
 // known of its peer but the address. It bounds what each address can have done.
 type door struct {
-	known            *quota             // connections of peers that are known
-	strangers        *quota             // and of all others, who may fill this one's memory
-	daily            *quota             // of these others in the long run, since each association is on the ledger
-	standing         *crowd[netip.Addr] // peers that are told to come back
-	shaking          *crowd[netip.Addr] // peers that are known, in the TLS handshake
-	strangersShaking *crowd[netip.Addr] // and all others
-	refused          atomic.Int64       // connections of peers that have come in again since; the quotas count the others
+	known            *quota.Quota             // connections of peers that are known
+	strangers        *quota.Quota             // and of all others, who may fill this one's memory
+	daily            *quota.Quota             // of these others in the long run, since each association is on the ledger
+	standing         *quota.Crowd[netip.Addr] // peers that are told to come back
+	shaking          *quota.Crowd[netip.Addr] // peers that are known, in the TLS handshake
+	strangersShaking *quota.Crowd[netip.Addr] // and all others
+	refused          atomic.Int64             // connections of peers that have come in again since; the quotas count the others
 }
 
 const (
@@ -42,16 +43,16 @@ const (
 
 // newDoor lets so many connections in from one address, each second.
 func newDoor(perSecond int) *door {
-	rate := func() *quota { return newQuota(burstSeconds*perSecond, time.Second/time.Duration(perSecond)) }
+	rate := func() *quota.Quota { return quota.New(burstSeconds*perSecond, time.Second/time.Duration(perSecond)) }
 	known := rate()
-	known.exact = true
+	known.Exact = true
 	return &door{
 		known:            known,
 		strangers:        rate(),
-		daily:            newQuota(strangersADay, 24*time.Hour/strangersADay),
-		standing:         newCrowd[netip.Addr](maxStandingEach, maxStanding),
-		shaking:          newCrowd[netip.Addr](maxHandshakesEach, math.MaxInt),
-		strangersShaking: newCrowd[netip.Addr](maxHandshakesEach, maxHandshakes),
+		daily:            quota.New(strangersADay, 24*time.Hour/strangersADay),
+		standing:         quota.NewCrowd[netip.Addr](maxStandingEach, maxStanding),
+		shaking:          quota.NewCrowd[netip.Addr](maxHandshakesEach, math.MaxInt),
+		strangersShaking: quota.NewCrowd[netip.Addr](maxHandshakesEach, maxHandshakes),
 	}
 }
 
@@ -63,8 +64,8 @@ func (d *door) lets(c caller, now time.Time) bool {
 	return d.within(d.strangers, c, now) && d.within(d.daily, c, now)
 }
 
-func (d *door) within(q *quota, c caller, now time.Time) bool {
-	omitted, ok := q.take(c.holder, now)
+func (d *door) within(q *quota.Quota, c caller, now time.Time) bool {
+	omitted, ok := q.Take(c.holder, now)
 	d.refused.Add(int64(omitted))
 	return ok
 }
@@ -73,12 +74,12 @@ func (d *door) within(q *quota, c caller, now time.Time) bool {
 // declared device's, which its address did not tell.
 func (d *door) recognise(c caller) {
 	if !c.known() {
-		d.daily.giveBack(c.holder)
+		d.daily.GiveBack(c.holder)
 	}
 }
 
 // handshakes are those under way that count against this caller's.
-func (d *door) handshakes(c caller) *crowd[netip.Addr] {
+func (d *door) handshakes(c caller) *quota.Crowd[netip.Addr] {
 	if c.known() {
 		return d.shaking
 	}
@@ -86,29 +87,29 @@ func (d *door) handshakes(c caller) *crowd[netip.Addr] {
 }
 
 // drain counts the connections that were not let in.
-func (d *door) drain() omissions {
-	o := d.known.drain()
-	for _, q := range []*quota{d.strangers, d.daily} {
-		more := q.drain()
-		o.total += more.total
-		o.peers += more.peers
-		o.named = append(o.named, more.named...)
+func (d *door) drain() quota.Omissions {
+	o := d.known.Drain()
+	for _, q := range []*quota.Quota{d.strangers, d.daily} {
+		more := q.Drain()
+		o.Total += more.Total
+		o.Peers += more.Peers
+		o.Named = append(o.Named, more.Named...)
 	}
-	o.total += int(d.refused.Swap(0))
+	o.Total += int(d.refused.Swap(0))
 	return o
 }
 
 // recordHangUps makes the count of connections that were not let in durable.
 func (g *Gateway) recordHangUps(ctx context.Context) {
 	o := g.door.drain()
-	if o.total == 0 {
+	if o.Total == 0 {
 		return
 	}
-	err := g.parts.Ledger.Record(ctx, "connections.refused", map[string]any{"refused": o.total, "peers": o.peers, "addresses": o.named})
+	err := g.parts.Ledger.Record(ctx, "connections.refused", map[string]any{"refused": o.Total, "peers": o.Peers, "addresses": o.Named})
 	if err != nil {
-		g.parts.Log.Error("refused connections not recorded", "count", o.total, "error", err)
+		g.parts.Log.Error("refused connections not recorded", "count", o.Total, "error", err)
 	}
-	g.parts.Log.Warn("connections came too fast, or too many of a peer that is not known", "refused", o.total, "addresses", o.named)
+	g.parts.Log.Warn("connections came too fast, or too many of a peer that is not known", "refused", o.Total, "addresses", o.Named)
 }
 
 // receive takes a connection that has a seat to its request: the TLS handshake,
@@ -134,10 +135,10 @@ var errManyHandshakes = errors.New("too many TLS handshakes at a time")
 // one address only so many are under way.
 func (g *Gateway) shake(ctx context.Context, t *tls.Conn, c caller, limits ul.Limits) error {
 	underWay := g.door.handshakes(c)
-	if !underWay.enter(c.holder) {
+	if !underWay.Enter(c.holder) {
 		return errManyHandshakes
 	}
-	defer underWay.leave(c.holder)
+	defer underWay.Leave(c.holder)
 	patience := limits.ARTIM
 	if patience == 0 {
 		patience = handshakePatience
@@ -231,13 +232,13 @@ func showsItself(in *ul.Indication) (shown *policy.Peer, isTLS bool) {
 func (g *Gateway) refuseEntry(ctx context.Context, nc net.Conn, c caller, start func(func())) {
 	g.counts.rejected.Add(1)
 	g.parts.Metrics.Count(metric.Rejections, 1, "rate")
-	if _, isTLS := nc.(*tls.Conn); isTLS || !g.door.standing.enter(c.holder) {
+	if _, isTLS := nc.(*tls.Conn); isTLS || !g.door.standing.Enter(c.holder) {
 		hangUp(nc)
 		return
 	}
 	start(func() {
 		defer nc.Close()
-		defer g.door.standing.leave(c.holder)
+		defer g.door.standing.Leave(c.holder)
 		g.turnAway(ctx, nc, c, rejectCongested)
 	})
 }

@@ -70,6 +70,7 @@ import (
 	"cordon/ledger"
 	"cordon/metric"
 	"cordon/policy"
+	"cordon/quota"
 	"cordon/store"
 )
 
@@ -182,10 +183,10 @@ type Gateway struct {
 	since      time.Time
 	door       *door
 	seats      *seats
-	callers    *crowd[string] // declared devices with an association, by name
-	refusals   *quota
-	queries    *quota
-	objections *quota // what shadow let pass
+	callers    *quota.Crowd[string] // declared devices with an association, by name
+	refusals   *quota.Quota
+	queries    *quota.Quota
+	objections *quota.Quota // what shadow let pass
 	counts     counts
 	archives   map[string]*archive // by name
 	outlets    outlets
@@ -218,11 +219,11 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		live:     newLive(),
 		long:     newLongMessages(maxLong, maxLongEach),
 	}
-	g.refusals = newQuota(maxRefusals, refusalInterval)
-	g.queries = newQuota(g.config.Query.PerMinute, time.Minute/time.Duration(g.config.Query.PerMinute))
-	g.objections = newQuota(maxRefusals, refusalInterval)
+	g.refusals = quota.New(maxRefusals, refusalInterval)
+	g.queries = quota.New(g.config.Query.PerMinute, time.Minute/time.Duration(g.config.Query.PerMinute))
+	g.objections = quota.New(maxRefusals, refusalInterval)
 	g.door = newDoor(g.config.ConnectionRate)
-	g.callers = newCrowd[string](g.config.MaxPerDevice, g.config.MaxAssociations)
+	g.callers = quota.NewCrowd[string](g.config.MaxPerDevice, g.config.MaxAssociations)
 	g.seats = newSeats(g.config.MaxAssociations, g.config.MaxPerAddress)
 	for _, a := range c.Site.Archives {
 		u, ok := upstream(c.Upstreams, a.Name)

@@ -171,14 +171,14 @@ func TestDoor(t *testing.T) {
 	if in -= 10 * burstSeconds; in != 9 {
 		t.Errorf("%d in the next second, want 9", in)
 	}
-	if o := d.drain(); o.total != 1000-10*burstSeconds+91 || o.peers != 1 {
+	if o := d.drain(); o.Total != 1000-10*burstSeconds+91 || o.Peers != 1 {
 		t.Errorf("%+v", o)
 	}
-	for i := range maxQuotaPeers + 10 {
+	for i := range quotaPeers + 10 {
 		d.lets(stranger(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), now)
 	}
-	if len(d.strangers.peers) > maxQuotaPeers {
-		t.Errorf("%d addresses are remembered", len(d.strangers.peers))
+	if d.strangers.Len() > quotaPeers {
+		t.Errorf("%d addresses are remembered", d.strangers.Len())
 	}
 	if !d.lets(caller{netip.MustParseAddr("127.0.0.21"), owner{name: "ct-1"}}, now) {
 		t.Error("a known device is refused for the strangers' number")
@@ -190,31 +190,15 @@ func TestHandshakesOfStrangersCostKnownPeersNothing(t *testing.T) {
 	d := newDoor(10)
 	for i := range 2 * maxHandshakes {
 		c := callerOf(policy.Site{}, netip.AddrFrom4([4]byte{10, 6, byte(i >> 8), byte(i)}))
-		if entered := d.handshakes(c).enter(c.holder); entered != (i < maxHandshakes) {
+		if entered := d.handshakes(c).Enter(c.holder); entered != (i < maxHandshakes) {
 			t.Fatalf("handshake %d of strangers: %v", i, entered)
 		}
 	}
 	ct := caller{netip.MustParseAddr("127.0.0.21"), owner{name: "ct-1"}}
 	for i := range maxHandshakesEach + 1 {
-		if entered := d.handshakes(ct).enter(ct.holder); entered != (i < maxHandshakesEach) {
+		if entered := d.handshakes(ct).Enter(ct.holder); entered != (i < maxHandshakesEach) {
 			t.Errorf("handshake %d of a known peer: %v", i, entered)
 		}
-	}
-}
-
-func TestCrowd(t *testing.T) {
-	c := newCrowd[string](2, 3)
-	for i, want := range []bool{true, true, false} {
-		if c.enter("a") != want {
-			t.Errorf("a, %d", i)
-		}
-	}
-	if !c.enter("b") || c.enter("c") {
-		t.Error("three in all")
-	}
-	c.leave("a")
-	if !c.enter("c") || len(c.in) != 3 {
-		t.Error("who leaves makes room")
 	}
 }
 

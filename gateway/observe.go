@@ -89,7 +89,7 @@ func (s *session) wouldRefuse(os ...policy.Objection) {
 		device = "undeclared"
 	}
 	s.g.parts.Metrics.Count(metric.WouldRefuse, 1, device)
-	omitted, ok := s.g.objections.take(s.peer, time.Now())
+	omitted, ok := s.g.objections.Take(s.peer, time.Now())
 	if !ok {
 		return
 	}

@@ -40,7 +40,7 @@ func (r *relay) checkQuery() *dimse.Command {
 		return nil
 	}
 	g := r.s.g
-	if _, ok := g.queries.take(r.s.peer, time.Now()); !ok {
+	if _, ok := g.queries.Take(r.s.peer, time.Now()); !ok {
 		status := statusTooMany
 		if r.m.Command.Field != dimse.CFindRQ {
 			status = statusTooManyMoves

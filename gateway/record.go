@@ -35,7 +35,7 @@ func (g *Gateway) recordRefusal(ctx context.Context, peer netip.Addr, kind strin
 
 // recordRefusalWith does so after more has been added to the body.
 func (g *Gateway) recordRefusalWith(ctx context.Context, peer netip.Addr, kind string, body map[string]any, more func(*store.Tx, map[string]any) error) error {
-	omitted, ok := g.refusals.take(peer, time.Now())
+	omitted, ok := g.refusals.Take(peer, time.Now())
 	if !ok {
 		return nil
 	}
@@ -65,8 +65,8 @@ func (g *Gateway) recordOmissions(ctx context.Context) {
 		case <-ticker.C:
 			g.recordOmission(ctx)
 			g.recordHangUps(ctx)
-			if o := g.queries.drain(); o.total > 0 { // each was recorded as a refusal; a peer with nothing to tell can be forgotten
-				g.parts.Log.Warn("requests came too fast", "refused", o.total, "addresses", o.named)
+			if o := g.queries.Drain(); o.Total > 0 { // each was recorded as a refusal; a peer with nothing to tell can be forgotten
+				g.parts.Log.Warn("requests came too fast", "refused", o.Total, "addresses", o.Named)
 			}
 		}
 	}
@@ -75,15 +75,15 @@ func (g *Gateway) recordOmissions(ctx context.Context) {
 // recordOmission makes the count of refusals without a record of their own
 // durable, in one record for all peers.
 func (g *Gateway) recordOmission(ctx context.Context) {
-	o := g.refusals.drain()
-	if o.total == 0 {
+	o := g.refusals.Drain()
+	if o.Total == 0 {
 		return
 	}
 	err := g.parts.Ledger.Record(ctx, "refusals.omitted", map[string]any{
-		"omitted": o.total, "peers": o.peers, "addresses": o.named,
+		"omitted": o.Total, "peers": o.Peers, "addresses": o.Named,
 	})
 	if err != nil {
-		g.parts.Log.Error("refusals not recorded", "count", o.total, "error", err)
+		g.parts.Log.Error("refusals not recorded", "count", o.Total, "error", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"cordon/policy"
+	"cordon/quota"
 )
 
 // seats bounds how many connections there are at a time, in all and from one
@@ -34,7 +35,7 @@ type caller struct {
 func callerOf(site policy.Site, peer netip.Addr) caller {
 	c := caller{peer, ownerOf(site, peer)}
 	if !c.known() {
-		c.holder = seatHolder(peer)
+		c.holder = quota.Holder(peer)
 	}
 	return c
 }
@@ -141,15 +142,6 @@ func (s *seats) giveBack(c caller) {
 	} else if s.byOwner[c.owner]--; s.byOwner[c.owner] == 0 {
 		delete(s.byOwner, c.owner)
 	}
-}
-
-// seatHolder is what seats are counted for: an IPv4 address, or an IPv6 network.
-func seatHolder(peer netip.Addr) netip.Addr {
-	if !peer.Is6() {
-		return peer
-	}
-	network, _ := peer.Prefix(64) // of an IPv6 address there is one
-	return network.Addr()
 }
 
 func (s *seats) inUse() int {

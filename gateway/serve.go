@@ -97,8 +97,8 @@ func (g *Gateway) noSeat(ctx, work context.Context, nc net.Conn, c caller) {
 	g.counts.rejected.Add(1)
 	g.parts.Metrics.Count(metric.Rejections, 1, "no seat")
 	g.noAssociation(work, address(nc), errNoSeat)
-	if g.door.standing.enter(c.holder) {
-		defer g.door.standing.leave(c.holder)
+	if g.door.standing.Enter(c.holder) {
+		defer g.door.standing.Leave(c.holder)
 		g.turnAway(ctx, nc, c, rejectFull)
 	}
 }

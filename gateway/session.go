@@ -69,10 +69,10 @@ func (s *session) run(ctx, work context.Context) (err error) {
 	}
 	if d := s.admission.Device; d != "" {
 		s.g.door.recognise(callerOf(s.g.site(), s.peer))
-		if !s.g.callers.enter(d) {
+		if !s.g.callers.Enter(d) {
 			return s.reject(work, rejectFull, "too many associations of this device")
 		}
-		defer s.g.callers.leave(d)
+		defer s.g.callers.Leave(d)
 	}
 	if err := s.intend(work); err != nil {
 		s.log.Error("the ledger cannot be written: associations are turned away", "error", err)

@@ -86,7 +86,7 @@ const maxDevicesShown = 1000
 
 // Status reads the state of archives, spool, vault and peers.
 func (g *Gateway) Status(ctx context.Context) (Status, error) {
-	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.counts.turningAway.Load(), Spent: g.door.daily.low(time.Now()), Objects: g.counts.read()}
+	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.counts.turningAway.Load(), Spent: g.door.daily.Low(time.Now()), Objects: g.counts.read()}
 	stats, err := g.parts.Custody.Stats(ctx)
 	if err != nil {
 		return st, err

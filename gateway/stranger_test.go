@@ -11,6 +11,9 @@ import (
 	"cordon/policy"
 )
 
+// quotaPeers is how many peers a quota remembers.
+const quotaPeers = 1 << 16
+
 // An address of no known peer that keeps to the rate still opens no more than so
 // many connections a day; known peers, and other strangers, are not counted with it.
 func TestStrangerHasSoManyConnectionsADay(t *testing.T) {
@@ -39,16 +42,16 @@ func TestStrangerHasSoManyConnectionsADay(t *testing.T) {
 	if !d.lets(at("192.0.2.1"), now) || !d.lets(at("2001:db8:0:1::1"), now) {
 		t.Error("another stranger is turned away")
 	}
-	if low := d.daily.low(now); len(low) != 1 || low[0] != "2001:db8::/64" {
+	if low := d.daily.Low(now); len(low) != 1 || low[0] != "2001:db8::/64" {
 		t.Errorf("used up: %q", low)
 	}
-	if o := d.drain(); o.total == 0 || o.peers != 1 {
+	if o := d.drain(); o.Total == 0 || o.Peers != 1 {
 		t.Errorf("counted: %+v", o)
 	}
 	if in := over(0, 2*first, func(int) caller { return at("2001:db8::21") }); in != 2*strangersADay {
 		t.Errorf("a known device: %d of %d", in, 2*strangersADay)
 	}
-	if now = now.Add(day); !d.lets(flood(0), now) || len(d.daily.low(now)) != 0 {
+	if now = now.Add(day); !d.lets(flood(0), now) || len(d.daily.Low(now)) != 0 {
 		t.Error("a day later it is not forgotten")
 	}
 }
@@ -57,10 +60,10 @@ func TestStrangerHasSoManyConnectionsADay(t *testing.T) {
 // keep its place for a day.
 func TestStrangersOfADayAreBounded(t *testing.T) {
 	d, now := newDoor(50), time.Now()
-	for i := range maxQuotaPeers + 10 {
+	for i := range quotaPeers + 10 {
 		d.lets(callerOf(policy.Site{}, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), now)
 	}
-	if n := len(d.daily.peers); n > maxQuotaPeers {
+	if n := d.daily.Len(); n > quotaPeers {
 		t.Errorf("%d are remembered", n)
 	}
 	d.drain()
@@ -75,7 +78,7 @@ func TestStrangerOverItsDayIsToldToComeBack(t *testing.T) {
 	h := start(t, func(c *Config) { c.Site.Devices = []policy.Device{{Name: "ct-1", AETitle: "CT1"}} })
 	here, daily := netip.MustParseAddr("127.0.0.1"), h.gateway.door.daily
 	for range strangersADay - 2 {
-		daily.take(here, time.Now())
+		daily.Take(here, time.Now())
 	}
 	come := func(title dicom.AETitle) error {
 		as, err := h.associate(title, "CORDON")
