@@ -29,7 +29,10 @@ var house = map[string]room{
 	"dicom/ul": {1, map[string]string{
 		"dicom": "UIDs, AE titles",
 	}},
-	"dicom/secure": {1, nil},
+	"dicom/secure": {1, map[string]string{
+		"fresh": "certificates, keys, lists in files that change",
+	}},
+	"fresh": {1, nil},
 	"dicom/dimse": {1, map[string]string{
 		"dicom":    "command sets are data sets",
 		"dicom/ul": "messages travel in presentation data values",
@@ -109,6 +112,11 @@ var house = map[string]room{
 		"metric":      "counts messages",
 		"store":       "its own table",
 	}},
+	"token": {2, map[string]string{
+		"dicom/secure": "which keys are strong enough",
+		"fresh":        "issuers' keys in files that change",
+	}},
+
 	"bypass": {2, map[string]string{
 		"store": "its own table",
 	}},
@@ -133,6 +141,15 @@ var house = map[string]room{
 		"dicom/commit": "requests and reports",
 		"dicom/dimse":  "statuses",
 		"metric":       "counts requests",
+		"store":        "its own tables",
+	}},
+	"reconcile": {3, map[string]string{
+		"custody":      "what is kept here",
+		"dicom":        "identifiers, UIDs",
+		"dicom/commit": "asks for commitment",
+		"dicom/dimse":  "statuses",
+		"dicom/ul":     "what a rejection is",
+		"ledger":       "what was acknowledged",
 		"store":        "its own tables",
 	}},
 	"evidence": {3, map[string]string{

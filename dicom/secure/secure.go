@@ -34,7 +34,6 @@
 package secure
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
@@ -45,6 +44,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"cordon/fresh"
 )
 
 // Config says where an Endpoint's files are. All are PEM; a revocation list may
@@ -74,8 +75,8 @@ type Change struct {
 type Endpoint struct {
 	config Config
 	mu     sync.Mutex // guards what the files hold
-	own    *files[tls.Certificate]
-	trust  *files[trust]
+	own    *fresh.Files[tls.Certificate]
+	trust  *fresh.Files[trust]
 }
 
 const (
@@ -114,13 +115,14 @@ func New(c Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{config: c}
 	if c.Certificate != "" {
-		e.own = &files[tls.Certificate]{names: []string{"certificate", "key"}, paths: []string{c.Certificate, c.Key}, parse: parsePair}
+		e.own = fresh.New(parsePair, fresh.File{What: "certificate", Path: c.Certificate}, fresh.File{What: "key", Path: c.Key})
 	}
 	if c.Authorities != "" {
-		e.trust = &files[trust]{names: []string{"authorities", "revocation lists"}, paths: []string{c.Authorities}, parse: parseTrust}
+		files := []fresh.File{{What: "authorities", Path: c.Authorities}}
 		if c.CRL != "" {
-			e.trust.paths = append(e.trust.paths, c.CRL)
+			files = append(files, fresh.File{What: "revocation lists", Path: c.CRL})
 		}
+		e.trust = fresh.New(parseTrust, files...)
 	}
 	e.current()
 	return e, nil
@@ -154,19 +156,19 @@ func (e *Endpoint) current() (own *tls.Certificate, t *trust, closed *FilesError
 	e.mu.Lock()
 	now := time.Now()
 	if e.own != nil {
-		if e.own.look(now); e.own.news() {
-			changes = append(changes, e.change(ownName, e.own.problem, !e.own.loaded))
+		if e.own.Look(now); e.own.News() {
+			changes = append(changes, e.change(ownName, e.own.Problem(), !e.own.Loaded()))
 		}
-		closed = e.closed(e.own.loaded, e.own.problem)
-		pair := e.own.value // the files' own may be replaced
+		closed = e.closed(e.own.Loaded(), e.own.Problem())
+		pair := e.own.Value() // the files' own may be replaced
 		own = &pair
 	}
 	if e.trust != nil {
-		if e.trust.look(now); e.trust.news() {
-			changes = append(changes, e.change(trustName, e.trust.problem, !e.trust.loaded))
+		if e.trust.Look(now); e.trust.News() {
+			changes = append(changes, e.change(trustName, e.trust.Problem(), !e.trust.Loaded()))
 		}
-		closed = cmp.Or(closed, e.closed(e.trust.loaded, e.trust.problem))
-		trusted := e.trust.value
+		closed = cmp.Or(closed, e.closed(e.trust.Loaded(), e.trust.Problem()))
+		trusted := e.trust.Value()
 		t = &trusted
 	}
 	e.mu.Unlock()
@@ -188,7 +190,7 @@ func (e *Endpoint) closed(loaded bool, problem error) *FilesError {
 func (e *Endpoint) change(what string, err error, closed bool) Change {
 	c := Change{Endpoint: e.config.Name, What: what, Err: err, Closed: closed}
 	if what == ownName && err == nil {
-		c.Fingerprint, c.NotAfter = Fingerprint(e.own.value.Leaf), e.own.value.Leaf.NotAfter
+		c.Fingerprint, c.NotAfter = Fingerprint(e.own.Value().Leaf), e.own.Value().Leaf.NotAfter
 	}
 	return c
 }
@@ -277,17 +279,4 @@ func pinned(cs tls.ConnectionState, roots *x509.CertPool, pins []string) ([][]*x
 func Fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return hex.EncodeToString(sum[:])
-}
-
-// same reports whether two files hold the same.
-func same(a, b [][]byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !bytes.Equal(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }

@@ -44,16 +44,16 @@ func (e *Endpoint) Status() Status {
 	defer e.mu.Unlock()
 	var s Status
 	if e.own != nil {
-		if e.own.loaded {
-			s.Items = append(s.Items, e.item(OwnCertificate, e.own.value.Leaf))
+		if e.own.Loaded() {
+			s.Items = append(s.Items, e.item(OwnCertificate, e.own.Value().Leaf))
 		}
-		s.problem(e.config.Name, e.own.loaded, e.own.problem)
+		s.problem(e.config.Name, e.own.Loaded(), e.own.Problem())
 	}
 	if e.trust == nil {
 		return s
 	}
-	s.problem(e.config.Name, e.trust.loaded, e.trust.problem)
-	t := e.trust.value
+	s.problem(e.config.Name, e.trust.Loaded(), e.trust.Problem())
+	t := e.trust.Value()
 	for _, c := range t.authorities {
 		s.Items = append(s.Items, e.item(CA, c))
 	}

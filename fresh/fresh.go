@@ -1,6 +1,20 @@
-package secure
+// Package fresh reads files that make sense together only, such as a certificate
+// and its key, and reads them again when they have changed.
+//
+//	f := fresh.New(parse, fresh.File{What: "certificate", Path: "gw.pem"}, fresh.File{What: "key", Path: "gw.key"})
+//	f.Look(time.Now())                // asks the file system; reads only what may have changed
+//	if f.News() { log(f.Problem()) }  // something is new since the last time
+//	use(f.Value())                    // what they held when they last made sense
+//
+// Files that do not make sense do not take the place of those that did: these stay
+// in use, and Problem says why, until the files are right again.
+//
+// It will not write files, watch them by itself, or wait for the other end of a
+// pipe. It is not safe for concurrent use: the caller has a lock of its own.
+package fresh
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,11 +33,15 @@ const maxFile = 16 << 20
 // file systems round it, and two writes within a moment may have the same.
 const settled = 2 * time.Second
 
-// files are some files that make sense together only, and what they held when they
-// last did.
-type files[T any] struct {
-	names []string // what each is, in errors
-	paths []string
+// File is one of the files.
+type File struct {
+	What string // it is, in errors
+	Path string
+}
+
+// Files are some files, and what they held when they last made sense.
+type Files[T any] struct {
+	files []File
 	parse func(texts [][]byte) (T, error)
 
 	value   T
@@ -32,8 +50,23 @@ type files[T any] struct {
 	stamps  []stamp
 	read    time.Time // when stamps were taken
 	loaded  bool      // value is of use
-	changed bool      // value or problem is new since news
+	changed bool      // value or problem is new since News
 }
+
+// New is for files that parse reads, all at once and in their order. It reads none
+// yet.
+func New[T any](parse func(texts [][]byte) (T, error), files ...File) *Files[T] {
+	return &Files[T]{files: files, parse: parse}
+}
+
+// Value is what the files held when they last made sense; zero unless Loaded.
+func (f *Files[T]) Value() T { return f.value }
+
+// Loaded reports whether the files ever made sense.
+func (f *Files[T]) Loaded() bool { return f.loaded }
+
+// Problem says why what is there now is not in use; nil if it is.
+func (f *Files[T]) Problem() error { return f.problem }
 
 // stamp tells a file from what it was.
 type stamp struct {
@@ -42,8 +75,8 @@ type stamp struct {
 	inode    uint64
 }
 
-// look reads the files again if they may have changed. The error is problem.
-func (f *files[T]) look(now time.Time) error {
+// Look reads the files again if they may have changed. The error is Problem.
+func (f *Files[T]) Look(now time.Time) error {
 	stamps := f.stat()
 	if f.unchanged(stamps) {
 		return f.problem
@@ -55,7 +88,7 @@ func (f *files[T]) look(now time.Time) error {
 		f.fail(err)
 		return err
 	}
-	if f.texts != nil && same(texts, f.texts) {
+	if f.texts != nil && slices.EqualFunc(texts, f.texts, bytes.Equal) {
 		return f.problem
 	}
 	f.texts = texts
@@ -71,25 +104,25 @@ func (f *files[T]) look(now time.Time) error {
 	return nil
 }
 
-func (f *files[T]) fail(err error) {
+func (f *Files[T]) fail(err error) {
 	if f.problem == nil || f.problem.Error() != err.Error() {
 		f.changed = true
 	}
 	f.problem = err
 }
 
-// news reports, once, that the value or the problem is new.
-func (f *files[T]) news() bool {
+// News reports, once, that the value or the problem is new.
+func (f *Files[T]) News() bool {
 	n := f.changed
 	f.changed = false
 	return n
 }
 
 // stat is nil if a file is not there.
-func (f *files[T]) stat() []stamp {
+func (f *Files[T]) stat() []stamp {
 	var out []stamp
-	for _, path := range f.paths {
-		info, err := os.Stat(path)
+	for _, file := range f.files {
+		info, err := os.Stat(file.Path)
 		if err != nil {
 			return nil
 		}
@@ -103,7 +136,7 @@ func (f *files[T]) stat() []stamp {
 }
 
 // unchanged reports whether the files are surely those that were read last.
-func (f *files[T]) unchanged(now []stamp) bool {
+func (f *Files[T]) unchanged(now []stamp) bool {
 	if f.stamps == nil || !slices.Equal(now, f.stamps) {
 		return false
 	}
@@ -115,12 +148,12 @@ func (f *files[T]) unchanged(now []stamp) bool {
 	return true
 }
 
-func (f *files[T]) readAll() ([][]byte, error) {
+func (f *Files[T]) readAll() ([][]byte, error) {
 	var out [][]byte
-	for i, path := range f.paths {
-		text, err := readFile(path)
+	for _, file := range f.files {
+		text, err := readFile(file.Path)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.names[i], err)
+			return nil, fmt.Errorf("%s: %w", file.What, err)
 		}
 		out = append(out, text)
 	}
