@@ -40,6 +40,8 @@ func (s *session) admit() *ul.Rejection {
 		HasUserIdentity: s.rq.UserIdentity != nil,
 		At:              wallClock(time.Now()),
 		Contexts:        contexts,
+		Awaited:         s.g.moves.awaiting(),
+		Private:         s.private,
 	}
 	s.admission = s.g.site().Admit(s.asked)
 	s.observeAssociation()

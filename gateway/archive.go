@@ -113,7 +113,7 @@ func (a *archive) delivered() {
 func (g *Gateway) associate(ctx context.Context, a *archive, rq ul.Request) (*dimse.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
-	as, err := ul.Dial(ctx, a.upstream.Address, a.upstream.tls(), rq, g.config.Limits)
+	as, err := a.upstream.associate(ctx, rq, g.config.Limits)
 	g.tlsFailed(a, err)
 	if err != nil {
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)

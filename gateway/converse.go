@@ -17,7 +17,7 @@ import (
 func (g *Gateway) call(ctx context.Context, to Upstream, rq ul.Request) (*dimse.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
-	as, err := ul.Dial(ctx, to.Address, to.tls(), rq, g.config.Limits)
+	as, err := to.associate(ctx, rq, g.config.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"cordon/asset"
@@ -78,8 +79,9 @@ import (
 type Upstream struct {
 	Name    string
 	AETitle dicom.AETitle
-	Address string             // host:port
-	TLS     func() *tls.Config // asked for each connection; nil: plain TCP
+	Address string                                  // host:port
+	TLS     func() *tls.Config                      // asked for each connection; nil: plain TCP
+	Dial    func(context.Context) (net.Conn, error) // opens a connection that leads nowhere else, in Address's and TLS's stead; nil: TCP
 
 	Delivery     Delivery      // when senders are answered; PassThrough
 	Associations int           // that deliver from the spool at a time; 2

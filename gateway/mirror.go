@@ -164,6 +164,10 @@ func (s *session) answerContext(c ul.ProposedContext, grant policy.Grant) ul.Acc
 		answer.Result = ul.UserRejection
 	case s.local(grant.Service):
 		return s.answerLocal(c, answer)
+	case s.returned(grant):
+		if can := readable(c.TransferSyntaxes); len(can) > 0 {
+			return ul.AcceptedContext{ID: c.ID, TransferSyntax: can[0]}
+		}
 	case l == nil: // nothing readable was proposed
 	case l.x != nil:
 		for _, a := range l.x.Conn().Association().Response().Contexts {

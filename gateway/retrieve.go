@@ -14,7 +14,8 @@ import (
 // retrieval is what is known of a C-MOVE or C-GET while it runs: which of its
 // objects were held on their way out.
 type retrieval struct {
-	id uint16 // the requestor's message id
+	id   uint16     // the requestor's message id
+	ours *returning // it is the gateway's own; else nil
 
 	mu   sync.Mutex
 	held []dicom.UID
@@ -57,6 +58,17 @@ func (ms moves) begin(o originator, v *retrieval) {
 	ms.running[o] = v
 }
 
+// expect notes a C-MOVE of the gateway's own, unless a move is known by that name.
+func (ms moves) expect(o originator, v *returning) bool {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if ms.running[o] != nil {
+		return false
+	}
+	ms.running[o] = &retrieval{ours: v}
+	return true
+}
+
 func (ms moves) end(names []originator) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -65,14 +77,44 @@ func (ms moves) end(names []originator) {
 	}
 }
 
-// of is the move that an object belongs to, or nil.
-func (ms moves) of(archive string, c *dimse.Command) *retrieval {
+// awaiting lists the archives that objects of the gateway's own moves come from.
+func (ms moves) awaiting() []string {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	var out []string
+	for o, v := range ms.running {
+		if v.ours != nil {
+			out = append(out, o.archive)
+		}
+	}
+	return out
+}
+
+// find is the move that an object belongs to, or nil.
+func (ms moves) find(archive string, c *dimse.Command) *retrieval {
 	if c.MoveOriginatorMessageID == nil {
 		return nil
 	}
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	return ms.running[originator{archive, c.MoveOriginatorAETitle, *c.MoveOriginatorMessageID}]
+}
+
+// of is the move of a device that an object for a device belongs to, or nil.
+func (ms moves) of(archive string, c *dimse.Command) *retrieval {
+	if v := ms.find(archive, c); v != nil && v.ours == nil {
+		return v
+	}
+	return nil
+}
+
+// returns is the move of the gateway's own that an object for the gateway
+// belongs to, or nil.
+func (ms moves) returns(archive string, c *dimse.Command) *returning {
+	if v := ms.find(archive, c); v != nil {
+		return v.ours
+	}
+	return nil
 }
 
 // move relays a C-MOVE (PS3.4 §C.4.2) to a destination that the device may move

@@ -17,17 +17,11 @@ import (
 // under way finish within the grace period, closes the rest, and returns nil.
 // It closes l. Several listeners may be served at a time.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-
-	// Associations outlive ctx by the grace period.
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	var running sync.WaitGroup
 	accepting, ended := context.WithCancel(ctx)
-	running.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is accepted any more
-	err := g.accept(ctx, l, func(nc net.Conn) {
-		c, start := callerOf(g.site(), address(nc)), func(f func()) { running.Go(f) }
+	var recording sync.WaitGroup
+	recording.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is under way any more
+	err := g.attend(ctx, l, func(work context.Context, start func(func()), nc net.Conn) {
+		c := callerOf(g.site(), address(nc))
 		if !g.door.lets(c, time.Now()) {
 			g.refuseEntry(ctx, nc, c, start)
 			return
@@ -35,9 +29,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		start(func() { g.serve(ctx, work, nc, c) }) // ends with its connection, or with work
 	})
 	ended()
-	grace := time.AfterFunc(g.config.Grace, cancel)
-	running.Wait()
-	grace.Stop()
+	recording.Wait()
 	g.recordOmission(context.WithoutCancel(ctx))
 	g.recordHangUps(context.WithoutCancel(ctx))
 	return err

@@ -24,6 +24,7 @@ type session struct {
 	id        string
 	log       *slog.Logger
 	peer      netip.Addr
+	private   string // the archive that opened it on a connection of its own; else ""
 	in        *ul.Indication
 	rq        *ul.Request
 	asked     policy.Association // what admission was asked about
@@ -221,6 +222,8 @@ func (s *session) receive(ctx context.Context, m *dimse.Message) (operation, err
 	switch c := &m.Command; {
 	case !c.Field.IsKnown():
 		return nil, s.notServed(ctx, s.down, m, dimse.UnrecognizedOperation)
+	case c.Field == dimse.CStoreRQ && s.admission.Direction == policy.FromArchive && s.admission.Destination == "":
+		return s.receiveReturned(ctx, m)
 	case c.Field == dimse.CStoreRQ && s.admission.Direction == policy.FromArchive:
 		return s.receiveOutgoing(ctx, m)
 	case c.Field == dimse.CStoreRQ:

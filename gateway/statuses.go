@@ -19,6 +19,7 @@ const (
 	statusHeldMatches  dimse.Status = 0xC015               // some or all matches were not let through
 	statusBroken       dimse.Status = 0xC016               // the other side went away or fell silent in the middle
 	statusTooLong      dimse.Status = 0xC017               // a data set is longer than is relayed
+	statusUnasked      dimse.Status = 0xC018               // an object for the gateway itself that belongs to no retrieve of its own
 	statusTooMany                   = dimse.OutOfResources // A700: requests come too fast, or a query matches more than is passed on
 	statusTooManyMoves dimse.Status = 0xA702               // requests of C-MOVE or C-GET come too fast
 	statusAway                      = dimse.OutOfResources // A700: the other side is away

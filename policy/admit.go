@@ -19,6 +19,8 @@ type Association struct {
 	HasUserIdentity bool
 	At              WallClock
 	Contexts        []Context
+	Private         string   // the archive whose connection it is, which nobody else can open; "": it came over the network
+	Awaited         []string // archives that the gateway has told to move objects to itself
 }
 
 // Peer is the holder of a certificate.
@@ -117,6 +119,9 @@ func (o Objection) String() string {
 func (s Site) Admit(a Association) Admission {
 	if archive, to, ok := s.fromArchive(a); ok {
 		return s.admitArchive(a, archive, to)
+	}
+	if a.Private != "" {
+		return Admission{Refusal: UnknownDevice, Direction: FromArchive, Archive: a.Private}
 	}
 	device, refusal := s.identify(a)
 	if refusal != NotRefused {

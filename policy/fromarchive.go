@@ -1,24 +1,31 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"cordon/dicom"
 )
 
 // fromArchive tells the associations that an archive opens: under its own AE
-// title and from its own addresses, with objects for a device, which is called
+// title and from its own addresses, or on a connection of its own, with objects for a device, which is called
 // by its title, or with reports of commitment for the gateway. An archive that
 // is declared as a device as well is one in everything else.
 func (s Site) fromArchive(a Association) (from Archive, to Device, ok bool) {
 	i := slices.IndexFunc(s.Archives, func(v Archive) bool {
-		return v.AETitle == a.Calling && within(v.Addresses, a.Address)
+		return v.AETitle == a.Calling && (v.Name == a.Private || a.Private == "" && within(v.Addresses, a.Address))
 	})
 	if i < 0 {
 		return from, to, false
 	}
 	from = s.Archives[i]
 	if to, ok := s.outlet(a.Called); ok {
+		return from, to, true
+	}
+	if s.Returns != "" && a.Called == s.Returns {
+		return from, to, true
+	}
+	if a.Private != "" {
 		return from, to, true
 	}
 	declared := slices.ContainsFunc(s.Devices, func(d Device) bool { return d.AETitle == a.Calling })
@@ -51,9 +58,10 @@ func isReport(c Context) bool {
 // takes reports of commitment alone.
 func (s Site) admitArchive(a Association, from Archive, to Device) Admission {
 	ad := Admission{Direction: FromArchive, Archive: from.Name, Destination: to.Name, Monitor: to.Monitor}
-	if to.Name == "" && !s.answersTo(a.Called) {
+	if to.Name == "" && !s.answersTo(a.Called) && a.Called != s.ReturnTitle() {
 		return Admission{Refusal: UnknownCalled, Direction: FromArchive, Archive: from.Name}
 	}
+	returned := to.Name == "" && a.Called == s.ReturnTitle() && slices.Contains(a.Awaited, from.Name)
 	for _, c := range a.Contexts {
 		service := ServiceOf(c.AbstractSyntax)
 		roles := c.Roles.orDefault()
@@ -62,7 +70,7 @@ func (s Site) admitArchive(a Association, from Archive, to Device) Admission {
 		case service == "":
 			g.Reason = NotImplemented
 		case service == ServiceEcho,
-			service == ServiceStore && to.Name != "" && roles.SCU,
+			service == ServiceStore && (to.Name != "" || returned) && roles.SCU,
 			service == ServiceCommit && to.Name == "" && roles.SCP:
 			g = Grant{ID: c.ID, Service: service, Roles: roles}
 		case to.Name != "" && roles.SCP && reports(service) && permitted(to.May, service):
@@ -82,3 +90,7 @@ func reports(s Service) bool {
 	}
 	return false
 }
+
+// ReturnTitle is the AE title that archives are told to move objects to that
+// the gateway retrieves itself.
+func (s Site) ReturnTitle() dicom.AETitle { return cmp.Or(s.Returns, s.AETitle) }

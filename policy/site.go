@@ -15,6 +15,7 @@ import (
 // refuses whom it does not know.
 type Site struct {
 	AETitle  dicom.AETitle // the gateway's own
+	Returns  dicom.AETitle // that archives move objects to which the gateway retrieves itself; "": AETitle, which does not do for an archive that is a device as well
 	Archives []Archive
 	Devices  []Device
 	Unknown  Unknown  // what becomes of devices that are not declared

@@ -13,19 +13,21 @@ import (
 // establishment only. The error is *Rejection or *Abort if the peer answered with one, else the network's; an
 // association of which no context was accepted is established all the same.
 func Dial(ctx context.Context, address string, config *tls.Config, rq Request, l Limits) (*Association, error) {
-	l = l.withDefaults()
-	if rq.ApplicationContext == "" {
-		rq.ApplicationContext = ApplicationContextName
-	}
-	if rq.ImplementationClassUID == "" {
-		rq.ImplementationClassUID, rq.ImplementationVersionName = dicom.ImplementationClassUID, dicom.ImplementationVersionName
-	}
-	rq.MaxPDULength = l.MaxPDULength
-	if err := checkRequest(&rq); err != nil {
+	if err := rq.complete(l.withDefaults()); err != nil {
 		return nil, err
 	}
-	nc, err := connect(ctx, address, config, l)
+	nc, err := connect(ctx, address, config, l.withDefaults())
 	if err != nil {
+		return nil, err
+	}
+	return Associate(ctx, nc, rq, l)
+}
+
+// Associate is Dial on a transport connection that is there already. It owns nc.
+func Associate(ctx context.Context, nc net.Conn, rq Request, l Limits) (*Association, error) {
+	l = l.withDefaults()
+	if err := rq.complete(l); err != nil {
+		nc.Close()
 		return nil, err
 	}
 	a := newAssociation(nc, l, true)
@@ -37,6 +39,18 @@ func Dial(ctx context.Context, address string, config *tls.Config, rq Request, l
 		return nil, err
 	}
 	return a, nil
+}
+
+// complete fills in what Dial says of a Request, and checks it.
+func (rq *Request) complete(l Limits) error {
+	if rq.ApplicationContext == "" {
+		rq.ApplicationContext = ApplicationContextName
+	}
+	if rq.ImplementationClassUID == "" {
+		rq.ImplementationClassUID, rq.ImplementationVersionName = dicom.ImplementationClassUID, dicom.ImplementationVersionName
+	}
+	rq.MaxPDULength = l.MaxPDULength
+	return checkRequest(rq)
 }
 
 // connect opens the transport connection within ARTIM.
