@@ -2,24 +2,83 @@ package custody_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"cordon/custody"
 	"cordon/ledger"
+	"cordon/store"
 )
 
 func BenchmarkKeep(b *testing.B) {
 	for _, size := range []int{512 << 10, 8 << 20} {
 		for _, callers := range []int{1, 16} {
-			b.Run(fmt.Sprintf("%dKiB/%dcallers", size>>10, callers), func(b *testing.B) { benchmarkKeep(b, noise(size), callers) })
+			b.Run(fmt.Sprintf("%dKiB/%dcallers", size>>10, callers), func(b *testing.B) {
+				k := newKeeper(b, noise(size))
+				b.SetBytes(int64(size))
+				b.ResetTimer()
+				var next atomic.Int64
+				inParallel(callers, func() {
+					for next.Add(1) <= int64(b.N) {
+						k.keep()
+					}
+				})
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+			})
 		}
 	}
 }
 
-func benchmarkKeep(b *testing.B, data []byte, callers int) {
+// What is kept in a second, encrypted and with its row and record, beside what
+// as many writers of the same bytes make durable on the same disk; in turns, since
+// nobody has the disk alone.
+func BenchmarkKeepBesideSyncedWriters(b *testing.B) {
+	const callers = 16
+	data := noise(525 << 10)
+	k, w := newKeeper(b, data), newSyncedWriter(b, data)
+	var kept, written float64
+	for b.Loop() {
+		kept += rate(callers, k.keep)
+		written += rate(callers, w.write)
+	}
+	b.ReportMetric(kept/float64(b.N), "kept/s")
+	b.ReportMetric(written/float64(b.N), "written/s")
+	b.ReportMetric(kept/written, "kept/written")
+}
+
+// rate is how often fn runs in a second of so many callers.
+func rate(callers int, fn func()) float64 {
+	var n atomic.Int64
+	began := time.Now()
+	inParallel(callers, func() {
+		for time.Since(began) < time.Second {
+			fn()
+			n.Add(1)
+		}
+	})
+	return float64(n.Load()) / time.Since(began).Seconds()
+}
+
+func inParallel(n int, fn func()) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(fn)
+	}
+	all.Wait()
+}
+
+type keeper struct {
+	b    *testing.B
+	c    *custody.Custody
+	data []byte
+}
+
+func newKeeper(b *testing.B, data []byte) keeper {
 	dir := b.TempDir()
 	db := openDB(b, dir)
 	l, err := ledger.Open(b.Context(), db, filepath.Join(dir, "keys", "ledger.key"), "test")
@@ -30,30 +89,50 @@ func benchmarkKeep(b *testing.B, data []byte, callers int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(data)))
-	b.ResetTimer()
-	work := make(chan int, b.N)
-	for i := range b.N {
-		work <- i
+	return keeper{b, c, data}
+}
+
+func (k keeper) keep() {
+	buffer := k.c.NewBuffer()
+	defer buffer.Discard()
+	for part := range slices.Chunk(k.data, 16<<10) {
+		if _, err := buffer.Write(part); err != nil {
+			k.b.Error(err)
+		}
 	}
-	close(work)
-	var all sync.WaitGroup
-	for range callers {
-		all.Go(func() {
-			for range work {
-				buffer := c.NewBuffer()
-				for part := range slices.Chunk(data, 16<<10) {
-					if _, err := buffer.Write(part); err != nil {
-						b.Error(err)
-					}
-				}
-				if _, err := c.Keep(b.Context(), buffer, spooled("1.2")); err != nil {
-					b.Error(err)
-				}
-				buffer.Discard()
-			}
-		})
+	if _, err := k.c.Keep(k.b.Context(), buffer, spooled("1.2")); err != nil {
+		k.b.Error(err)
 	}
-	all.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+}
+
+// syncedWriter makes bytes durable as a careful program does: a file, its sync,
+// its directory's.
+type syncedWriter struct {
+	b    *testing.B
+	dir  string
+	data []byte
+	n    *atomic.Int64
+}
+
+func newSyncedWriter(b *testing.B, data []byte) syncedWriter {
+	return syncedWriter{b, b.TempDir(), data, new(atomic.Int64)}
+}
+
+func (w syncedWriter) write() {
+	f, err := os.Create(filepath.Join(w.dir, fmt.Sprint(w.n.Add(1))))
+	if err != nil {
+		w.b.Error(err)
+		return
+	}
+	defer f.Close()
+	_, err = f.Write(w.data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = store.SyncDir(w.dir)
+	}
+	if err != nil {
+		w.b.Error(err)
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -238,7 +237,7 @@ func (b *Buffer) sync() error {
 	}
 	err := b.file.Sync()
 	if err == nil {
-		err = store.SyncDir(filepath.Dir(b.file.Name()))
+		err = b.c.names.Sync()
 	}
 	switch {
 	case err == nil:
@@ -251,11 +250,45 @@ func (b *Buffer) sync() error {
 	return err
 }
 
+// fileFromMemory writes what is in memory to a new encrypted file, past the page
+// cache where that can be done: it is synced at once.
 func (b *Buffer) fileFromMemory() error {
-	if err := b.toFile(); err != nil {
+	if err := b.c.room(); err != nil {
+		return err
+	}
+	if !b.c.buffered.Load() {
+		err := b.directFile()
+		if !errors.Is(err, store.ErrNotDirect) {
+			return err
+		}
+		b.c.buffered.Store(true)
+		b.dropFile()
+	}
+	if err := b.newFile(); err != nil {
 		return err
 	}
 	return b.closeFile()
+}
+
+func (b *Buffer) directFile() error {
+	block := b.c.takeBlock()
+	defer b.c.giveBlock(block)
+	d, err := store.CreateDirect(b.c.spillPath(b.id), 0o600, block)
+	if err != nil {
+		return err
+	}
+	b.file = d.File()
+	w, err := age.Encrypt(d, b.c.identity.Recipient())
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(b.memory); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return d.Finish()
 }
 
 // dropFile deletes the buffer's file; if that fails, the next start does it.

@@ -26,7 +26,7 @@ func (c *Custody) copies(o Object, archives []string) ([]Object, error) {
 		}
 		all = append(all, to)
 	}
-	if err := store.SyncDir(c.spill); err != nil {
+	if err := c.names.Sync(); err != nil {
 		c.dropCopies(all)
 		return nil, err
 	}

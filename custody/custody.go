@@ -35,6 +35,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cordon/store"
@@ -87,6 +88,10 @@ type Custody struct {
 	spill    string // directory of objects being received
 	objects  string // directory of objects with a row
 	found    Found
+
+	names    *store.DirSyncer // of spill, for all who keep an object at a time
+	blocks   sync.Pool        // of *[]byte, each a store.NewDirectBuffer
+	buffered atomic.Bool      // the file system takes no direct writes
 }
 
 // Open opens custody in the data directory dir, which the caller has locked,
@@ -97,6 +102,7 @@ func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (
 		spill:   filepath.Join(dir, "spill"),
 		objects: filepath.Join(dir, "objects"),
 	}
+	c.names = store.NewDirSyncer(c.spill)
 	if c.memory == 0 {
 		c.memory = defaultMemory
 	}
@@ -235,3 +241,13 @@ func (c *Custody) giveMemory(p []byte) {
 		c.pool.Put(&p)
 	}
 }
+
+// takeBlock returns memory for one direct write.
+func (c *Custody) takeBlock() []byte {
+	if p, ok := c.blocks.Get().(*[]byte); ok {
+		return *p
+	}
+	return store.NewDirectBuffer()
+}
+
+func (c *Custody) giveBlock(p []byte) { c.blocks.Put(&p) }
