@@ -1,0 +1,247 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cordon/dicom"
+	"cordon/dicom/charset"
+)
+
+// ReadDataSet reads a data set that is in memory, such as an identifier, in the
+// transfer syntax ts. Text becomes UTF-8. Anything after which its structure is not
+// certain is an error.
+func ReadDataSet(p []byte, ts dicom.UID, l Limits) (DataSet, error) {
+	if _, known := dicom.LookupTransferSyntax(ts); !known {
+		return nil, fmt.Errorf("reading a data set: transfer syntax %.64q is not known", string(ts))
+	}
+	b := newBuilder(l)
+	return b.read(bytes.NewReader(p), dicom.Options{TransferSyntax: ts, Size: int64(len(p))})
+}
+
+// inlineMax is how long a binary value may be, in bytes, to be in the metadata itself.
+const inlineMax = 1 << 10
+
+// ReadMetadata reads a Part 10 file as a stream and returns its data set without bulk data: values of
+// more than 1 KiB that are binary, and Pixel Data of any length, are elsewhere, at the address which bulk gives for their path
+// (PS3.18 §10.4.1.1.2). The path is that of [Resource].Bulk after its first word: 7FE00010, or
+// 54000100/1/54001010 for a value inside the first item of a sequence.
+func ReadMetadata(file io.Reader, l Limits, bulk func(path string) string) (DataSet, error) {
+	b := newBuilder(l)
+	b.bulk = bulk
+	return b.read(file, dicom.Options{})
+}
+
+// builder makes a DataSet of what a decoder tells it.
+type builder struct {
+	limits   Limits
+	bulk     func(path string) string // nil: every value is kept
+	stack    []level                  // the open data sets, the root first
+	elements int
+	size     int64
+	value    []byte
+	big      bool // the value under way is not kept
+	err      error
+}
+
+// level is a data set under way.
+type level struct {
+	set     DataSet
+	charset charset.Set
+	open    Element // its sequence that is open, if there is one
+}
+
+func newBuilder(l Limits) *builder {
+	return &builder{limits: l.withDefaults(), stack: []level{{}}}
+}
+
+func (b *builder) read(r io.Reader, o dicom.Options) (DataSet, error) {
+	o.Limits = dicom.Limits{Depth: b.limits.Depth}
+	if b.bulk == nil { // all of it is kept
+		o.Limits.InflateBytes, o.Limits.Elements = b.limits.Bytes, int64(b.limits.Elements)+1
+	}
+	d := dicom.NewDecoder(b, o)
+	defer d.Close()
+	block := make([]byte, 64<<10)
+	for b.err == nil {
+		n, err := r.Read(block)
+		d.Write(block[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading a data set: %w", err)
+		}
+	}
+	d.Close()
+	if b.err != nil {
+		return nil, fmt.Errorf("reading a data set: %w", b.err)
+	}
+	return b.stack[0].utf8(), nil
+}
+
+func (b *builder) top() *level { return &b.stack[len(b.stack)-1] }
+
+func (b *builder) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// Begin implements dicom.Visitor.
+func (b *builder) Begin(e *dicom.Element) {
+	if b.err != nil || e.Meta || e.Kind == dicom.KindPreamble {
+		return
+	}
+	if b.elements++; b.elements > b.limits.Elements && e.Kind != dicom.KindFragment {
+		b.fail(fmt.Errorf("more than %d elements", b.limits.Elements))
+		return
+	}
+	b.value = nil
+	b.big = b.isBulk(e)
+	switch e.Kind {
+	case dicom.KindSequence:
+		b.top().open = Element{Tag: e.Tag, VR: dicom.SQ}
+	case dicom.KindItem:
+		b.stack = append(b.stack, level{charset: b.top().charset})
+	case dicom.KindEncapsulated:
+		if b.bulk == nil {
+			b.fail(fmt.Errorf("%v: encapsulated, which a data set of this kind never is", e.Tag))
+		}
+	}
+}
+
+// isBulk tells whether the value stays where it is.
+func (b *builder) isBulk(e *dicom.Element) bool {
+	if b.bulk == nil || e.Kind != dicom.KindElement && e.Kind != dicom.KindEncapsulated {
+		return false
+	}
+	return e.Tag == dicom.TagPixelData || e.Kind == dicom.KindEncapsulated || e.VR.IsBulk() && e.Length > inlineMax
+}
+
+// Value implements dicom.Visitor.
+func (b *builder) Value(e *dicom.Element, p []byte) {
+	if b.err != nil || e.Meta || b.big || e.Kind != dicom.KindElement {
+		return
+	}
+	if b.size += int64(len(p)); b.size > b.limits.Bytes {
+		b.fail(fmt.Errorf("more than %d bytes", b.limits.Bytes))
+		return
+	}
+	b.value = append(b.value, p...)
+}
+
+// End implements dicom.Visitor.
+func (b *builder) End(e *dicom.Element) {
+	if b.err != nil || e.Meta {
+		return
+	}
+	switch e.Kind {
+	case dicom.KindItem:
+		item := b.top().utf8()
+		b.stack = b.stack[:len(b.stack)-1]
+		b.top().open.Items = append(b.top().open.Items, item)
+	case dicom.KindSequence:
+		b.add(b.top().open)
+	case dicom.KindEncapsulated:
+		b.add(Element{Tag: e.Tag, VR: e.VR, BulkDataURI: b.bulk(b.path(e.Tag))})
+	case dicom.KindElement:
+		b.element(e)
+	}
+}
+
+func (b *builder) element(e *dicom.Element) {
+	x := Element{Tag: e.Tag, VR: e.VR, Value: b.value}
+	if !x.VR.IsKnown() {
+		x.VR = dicom.UN
+	}
+	if b.big {
+		x.Value, x.BulkDataURI = nil, b.bulk(b.path(e.Tag))
+	}
+	if e.BigEndian {
+		swap(x.VR, x.Value)
+	}
+	if e.Tag == dicom.TagSpecificCharacterSet {
+		b.top().charset = charset.Parse(string(x.Value))
+	}
+	b.add(x)
+}
+
+func (b *builder) add(e Element) {
+	if e.Tag.IsGroupLength() {
+		return
+	}
+	set := &b.top().set
+	if n := len(*set); n > 0 && (*set)[n-1].Tag >= e.Tag {
+		b.fail(fmt.Errorf("%v: out of order, or twice", e.Tag))
+		return
+	}
+	*set = append(*set, e)
+}
+
+// path is where an element of the innermost data set is: tags and numbers of items, from 1.
+func (b *builder) path(t dicom.Tag) string {
+	var s []string
+	for _, l := range b.stack[:len(b.stack)-1] {
+		s = append(s, tagText(l.open.Tag), strconv.Itoa(len(l.open.Items)+1))
+	}
+	return strings.Join(append(s, tagText(t)), "/")
+}
+
+// Anomaly implements dicom.Visitor: what leaves the structure certain is let pass.
+func (b *builder) Anomaly(_ *dicom.Element, a dicom.Anomaly) {
+	switch {
+	case a.Fatal, a.Code == dicom.AnomalyTrailingBytes:
+		b.fail(errors.New(string(a.Code) + " at offset " + strconv.FormatInt(a.Offset, 10)))
+	}
+}
+
+// swap turns big endian words into little endian ones (PS3.5 §7.3).
+func swap(vr dicom.VR, p []byte) {
+	size := numberSize(vr)
+	switch vr {
+	case dicom.AT, dicom.OW:
+		size = 2
+	case dicom.OF, dicom.OL:
+		size = 4
+	case dicom.OD, dicom.OV:
+		size = 8
+	}
+	for ; size > 1 && len(p) >= size; p = p[size:] {
+		slices.Reverse(p[:size])
+	}
+}
+
+// utf8 is the data set with its text in UTF-8 and its Specific Character Set saying so.
+func (l *level) utf8() DataSet {
+	for i := range l.set {
+		e := &l.set[i]
+		switch {
+		case e.Tag == dicom.TagSpecificCharacterSet:
+			e.Value = []byte(UTF8)
+		case e.VR.IsString():
+			e.Value = text(e.VR, l.charset, e.Value)
+		}
+	}
+	return l.set
+}
+
+// text is a value of characters in UTF-8, without padding.
+func text(vr dicom.VR, set charset.Set, value []byte) []byte {
+	if !isText(vr) {
+		set = charset.Set{}
+	}
+	if isSingle(vr) {
+		return []byte(set.DecodeText(value))
+	}
+	values := set.DecodeValues(value)
+	for i, s := range values {
+		values[i] = strings.Trim(s, " ")
+	}
+	return []byte(strings.Join(values, `\`))
+}
