@@ -33,12 +33,19 @@ var house = map[string]room{
 		"fresh": "certificates, keys, lists in files that change",
 	}},
 	"fresh": {1, nil},
+	"front": {1, map[string]string{
+		"quota": "so many requests of one address",
+	}},
 	"dicom/dimse": {1, map[string]string{
 		"dicom":    "command sets are data sets",
 		"dicom/ul": "messages travel in presentation data values",
 	}},
 	"dicom/commit": {1, map[string]string{
 		"dicom": "the data sets of storage commitment",
+	}},
+	"dicom/web": {1, map[string]string{
+		"dicom":         "data sets, UIDs; the dictionary",
+		"dicom/charset": "text becomes UTF-8",
 	}},
 	"dicom/internal/gendict": {1, nil},
 	"metric":                 {1, nil},
@@ -241,11 +248,13 @@ var house = map[string]room{
 		"evidence":     "packs for a mapping of controls",
 		"exception":    "what is excepted; decisions",
 		"finding":      "shows findings",
+		"front":        "no foreign page uses a browser on this machine",
 		"ledger":       "what happened",
 		"media":        "the sum of an import",
 		"metric":       "writes what is counted",
 		"review":       "activity reviews; signatures",
 		"policy":       "the device that an exception is about",
+		"reconcile":    "what was acknowledged, accounted for",
 		"silence":      "who has fallen silent",
 		"store":        "a release and its exception in one transaction",
 	}},

@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
+
+	"cordon/front"
 )
 
 // Serve answers HTTP on l until ctx ends, then finishes what is under way, cuts
@@ -51,33 +52,10 @@ func guarded(h http.Handler) http.Handler {
 		head.Set("Referrer-Policy", "no-referrer")
 		head.Set("Cross-Origin-Resource-Policy", "same-origin")
 		head.Set("Cache-Control", "no-store")
-		if !hostFits(r) {
+		if !front.HostFits(r) {
 			http.Error(w, "this address is for browsers and programs on this machine: ask for it as localhost or 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-// hostFits refuses DNS rebinding: what came in on a loopback address must have
-// asked for one. A foreign name that resolves to 127.0.0.1 has not.
-func hostFits(r *http.Request) bool {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	if !ok || !local.IP.IsLoopback() {
-		return true
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	addr, err := netip.ParseAddr(trimBrackets(host))
-	return host == "localhost" || err == nil && addr.IsLoopback()
-}
-
-// trimBrackets takes the brackets off an IPv6 address without a port.
-func trimBrackets(host string) string {
-	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
-		return host[1 : n-1]
-	}
-	return host
 }
