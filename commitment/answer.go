@@ -53,6 +53,9 @@ func (c *Commitment) Reported(ctx context.Context, archive string, event uint16,
 // take writes down what an archive answered, failures first: of what a report
 // calls both, the failure counts.
 func (c *Commitment) take(ctx context.Context, archive string, r commit.Report) error {
+	if c.own.take(archive, r) {
+		return nil
+	}
 	t, err := c.questionOf(ctx, archive, r.TransactionUID)
 	if err != nil {
 		return err

@@ -105,6 +105,7 @@ type Config struct {
 	RetryMax time.Duration // longest pause; 15 min
 	Poll     time.Duration // how often the spool is looked at; 2 s
 	Pause    time.Duration // from a request to the first look: its answer goes before its report; 250 ms
+	Confirm  time.Duration // longest wait for the answer to a question of our own; 30 s
 	Batch    int           // references in one N-ACTION to an archive; 1,000
 	MaxOpen  int           // requests of one device that are not reported yet; 1,000
 	MaxAll   int           // instances in the requests of all devices that are not reported yet; 5,000,000
@@ -123,6 +124,7 @@ func (c Config) withDefaults() Config {
 		{&c.RetryMax, 15 * time.Minute},
 		{&c.Poll, 2 * time.Second},
 		{&c.Pause, 250 * time.Millisecond},
+		{&c.Confirm, 30 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -157,6 +159,7 @@ type Commitment struct {
 	reading chan struct{} // full while as many long data sets as may be are in memory
 	wake    chan struct{} // holds at most one token
 	batches batches
+	own     confirmations
 
 	mu       sync.Mutex
 	troubles map[string]*trouble // by archive
@@ -179,6 +182,7 @@ func Open(ctx context.Context, config Config, p Parts) (*Commitment, error) {
 		reading:  make(chan struct{}, maxReading),
 		wake:     make(chan struct{}, 1),
 		batches:  batches{of: map[dicom.UID]*batch{}},
+		own:      confirmations{of: map[dicom.UID]*confirmation{}},
 		troubles: map[string]*trouble{},
 	}
 	now := time.Now()

@@ -31,6 +31,7 @@ import (
 	"cordon/metric"
 	"cordon/mpps"
 	"cordon/pki"
+	"cordon/reconcile"
 	"cordon/review"
 )
 
@@ -61,6 +62,8 @@ type Parts struct {
 
 	Exceptions *exception.Exceptions
 	Devices    *asset.Register
+
+	Reconcile *reconcile.Reconciler // nil if nobody accounts for what was acknowledged
 
 	PKI *pki.PKI // nil if there can be no certificate authority
 }
@@ -111,6 +114,7 @@ func (c *Console) API() http.Handler {
 	c.pkiRoutes(mux)
 	c.waitingRoutes(mux)
 	c.reviewRoutes(mux)
+	c.reconcileRoutes(mux)
 	if c.parts.Evidence != nil {
 		mux.HandleFunc("POST /api/v1/evidence", c.evidencePack)
 	}

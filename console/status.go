@@ -51,6 +51,8 @@ type Status struct {
 	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
 	LedgerCut   bool   `json:"ledger_cut,omitempty"`   // it was not intact when Cordon started
 
+	Accounting *Reconciled `json:"accounting,omitempty"` // the last for what was acknowledged; absent before the first
+
 	Witnesses []ledger.WitnessState `json:"witnesses,omitempty"` // who cosigns the ledger
 }
 
@@ -88,6 +90,7 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	if err := c.waiting(ctx, &s); err != nil {
 		return s, err
 	}
+	s.Accounting = c.lastAccounting()
 	s.judge(time.Now())
 	return s, nil
 }
@@ -150,6 +153,7 @@ func (s *Status) judge(now time.Time) {
 		}
 	}
 	s.witnessed()
+	s.accountedFor()
 	s.spent()
 	s.reviewed()
 	s.repositories(now)

@@ -25,6 +25,8 @@ const (
 	deliverer actor = "deliverer"
 	people    actor = "people" // two of them; one alone only to release in an emergency
 	rescanner actor = "rescan"
+
+	reconciler actor = "reconcile"
 )
 
 type transition struct {
@@ -42,6 +44,7 @@ var transitions = [...]transition{
 	{Held, Destroyed, people, "object.destroyed"},       //
 	{Spooled, Delivered, deliverer, "object.delivered"}, //
 	{Spooled, Destroyed, people, "object.destroyed"},    // no archive will ever take it
+	{Delivered, Spooled, reconciler, "object.requeued"}, // the archive has lost it, and the blob is still here
 }
 
 // change finds the transition, or says that there is none.

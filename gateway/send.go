@@ -74,6 +74,7 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		o.session.moved.Add(out, o.patient, c.AffectedSOPClassUID, statusAway, "no answer")
 	} else {
 		o.session.moved.Add(out, o.patient, c.AffectedSOPClassUID, rsp.Status, "")
+		o.session.moved.Durable(ctx, out)
 	}
 	return rsp, err
 }

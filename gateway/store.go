@@ -393,6 +393,9 @@ func (o *object) entry(more map[string]any) map[string]any {
 		"findings":         finding.IDs(o.report.Findings),
 		"alarm":            o.decision.Alarm,
 		"reason":           o.decision.Reason,
+
+		"study_instance_uid":  clip(o.report.Identity.StudyInstanceUID, maxUID), // by these an archive is asked whether it has it
+		"series_instance_uid": clip(o.report.Identity.SeriesInstanceUID, maxUID),
 	}
 	if excepted := finding.Exceptions(o.report.Findings); len(excepted) > 0 {
 		body["exceptions"] = excepted

@@ -32,6 +32,8 @@ const (
 	ofRequest = "request transaction_uid calling_ae called_ae address association device"
 	// ofStep is a message about a procedure step.
 	ofStep = "message operation archive sop_instance_uid calling_ae called_ae address association device bytes error status"
+	// ofInstance is one that an archive was asked about.
+	ofInstance = "archive study_instance_uid series_instance_uid sop_instance_uid sop_class_uid sha256"
 	// ofIssued is a certificate of our own authority.
 	ofIssued = "name kind fingerprint serial not_after by hosts reason"
 )
@@ -94,6 +96,13 @@ var kinds = [...]Kind{
 	{Name: "object.exported", Owner: "custody", Means: "A person took an object's bytes out.", Keys: ofPerson + " id sha256 sop_instance_uid study_instance_uid"},
 	{Name: "object.alarm", Owner: "custody", Means: "The copy here is missing or damaged.", Keys: "id alarm state sop_instance_uid"},
 	{Name: "object.back", Owner: "custody", Means: "A copy that was missing is here again.", Keys: "id"},
+	{Name: "object.requeued", Owner: "custody", Means: "An object that its archive has lost is due again: its bytes were still here.", Keys: ofObject},
+	{Name: "object.missing", Owner: "reconcile", Means: "An archive answered success for an instance and does not have it, and it is not here either: an alarm.", Keys: ofInstance},
+	{Name: "object.there_again", Owner: "reconcile", Means: "An archive has an instance that was missing.", Keys: ofInstance},
+	{Name: "object.unaccounted", Owner: "reconcile", Means: "The ledger has an object as kept here that custody does not know: an alarm.", Keys: "id archive sop_instance_uid"},
+	{Name: "association.accounted", Owner: "reconcile", Means: "What an archive has of a study of an association that a crash cut short, and the instances that had no record of their delivery (at most 200 by name).", Keys: "association archive study_instance_uid instances unrecorded sop_instance_uids error"},
+	{Name: "reconcile.done", Owner: "reconcile", Means: "What was acknowledged has been accounted for: what archives were asked for, what they have, what is missing.", Keys: "well unfinished spooled held alarms instances present requeued back unasked missing unaccounted associations unrecorded"},
+	{Name: "reconcile.given_up", Owner: "reconcile", Means: "A person ended the alarms about instances that are missing.", Keys: ofPerson + " instances"},
 	{Name: "custody.found", Owner: "custody", Means: "What a start found on the disk that no crash can explain.", Keys: "in_flight leftovers missing orphans unclaimed"},
 	{Name: "custody.key", Owner: "custody", Means: "The key that objects are encrypted to.", Keys: "recipient"},
 	{Name: "object.rescanned", Owner: "rescan", Means: "What was delivered unscanned was judged again.", Keys: ofObject + " reason vault_id"},
@@ -136,6 +145,12 @@ var kinds = [...]Kind{
 	{Name: "exception.revoked", Owner: "exception", Means: "It no longer counts.", Keys: ofPerson + " id device calling_ae address finding place expires"},
 	{Name: "bypass.started", Owner: "bypass", Means: "In an emergency a person has everything delivered, until then.", Keys: ofPerson + " device since until"},
 	{Name: "bypass.ended", Owner: "bypass", Means: "The override ended.", Keys: ofPerson + " device since until ended_by"},
+	{Name: "deadman.opened", Owner: "deadman", Means: "While Cordon did not answer, the dead-man's bypass led its listener's traffic straight to an archive, uninspected; recorded when Cordon was back.", Keys: "since archive listen to"},
+	{Name: "deadman.closed", Owner: "deadman", Means: "The dead-man's bypass ended, by itself.", Keys: "since until archive listen to"},
+	{Name: "deadman.reviewed", Owner: "deadman", Means: "A person has seen to what came in meanwhile.", Keys: ofPerson + " since until"},
+	{Name: "backup.begun", Owner: "backup", Means: "A backup of the whole data directory, keys included, is being made, encrypted to those named.", Keys: "by to"},
+	{Name: "backup.made", Owner: "backup", Means: "It was made; the file's digest.", Keys: "by to sha256 bytes objects missing records"},
+	{Name: "backup.restored", Owner: "backup", Means: "The data directory was made of a backup of that time: what this ledger had beyond so many records is not here.", Keys: ofPerson + " made_at records objects"},
 	{Name: "media.import", Owner: "console", Means: "A medium was imported, in numbers.", Keys: "by label dicomdir_sha256 archive calling_ae complete files objects stored held listed refused failed unreadable bytes studies"},
 	{Name: "review.made", Owner: "review", Means: "An activity review was made.", Keys: "id first_record end_record items sha256 due"},
 	{Name: "review.signed", Owner: "review", Means: "A person signed it.", Keys: ofPerson + " id first_record end_record sha256 late"},

@@ -5,12 +5,14 @@
 //	t := transfer.New(transfer.Parts{DB: db, Ledger: l, Log: log}, map[string]string{"association": id})
 //	t.Begin(way, patient)                             // an object is about to be sent
 //	t.Add(way, patient, class, status, "")            // it was, or was not
+//	t.Durable(ctx, way)                               // that the study goes there is on disk: success may be answered
 //	t.End()                                           // once the last one is answered
 //
 // It will not say what became of one object: those have records of their own.
 package transfer
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -28,7 +30,7 @@ import (
 
 // Transfers gathers what one association, or one visit over the web, moved, study by study and way by way,
 // for the ledger: transfer.begin when we begin to send a study somewhere,
-// transfer.end when it is over. Nothing waits for either; what an object costs is
+// transfer.end when it is over. Nothing waits for either but Durable; what an object costs is
 // a few words in memory.
 //
 // Life of a transfer: the first object of a study that is received, or sent to
@@ -73,6 +75,7 @@ type transfer struct {
 	stored, failed map[string]int // instances, by SOP class
 	reason         string         // why the first one failed
 	last           time.Time
+	begun          chan struct{} // closed once transfer.begin is on disk, or counted as missed; nil where nobody may wait
 }
 
 // Parts are what Transfers work with.
@@ -130,7 +133,7 @@ func (t *Transfers) of(w Way, p judge.Patient) *transfer {
 	tr := &transfer{Way: w, patient: p, stored: map[string]int{}, failed: map[string]int{}, last: now}
 	t.open = append(t.open, tr)
 	if w.Direction == Sent {
-		t.note("transfer.begin", tr, nil)
+		t.began(tr)
 	}
 	if t.timer == nil && !t.ended {
 		t.timer = time.AfterFunc(transferQuiet, t.quiet) // ends at end, or when nothing is open
@@ -186,8 +189,69 @@ func (t *Transfers) record(tr *transfer) {
 	t.note("transfer.end", tr, more)
 }
 
-// note records a transfer within a second, the patient sealed.
+// began records that a study begins to go somewhere: at once under an
+// association or visit, whose crash leaves nothing else to ask the archive by.
+// What comes from the spool has rows.
+func (t *Transfers) began(tr *transfer) {
+	write := t.writing("transfer.begin", tr, nil)
+	if !t.isVisit() {
+		t.parts.DB.Later(write, t.missed)
+		return
+	}
+	tr.begun = make(chan struct{})
+	go func() { // ends with the commit
+		defer close(tr.begun)
+		if err := t.parts.DB.Update(context.Background(), write); err != nil {
+			t.missed(err)
+		}
+	}()
+}
+
+// isVisit reports whether the records name an association or a visit.
+func (t *Transfers) isVisit() bool {
+	for _, id := range t.under {
+		if id != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Durable waits until it is on disk that objects of this study go this way, or
+// that could not be written and is counted as missed. Before that no success is
+// answered for one of them: after a crash whose last records are lost, the
+// archive is asked what it has of the study.
+func (t *Transfers) Durable(ctx context.Context, w Way) {
+	t.mu.Lock()
+	var begun chan struct{}
+	for _, tr := range t.open {
+		if tr.Way == w {
+			begun = tr.begun
+		}
+	}
+	t.mu.Unlock()
+	if begun == nil {
+		return
+	}
+	select {
+	case <-begun:
+	case <-ctx.Done():
+	}
+}
+
+// note records a transfer within a second.
 func (t *Transfers) note(kind string, tr *transfer, more map[string]any) {
+	t.parts.DB.Later(t.writing(kind, tr, more), t.missed)
+}
+
+// missed counts a record that could not be written.
+func (t *Transfers) missed(err error) {
+	t.parts.Ledger.Missed(err)
+	t.parts.Log.Error("transfer not recorded", "error", err)
+}
+
+// writing is what puts a transfer on the ledger, the patient sealed.
+func (t *Transfers) writing(kind string, tr *transfer, more map[string]any) func(*store.Tx) error {
 	body := map[string]any{"direction": tr.Direction, "peer_ae": tr.Title, "peer_address": tr.Address, "own_ae": tr.Own}
 	for key, value := range map[string]string{"study": tr.Study, "peer": tr.Peer} {
 		if value != "" {
@@ -202,7 +266,7 @@ func (t *Transfers) note(kind string, tr *transfer, more map[string]any) {
 	maps.Copy(body, more)
 	p := tr.patient.Reveal()
 	l := t.parts.Ledger
-	t.parts.DB.Later(func(tx *store.Tx) error {
+	return func(tx *store.Tx) error {
 		if p != (judge.PatientData{}) {
 			sealed, err := l.Seal(tx, ledger.Subject(p.ID, p.Issuer, tr.Study), map[string]string{
 				"id": p.ID, "issuer": p.Issuer, "name": p.Name, "accession": p.Accession,
@@ -213,10 +277,7 @@ func (t *Transfers) note(kind string, tr *transfer, more map[string]any) {
 			body["patient"] = sealed
 		}
 		return l.Append(tx, kind, body)
-	}, func(err error) {
-		l.Missed(err)
-		t.parts.Log.Error("transfer not recorded", "error", err)
-	})
+	}
 }
 
 const (

@@ -23,6 +23,7 @@ import (
 	"cordon/metric"
 	"cordon/mpps"
 	"cordon/pki"
+	"cordon/reconcile"
 	"cordon/rescan"
 	"cordon/review"
 	"cordon/silence"
@@ -47,6 +48,7 @@ func migrations() []store.Migrations {
 		mpps.Migrations(),
 		review.Migrations(),
 		pki.Migrations(),
+		reconcile.Migrations(),
 	}
 }
 

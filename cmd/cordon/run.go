@@ -53,6 +53,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	}
 	outer.run("delivery", func() error { return d.gateway.Deliver(ctx) })
 	outer.run("storage commitment", func() error { return d.parts.commit.Run(ctx, d.gateway.CommitmentNetwork()) })
+	outer.run("accounting", func() error { return d.accounts.Run(ctx) })
 	outer.run("procedure steps", func() error { return d.parts.steps.Run(ctx, d.gateway.StepNetwork()) })
 	d.parts.metrics.Collect(metric.CertificateExpiry, d.expiry)
 	d.parts.metrics.Collect(metric.DevicesProposed, d.waiting)

@@ -13,12 +13,19 @@ import (
 )
 
 type statusCommand struct {
-	JSON bool `help:"One JSON object."`
+	JSON      bool   `help:"One JSON object."`
+	Reconcile bool   `help:"Instead: account now for everything that was acknowledged; ask the archives whether they have it."`
+	GiveUp    bool   `name:"give-up" help:"With --reconcile: end the alarms about what is missing, with --as and --reason."`
+	As        string `placeholder:"NAME" help:"With --give-up: who you are; recorded."`
+	Reason    string `placeholder:"TEXT" help:"With --give-up: why; recorded. Write no patient data."`
 }
 
 // Run asks the Cordon that runs on the data directory: 0 if all is well, 1 if
 // somebody must look, 2 if none runs or it accepts no associations.
 func (c statusCommand) Run(ctx context.Context, at place, std stdio) error {
+	if c.Reconcile {
+		return c.reconcile(ctx, at, std)
+	}
 	s, err := runningStatus(ctx, at)
 	if err != nil {
 		return err

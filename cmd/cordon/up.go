@@ -19,6 +19,7 @@ import (
 	"cordon/gateway"
 	"cordon/judge"
 	"cordon/policy"
+	"cordon/reconcile"
 )
 
 type upCommand struct {
@@ -61,6 +62,7 @@ type daemon struct {
 	gateway   *gateway.Gateway
 	folder    *folder.Archive // nil if archives are configured
 	console   *console.Console
+	accounts  *reconcile.Reconciler
 	judge     *judge.Judge
 	scanners  []judge.Engine
 	ends      []*secure.Endpoint // of TLS
@@ -131,12 +133,15 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	shown := d.parts.consoleParts()
+	d.accounts = d.newReconciler()
+	shown.Reconcile = d.accounts
 	d.console = console.New(console.Config{
 		Site:    d.config.Site,
 		Version: version,
 		Flow:    d.flow,
 		Wake:    d.gateway.Wake,
-	}, d.parts.consoleParts())
+	}, shown)
 	return nil
 }
 

@@ -29,6 +29,10 @@ var alerts = [...]alert{
 	{"object.released", emergency, emergencyStarted, cordon("EMERGENCY-RELEASE", "Held instance released by one person in an emergency"), Serious, aboutInstance, []string{"reason", "review_due"}},
 	{"object.reviewed", nil, emergencyStopped, cordon("EMERGENCY-REVIEWED", "Emergency release reviewed"), Success, aboutInstance, []string{"reason"}},
 
+	{"deadman.opened", nil, emergencyStarted, cordon("DEADMAN-OPENED", "Images went to the archive uninspected while Cordon did not answer"), Serious, aboutConfiguration, []string{"since", "listen", "to"}},
+	{"deadman.closed", nil, emergencyStopped, cordon("DEADMAN-CLOSED", "Images are inspected again"), Success, aboutConfiguration, []string{"since", "until"}},
+	{"deadman.reviewed", nil, emergencyStopped, cordon("DEADMAN-REVIEWED", "What came in uninspected was seen to"), Success, aboutConfiguration, []string{"since", "until", "reason"}},
+
 	// Network configuration: who is there.
 	{"source.silent", nil, networkConfiguration, cordon("SOURCE-SILENT", "A device that always talks has fallen silent"), Minor, aboutPeer, []string{"rule", "last_heard"}},
 	{"source.forgotten", nil, networkConfiguration, cordon("SOURCE-FORGOTTEN", "A device has been silent for so long that it is no longer missed"), Success, aboutPeer, []string{"last_heard"}},
@@ -57,6 +61,11 @@ var alerts = [...]alert{
 	{"custody.found", nil, softwareConfiguration, cordon("CUSTODY-REPAIRED", "What a crash left in custody was put right"), Minor, aboutPart("part"), []string{"missing", "unclaimed", "orphans", "leftovers", "in_flight"}},
 	{"object.alarm", nil, softwareConfiguration, cordon("COPY-DAMAGED", "The copy of an instance here is missing or damaged"), Serious, aboutInstance, []string{"alarm"}},
 	{"object.back", nil, softwareConfiguration, cordon("COPY-BACK", "The copy of an instance here is whole again"), Success, aboutInstance, nil},
+	{"object.missing", nil, softwareConfiguration, cordon("INSTANCE-MISSING", "An archive answered success for an instance and does not have it"), Serious, aboutInstance, []string{"archive"}},
+	{"object.there_again", nil, softwareConfiguration, cordon("INSTANCE-THERE-AGAIN", "An archive has an instance that was missing"), Success, aboutInstance, []string{"archive"}},
+	{"object.requeued", nil, softwareConfiguration, cordon("INSTANCE-DUE-AGAIN", "An instance that its archive has lost is delivered again"), Minor, aboutInstance, []string{"archive"}},
+	{"object.unaccounted", nil, softwareConfiguration, cordon("INSTANCE-UNACCOUNTED", "An instance recorded as kept is unknown to custody"), Serious, aboutInstance, []string{"archive"}},
+	{"reconcile.given_up", nil, softwareConfiguration, cordon("MISSING-GIVEN-UP", "Alarms about missing instances were ended by a person"), Minor, aboutPart("part"), []string{"instances", "reason"}},
 	{"ledger.start", no("intact"), softwareConfiguration, cordon("LEDGER-CHANGED", "The ledger was changed while Cordon was not running"), Major, aboutLedger, []string{"records"}},
 
 	// Use of a restricted function: what a peer asked for and may not have.
@@ -76,6 +85,9 @@ var alerts = [...]alert{
 	{"ledger.clock", nil, softwareConfiguration, cordon("CLOCK-JUMPED", "The clock was set back or forth"), Minor, aboutLedger, []string{"was", "seconds"}},
 	{"ledger.pruned", nil, objectSecurityChanged, cordon("RECORDS-PRUNED", "Bodies of records older than the retention were deleted; their proofs stay"), Success, aboutLedger, []string{"records"}},
 	{"ledger.erased", nil, objectSecurityChanged, cordon("DATA-ERASED", "What was sealed for one patient or study was made unreadable"), Success, aboutLedger, []string{"reason"}},
+	{"backup.begun", nil, softwareConfiguration, cordon("BACKUP-BEGUN", "A backup of the data directory, keys included, is made"), Success, aboutLedger, []string{"to"}},
+	{"backup.made", nil, softwareConfiguration, cordon("BACKUP-MADE", "A backup of the data directory was made"), Success, aboutLedger, []string{"to", "sha256", "missing"}},
+	{"backup.restored", nil, softwareConfiguration, cordon("BACKUP-RESTORED", "The data directory was restored from a backup; later records are not here"), Serious, aboutLedger, []string{"made_at", "records", "reason"}},
 	{"witness.late", nil, auditRecordingStopped, cordon("WITNESS-LATE", "A witness has not cosigned in time"), Minor, aboutPart("witness"), []string{"error"}},
 	{"witness.refused", nil, auditRecordingStopped, cordon("WITNESS-REFUSED", "A witness refuses to cosign: it remembers another ledger"), Major, aboutPart("witness"), []string{"error"}},
 	{"witness.back", nil, auditRecordingStarted, cordon("WITNESS-BACK", "A witness cosigns again"), Success, aboutPart("witness"), nil},

@@ -156,6 +156,8 @@ var quiet = map[string]string{
 	"commitment.given_up":       "as above",
 	"commitment.retried":        "as above",
 	"commitment.dropped":        "as above",
+	"association.accounted":     "of deliveries that transfer.begin told",
+	"reconcile.done":            "what it found has records of its own",
 	"review.made":               "by Cordon itself; review.signed says who has read it",
 }
 
