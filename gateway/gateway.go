@@ -86,6 +86,7 @@ type Upstream struct {
 	Delivery     Delivery      // when senders are answered; PassThrough
 	Associations int           // that deliver from the spool at a time; 2
 	Probe        time.Duration // an archive that nothing was heard of for so long is sent a C-ECHO; 1 min
+	KeepIdle     time.Duration // for another session of the same device, before an association is released; 2 s, negative: not at all
 }
 
 func (u Upstream) withDefaults() Upstream {
@@ -94,6 +95,9 @@ func (u Upstream) withDefaults() Upstream {
 	}
 	if u.Probe == 0 {
 		u.Probe = time.Minute
+	}
+	if u.KeepIdle == 0 {
+		u.KeepIdle = 2 * time.Second
 	}
 	return u
 }
@@ -196,6 +200,7 @@ type Gateway struct {
 	moves      moves
 	live       live
 	long       *longMessages
+	pool       *pool
 }
 
 //go:embed migrations/*.sql
@@ -220,6 +225,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		moves:    newMoves(),
 		live:     newLive(),
 		long:     newLongMessages(maxLong, maxLongEach),
+		pool:     newPool(),
 	}
 	g.refusals = quota.New(maxRefusals, refusalInterval)
 	g.queries = quota.New(g.config.Query.PerMinute, time.Minute/time.Duration(g.config.Query.PerMinute))

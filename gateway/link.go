@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"cordon/dicom"
@@ -26,28 +25,43 @@ type link struct {
 
 	mu        sync.Mutex
 	x         *dimse.Exchange // nil while the other side is away
-	read      func(*dimse.Exchange)
-	retrieval *retrieval // the C-GET under way
-	running   sync.WaitGroup
+	carrier   *carrier        // of x
+	called    bool            // the other side was called, or a carrier taken
+	read      func(*carrier)  // nil until the session is accepted
+	retrieval *retrieval      // the C-GET under way
 }
 
-// exchange returns the association, and whether it was made just now.
+// exchange returns the association, and whether it was made just now. The first
+// may be one that an earlier session left; one that replaces it is new.
 func (l *link) exchange(ctx context.Context) (x *dimse.Exchange, fresh bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.x != nil && !over(l.x) {
 		return l.x, false, nil
 	}
-	l.x = nil
-	x, err = l.dial(ctx)
-	if err != nil {
-		return nil, false, err
+	l.x, l.carrier = nil, nil
+	if l.carrier = l.reuse(); l.carrier == nil {
+		if l.carrier, err = l.dial(ctx); err != nil {
+			return nil, false, err
+		}
+		fresh = true
 	}
-	l.x = x
+	l.x = l.carrier.x
 	if l.read != nil {
-		l.read(x)
+		l.read(l.carrier)
 	}
-	return x, true, nil
+	return l.x, fresh, nil
+}
+
+// reuse returns an association that an earlier session left, the first time, or
+// nil.
+func (l *link) reuse() *carrier {
+	first := !l.called
+	l.called = true
+	if !first || !l.storesOnly() {
+		return nil
+	}
+	return l.s.g.pool.take(l.to, &l.rq)
 }
 
 func over(x *dimse.Exchange) bool {
@@ -60,7 +74,7 @@ func over(x *dimse.Exchange) bool {
 }
 
 // dial associates with the other side, if it is not resting after a failure.
-func (l *link) dial(ctx context.Context) (*dimse.Exchange, error) {
+func (l *link) dial(ctx context.Context) (*carrier, error) {
 	if l.to.resting() {
 		return nil, errResting
 	}
@@ -69,10 +83,7 @@ func (l *link) dial(ctx context.Context) (*dimse.Exchange, error) {
 		return nil, err
 	}
 	l.remember(c)
-	var x *dimse.Exchange
-	x = dimse.NewExchange(c, func(ctx context.Context, m *dimse.Message) error { return l.answer(ctx, x, m) })
-	x.LimitReplies(maxMessage)
-	return x, nil
+	return newCarrier(c, l.to), nil
 }
 
 var errResting = errors.New("it failed a moment ago and is tried again later")
@@ -86,22 +97,13 @@ func (l *link) remember(c *dimse.Conn) {
 	l.s.g.memory.remember(as, func(err error) { l.s.log.Error("accepted contexts not remembered", "error", err) })
 }
 
-// attend reads the association from here on, and each that replaces it. It
-// ends with the association, at the latest when the link is closed.
+// attend reads the association from here on, and each that replaces it.
 func (l *link) attend(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.read = func(x *dimse.Exchange) {
-		l.running.Go(func() {
-			defer x.Conn().Close()
-			defer l.s.g.survive("association with " + l.to.upstream.Name)
-			if err := x.Run(ctx); !errors.Is(err, io.EOF) {
-				l.s.log.Debug("association with the other side ended early", "archive", l.to.upstream.Name, "error", err)
-			}
-		})
-	}
-	if l.x != nil {
-		l.read(l.x)
+	l.read = func(u *carrier) { l.s.g.pool.attend(ctx, u, l) }
+	if l.carrier != nil {
+		l.read(l.carrier)
 	}
 }
 
@@ -118,31 +120,30 @@ func (l *link) agree(as *ul.Association) {
 	l.rq.Contexts = agreed
 }
 
-// drop hangs up an association that can no longer be used.
+// drop hangs up an association that can no longer be used. Others with the same
+// side may be no better.
 func (l *link) drop(x *dimse.Exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.x == x {
-		l.x = nil
+		l.x, l.carrier = nil, nil
 	}
 	x.Conn().Abort()
+	l.s.g.pool.distrust(l.to)
 }
 
-// close releases the association.
+// close leaves the association to the next session, or releases it.
 func (l *link) close(ctx context.Context) {
 	l.mu.Lock()
-	x, read := l.x, l.read
-	l.x = nil
+	u := l.carrier
+	l.x, l.carrier = nil, nil
 	l.mu.Unlock()
-	if x != nil {
-		if err := x.Conn().Release(ctx); err != nil {
-			l.s.log.Debug("association with the other side not released", "archive", l.to.upstream.Name, "error", err)
-		}
-		if read == nil { // nobody else closes it
-			x.Conn().Close()
-		}
+	if u == nil || l.storesOnly() && l.s.g.pool.keep(u) {
+		return
 	}
-	l.running.Wait()
+	if err := u.release(ctx); err != nil {
+		l.s.log.Debug("association with the other side not released", "archive", l.to.upstream.Name, "error", err)
+	}
 }
 
 // closeLinks releases the other sides.

@@ -170,10 +170,8 @@ func (s *session) answerContext(c ul.ProposedContext, grant policy.Grant) ul.Acc
 		}
 	case l == nil: // nothing readable was proposed
 	case l.x != nil:
-		for _, a := range l.x.Conn().Association().Response().Contexts {
-			if a.ID == c.ID {
-				return a
-			}
+		if a, ok := l.accepted(c.ID); ok {
+			return a
 		}
 	case l.refusesNow():
 		answer.Result = ul.NoReason

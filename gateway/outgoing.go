@@ -183,7 +183,7 @@ func (l *link) answer(ctx context.Context, from *dimse.Exchange, m *dimse.Messag
 func (l *link) receive(ctx context.Context, from *dimse.Exchange, m *dimse.Message) (operation, error) {
 	grant, ok := l.s.grant(m.ContextID)
 	switch {
-	case !ok || !m.Command.Field.IsKnown():
+	case !ok || !m.Command.Field.IsKnown(), l.storesOnly(): // of the last, the other side may know contexts by other ids
 		return nil, l.s.notServed(ctx, from, m, dimse.UnrecognizedOperation)
 	case m.Command.Field == dimse.CStoreRQ:
 		return l.receiveSuboperation(ctx, from, m)

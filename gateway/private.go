@@ -24,10 +24,12 @@ func (g *Gateway) attend(ctx context.Context, l net.Listener, handle func(work c
 	defer stop()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx)) // associations outlive ctx by the grace period
 	defer cancel()
+	g.pool.begin()
 	var running sync.WaitGroup
 	err := g.accept(ctx, l, func(nc net.Conn) { handle(work, func(f func()) { running.Go(f) }, nc) })
 	grace := time.AfterFunc(g.config.Grace, cancel)
 	running.Wait()
+	g.pool.end()
 	grace.Stop()
 	return err
 }

@@ -76,6 +76,7 @@ type ArchiveConfig struct {
 	Delivery     gateway.Delivery
 	Associations int           // that deliver from the spool at a time; 0: the default
 	Probe        time.Duration // how long nothing may be heard of it before it is called; 0: the default
+	Reuse        bool          // an association serves the next of the same device
 }
 
 // DeviceConfig is one declared peer.

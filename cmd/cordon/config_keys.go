@@ -70,7 +70,7 @@ func (d *document) tls(n ast.Node, t *TLSConfig, more keys, needed ...string) {
 
 func (d *document) archives(n ast.Node, c *Config) {
 	d.sequence(n, func(_ int, n ast.Node) {
-		a := ArchiveConfig{}
+		a := ArchiveConfig{Reuse: true}
 		d.mapping(n, keys{
 			"name":      d.name(&a.Name),
 			"ae_title":  d.aeTitle(&a.AETitle),
@@ -82,6 +82,7 @@ func (d *document) archives(n ast.Node, c *Config) {
 			"delivery":     d.delivery(&a.Delivery),
 			"associations": d.number(&a.Associations, 1, 32),
 			"probe":        d.duration(&a.Probe, time.Second, time.Hour),
+			"reuse":        d.yes(&a.Reuse),
 			"dicomweb":     d.without("DICOMweb archives"),
 		})
 		d.need(n, "name", "ae_title", "address")

@@ -157,10 +157,14 @@ func (c Config) gateway() gateway.Config {
 		Query:           c.Gateway.Query,
 	}
 	for _, a := range c.Archives {
-		g.Upstreams = append(g.Upstreams, gateway.Upstream{
+		u := gateway.Upstream{
 			Name: a.Name, AETitle: a.AETitle, Address: a.Address,
 			Delivery: a.Delivery, Associations: a.Associations, Probe: a.Probe,
-		})
+		}
+		if !a.Reuse {
+			u.KeepIdle = -1
+		}
+		g.Upstreams = append(g.Upstreams, u)
 	}
 	return g
 }

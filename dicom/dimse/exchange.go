@@ -77,6 +77,13 @@ func (x *Exchange) LimitReplies(n int64) { x.maxReply = n }
 // Conn is the connection underneath.
 func (x *Exchange) Conn() *Conn { return x.c }
 
+// Idle reports whether no operation is under way: every request of ours has its final response.
+func (x *Exchange) Idle() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.waiting) == 0
+}
+
 // Ended is closed when the association has ended, or Run has.
 func (x *Exchange) Ended() <-chan struct{} { return x.ended }
 
@@ -180,14 +187,17 @@ func (x *Exchange) reply(ctx context.Context, m *Message) error {
 	if err != nil {
 		return err
 	}
+	final := isFinal(o.field, c.Status)
+	if final {
+		x.forget(o) // whoever has the response finds its place free
+	}
 	select {
 	case o.replies <- Reply{Command: *c, Data: data}:
 	case <-o.abandoned:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if isFinal(o.field, c.Status) {
-		x.forget(o)
+	if final {
 		close(o.replies)
 	}
 	return nil
