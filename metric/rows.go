@@ -58,6 +58,10 @@ const (
 	DeviceObjects
 	DeviceHeld
 
+	WebRequests
+	WebObjects
+	ReceivedWeb
+
 	Queries
 	Retrieves
 	InstancesSent
@@ -135,6 +139,10 @@ var catalogue = [end]Row{
 	DeliveryDuration: {Name: "cordon_delivery_duration_seconds", Kind: Histogram, Help: "From an object's first byte to the archive to the archive's answer.", Labels: []string{"archive"}, Buckets: durations, Limit: 50},
 	DeviceObjects:    {Name: "cordon_device_objects_total", Kind: Counter, Help: "Objects received from a declared device, ever.", Labels: []string{"device"}},
 	DeviceHeld:       {Name: "cordon_device_held_objects_total", Kind: Counter, Help: "Objects of a declared device that were held, ever.", Labels: []string{"device"}},
+
+	WebRequests: {Name: "cordon_web_requests_total", Kind: Counter, Help: "Requests over DICOMweb since the start, by operation and outcome (answered, 4xx, 5xx, gone, fault).", Labels: []string{"operation", "outcome"}, Limit: 50},
+	WebObjects:  {Name: "cordon_web_objects_total", Kind: Counter, Help: "Objects stored or retrieved over DICOMweb since the start, by what became of them.", Labels: []string{"outcome"}, Limit: 20},
+	ReceivedWeb: {Name: "cordon_web_received_bytes_total", Kind: Counter, Help: "Bytes of objects received over DICOMweb since the start, from senders and from archives."},
 
 	Queries:            {Name: "cordon_queries_total", Kind: Counter, Help: "C-FIND requests since the start, by archive and outcome.", Labels: []string{"archive", "outcome"}},
 	Retrieves:          {Name: "cordon_retrieves_total", Kind: Counter, Help: "C-MOVE and C-GET requests since the start, by archive and outcome.", Labels: []string{"archive", "outcome"}},

@@ -1,0 +1,160 @@
+package webgate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"cordon/quota"
+)
+
+// Serve answers requests that come over l until ctx ends; then those under way have
+// Config.Grace to finish. h is what is served, the Server itself if it is nil: whoever
+// wraps it (for CORS, say) passes the wrapper. TLS is Config.TLS, over l.
+func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	if h == nil {
+		h = s
+	}
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the grace
+	defer cut()
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: s.config.HeaderTimeout,
+		IdleTimeout:       s.config.Quiet,
+		MaxHeaderBytes:    s.config.MaxHeader,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(s.parts.Log.Handler(), slog.LevelDebug), // it quotes addresses, and every scanner makes some
+		Protocols:         new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	var background sync.WaitGroup
+	background.Go(func() { s.recordOmissions(ctx) })
+	background.Go(func() { // ends with ctx, and when requests have ended
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Grace)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			cut()
+			server.Close()
+		}
+	})
+	l = &turnstile{Listener: l, crowd: quota.NewCrowd[netip.Addr](s.config.MaxPerAddress, s.config.MaxConnections)}
+	if s.config.TLS != nil {
+		l = tls.NewListener(l, s.config.TLS) // outermost, so that requests say which certificate was shown
+	}
+	err := server.Serve(l)
+	if ctx.Err() == nil {
+		return err
+	}
+	background.Wait()
+	s.visits.close()
+	s.shelf.clear()
+	return nil
+}
+
+// turnstile lets connections in within the limits; others are closed at once, before
+// a byte of theirs is read.
+type turnstile struct {
+	net.Listener
+	crowd *quota.Crowd[netip.Addr]
+}
+
+func (t *turnstile) Accept() (net.Conn, error) {
+	for {
+		nc, err := t.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		holder := holderOf(nc)
+		if t.crowd.Enter(holder) {
+			return &visitor{Conn: nc, leave: sync.OnceFunc(func() { t.crowd.Leave(holder) })}, nil
+		}
+		nc.Close()
+	}
+}
+
+func holderOf(nc net.Conn) netip.Addr {
+	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return quota.Holder(ap.Addr().Unmap().WithZone(""))
+}
+
+// visitor is a connection that leaves the turnstile when it is closed.
+type visitor struct {
+	net.Conn
+	leave func()
+}
+
+func (v *visitor) Close() error {
+	v.leave()
+	return v.Conn.Close()
+}
+
+// seat takes one of the places for requests; release gives it back.
+func (s *Server) seat() (release func(), err error) { return place(s.seats) }
+
+// storeSeat takes one of the places for requests that store.
+func (s *Server) storeSeat() (release func(), err error) { return place(s.storing) }
+
+func place(places chan struct{}) (func(), error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	default:
+		return nil, errBusy
+	}
+}
+
+// guardBody bounds the request's body: in bytes, and in how long it may stand still.
+// What is returned ends the watch.
+func (rq *request) guardBody() (done func()) {
+	if rq.route.body == nil {
+		return func() {}
+	}
+	b := &body{ReadCloser: rq.r.Body, control: http.NewResponseController(rq.w), stall: rq.s.config.Stall, left: rq.s.config.MaxBody}
+	rq.r.Body = b
+	return func() { _ = b.control.SetReadDeadline(time.Time{}) } // the next request has limits of its own
+}
+
+// minRate is how many bytes a second a body has to bring in the long run, so that
+// one that drips does not last for ever.
+const minRate = 1 << 10
+
+// body is a request's body within its limits.
+type body struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+	left    int64
+	waited  time.Duration // for the body
+	read    int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	now := time.Now()
+	_ = b.control.SetReadDeadline(now.Add(b.stall)) // a server without deadlines has none to miss
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	b.read += int64(n)
+	b.waited += time.Since(now)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, errStalled
+	case err == nil && b.waited > b.stall && b.read < int64(b.waited/time.Second)*minRate:
+		return n, errStalled
+	}
+	return n, err
+}
