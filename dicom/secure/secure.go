@@ -55,6 +55,7 @@ type Config struct {
 	Certificate string       // our own, and what leads to its authority; a client may have none
 	Key         string       // of Certificate
 	Authorities string       // that peers' certificates must come from. A server without asks for none; a client without trusts the system's
+	Optional    bool         // of a server with Authorities: a peer without a certificate is let in; one that shows a bad one is not
 	CRL         string       // lists of those authorities; "": revocation is not checked
 	RefuseStale bool         // refuse peers of an authority whose list is overdue or missing; otherwise only Status says so
 	ServerName  string       // of a client: what the server's certificate must be for; "": the host that is dialled
@@ -216,6 +217,9 @@ func (e *Endpoint) server() (*tls.Config, error) {
 	config.Certificates = []tls.Certificate{*own}
 	if t != nil {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if e.config.Optional {
+			config.ClientAuth = tls.VerifyClientCertIfGiven
+		}
 		config.ClientCAs = t.pool
 	}
 	config.VerifyConnection = func(cs tls.ConnectionState) error { return e.judge(cs, t) }

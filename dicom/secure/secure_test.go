@@ -189,6 +189,14 @@ func TestMutualAuthentication(t *testing.T) {
 			t.Errorf("%s: %v (%s), want %q", c.name, err, whyOf(err), c.why)
 		}
 	}
+	optional := a.end("gateway")
+	optional.Optional = true
+	if err, _ := shake(t, mustOpen(t, optional).Server(), mustOpen(t, Config{Authorities: a.path("ca.pem")}).Client()); err != nil {
+		t.Errorf("no certificate where none has to be shown: %v", err)
+	}
+	if err, _ := shake(t, mustOpen(t, optional).Server(), mustOpen(t, stranger).Client()); whyOf(err) != UnknownAuthority {
+		t.Errorf("another authority's where none has to be shown: %v", err)
+	}
 	// The client looks as closely.
 	other := b.end("stranger")
 	if _, err := shake(t, server.Server(), mustOpen(t, other).Client()); err == nil || Why(err) != UnknownAuthority {

@@ -142,7 +142,7 @@ func (e *Endpoint) judge(cs tls.ConnectionState, t *trust) error {
 		return errors.New("a TLS session was resumed, which is never offered")
 	}
 	if len(cs.PeerCertificates) == 0 {
-		return nil // none was asked for
+		return nil // none was asked for, or none has to be shown
 	}
 	leaf, weak := cs.PeerCertificates[0], ""
 	for i, chain := range cs.VerifiedChains {
