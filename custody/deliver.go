@@ -9,30 +9,30 @@ import (
 	"cordon/store"
 )
 
-// heads finds, per lane (a series) of one archive, the oldest object that is
-// neither delivered nor refused for good. It hops from lane to lane along the
-// index, so that it costs what there are series, not what there are objects.
-const heads = `WITH RECURSIVE lanes (lane) AS (
-		SELECT MIN(lane) FROM custody_objects WHERE archive = ?1 AND state = 'spooled' AND needs_attention = 0
-		UNION ALL
-		SELECT (SELECT MIN(lane) FROM custody_objects WHERE archive = ?1 AND state = 'spooled' AND needs_attention = 0 AND lane > lanes.lane)
-		FROM lanes WHERE lane IS NOT NULL
-	)
-	SELECT ` + columns + ` FROM custody_objects WHERE seq IN (
-		SELECT (SELECT MIN(seq) FROM custody_objects WHERE archive = ?1 AND state = 'spooled' AND needs_attention = 0 AND lane = lanes.lane)
-		FROM lanes WHERE lane IS NOT NULL
-	) AND in_flight = 0 AND next_attempt <= ?2 ORDER BY seq LIMIT ?3`
+// due finds, of one archive and urgency, the objects whose turn and time it is.
+// It reads as many entries of the index custody_turn as it returns.
+const due = `SELECT ` + columns + ` FROM custody_objects INDEXED BY custody_turn
+	WHERE archive = ? AND urgency = ? AND next_attempt <= ? AND turn = 1 AND in_flight = 0
+	ORDER BY next_attempt, seq LIMIT ?`
 
 // Due returns the objects that may be delivered to an archive at the time given,
-// oldest first, at most one of each series: one that follows becomes due when
-// those before it have been delivered or refused for good. Objects whose series
-// is unknown wait for nobody.
-func (c *Custody) Due(ctx context.Context, archive string, at time.Time, limit int) (due []Object, err error) {
+// urgent ones first, then by when they are due and by age (so that what has failed
+// comes after what was never tried), at most one of each series: one that
+// follows becomes due when those before it have been delivered or refused for
+// good. Objects whose series is unknown wait for nobody. It costs the same
+// however many wait.
+func (c *Custody) Due(ctx context.Context, archive string, at time.Time, limit int) (all []Object, err error) {
 	err = c.db.View(ctx, func(tx *store.Tx) error {
-		due, err = query(tx, heads, archive, toMicros(at), limit)
-		return err
+		for urgency := range urgencies {
+			some, err := query(tx, due, archive, urgency, toMicros(at), limit-len(all))
+			if err != nil {
+				return err
+			}
+			all = append(all, some...)
+		}
+		return nil
 	})
-	return due, err
+	return all, err
 }
 
 // Following returns what waits behind o in its series, in order, so that a
@@ -54,10 +54,7 @@ func (c *Custody) Following(ctx context.Context, o Object, limit int) (all []Obj
 // already. The attempt ends with Delivered, Failed or the end of the process.
 func (c *Custody) InFlight(ctx context.Context, id string) error {
 	return c.db.Update(ctx, func(tx *store.Tx) error {
-		r, err := tx.Exec(`UPDATE custody_objects AS o SET in_flight = 1, attempts = attempts + 1
-			WHERE id = ? AND state = 'spooled' AND needs_attention = 0 AND in_flight = 0
-			AND seq = (SELECT MIN(seq) FROM custody_objects AS p
-				WHERE p.archive = o.archive AND p.lane = o.lane AND p.state = 'spooled' AND p.needs_attention = 0)`, id)
+		r, err := tx.Exec(`UPDATE custody_objects SET in_flight = 1, attempts = attempts + 1 WHERE id = ? AND turn = 1 AND in_flight = 0`, id)
 		if err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func TestOrderIsKeptWithinASeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, s.due(t, "pacs", at), b1.ID, n1.ID, n2.ID)
-	same(t, s.due(t, "pacs", at.Add(time.Hour+time.Second)), a1.ID, b1.ID, n1.ID, n2.ID)
+	same(t, s.due(t, "pacs", at.Add(time.Hour+time.Second)), b1.ID, n1.ID, n2.ID, a1.ID)
 	if o := s.get(t, a1.ID); o.Attempts != 1 || o.LastError != "archive is away" || o.InFlight || o.NeedsAttention {
 		t.Errorf("%+v", o)
 	}
@@ -183,11 +183,11 @@ func BenchmarkDue(b *testing.B) {
 	err := s.db.Update(b.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
 			sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
-			priority, move_originator_ae, move_originator_id, next_attempt)
+			priority, move_originator_ae, move_originator_id, next_attempt, turn)
 			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 			SELECT 'id' || i, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, i / 500,
 			sop_class_uid, sop_instance_uid || i, study_instance_uid, i / 500, transfer_syntax_uid, findings, engines,
-			priority, move_originator_ae, move_originator_id, ?
+			priority, move_originator_ae, move_originator_id, ?, i % 500 = 0
 			FROM custody_objects, n`, time.Now().Add(time.Hour).UnixMicro())
 		return err
 	})

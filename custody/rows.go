@@ -103,10 +103,29 @@ func insert(tx *store.Tx, o Object) error {
 	}
 	_, err = tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
 		sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
-		priority, move_originator_ae, move_originator_id, held_at, also)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		priority, move_originator_ae, move_originator_id, held_at, also, urgency, turn)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+			?2 = 'spooled' AND NOT EXISTS (SELECT 1 FROM custody_objects WHERE archive = ?9 AND lane = ?10 AND state = 'spooled' AND needs_attention = 0))`,
 		o.ID, string(o.State), toMicros(o.ReceivedAt), o.Bytes, o.SHA256[:], o.Device, o.CallingAE, o.CalledAE, o.Archive, lane,
 		o.SOPClassUID, o.SOPInstanceUID, o.StudyInstanceUID, o.SeriesInstanceUID, o.TransferSyntaxUID, string(findings), string(engines),
-		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt), string(also))
+		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt), string(also), o.urgency())
 	return err
 }
+
+// urgency orders what is due: by the priority that the C-STORE request had
+// (PS3.7 §E.1: 0000H medium, 0001H high, 0002H low).
+func (o Object) urgency() int {
+	switch o.Priority {
+	case 1:
+		return 0
+	case 2:
+		return 2
+	}
+	return 1
+}
+
+// urgencies is how many there are.
+const urgencies = 3
+
+// Urgent reports whether an object was sent with high priority.
+func (o Object) Urgent() bool { return o.urgency() == 0 }
