@@ -49,6 +49,7 @@ var house = map[string]room{
 	}},
 	"dicom/internal/gendict": {1, nil},
 	"metric":                 {1, nil},
+	"notify":                 {1, nil},
 	"metric/internal/gendocs": {1, map[string]string{
 		"metric": "writes the catalogue as a page",
 	}},
@@ -128,6 +129,10 @@ var house = map[string]room{
 		"store": "its own table",
 	}},
 
+	"deadman": {2, map[string]string{
+		"store": "its own table, durable files",
+	}},
+
 	"pki": {2, map[string]string{
 		"dicom/secure": "fingerprints; which keys are strong enough",
 		"store":        "its own table, durable files",
@@ -142,6 +147,11 @@ var house = map[string]room{
 		"review": "writes the rules as a page",
 	}},
 
+	"backup": {3, map[string]string{
+		"custody": "which files there are, and what is in each",
+		"ledger":  "records; the restored one is verified",
+		"store":   "a copy of the database, durable files",
+	}},
 	"commitment": {3, map[string]string{
 		"custody":      "what is held, spooled or destroyed",
 		"dicom":        "UIDs, AE titles",
@@ -227,6 +237,7 @@ var house = map[string]room{
 		"query":       "what may be asked of an archive",
 		"quota":       "how much one peer may have done",
 		"store":       "its own table",
+		"token":       "bearer tokens",
 		"transfer":    "what moved, study by study",
 	}},
 	"rescan": {4, map[string]string{

@@ -44,6 +44,12 @@ func (c *Custody) place(id string) error {
 // remove deletes the blob of an object whose row says that it is gone. One that
 // is left is deleted at the next start.
 func (c *Custody) remove(id string) {
+	if !c.pins.keeps(id) {
+		c.unlink(id)
+	}
+}
+
+func (c *Custody) unlink(id string) {
 	for _, path := range []string{c.blobPath(id), c.spillPath(id)} {
 		if err := os.Remove(path); err == nil {
 			return

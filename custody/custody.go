@@ -88,6 +88,7 @@ type Custody struct {
 	spill    string // directory of objects being received
 	objects  string // directory of objects with a row
 	found    Found
+	pins     pins
 
 	names    *store.DirSyncer // of spill, for all who keep an object at a time
 	blocks   sync.Pool        // of *[]byte, each a store.NewDirectBuffer

@@ -139,3 +139,30 @@ func LastCheckpoint(ctx context.Context, db *store.DB) (string, error) {
 	}
 	return string(last.note), err
 }
+
+// ReadRecords calls fn for the records of an export that Verify has accepted,
+// from that number on, in order.
+func ReadRecords(r io.Reader, from int64, fn func(Record) error) error {
+	in := bufio.NewReaderSize(r, maxLine+2)
+	h, err := readHeader(in)
+	if err != nil {
+		return err
+	}
+	for n := range h.Records {
+		line, err := readLine(in)
+		if err != nil {
+			return err
+		}
+		if n < from {
+			continue
+		}
+		record, err := decode(line)
+		if err == nil {
+			err = fn(record)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
