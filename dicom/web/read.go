@@ -24,28 +24,17 @@ func ReadDataSet(p []byte, ts dicom.UID, l Limits) (DataSet, error) {
 	return b.read(bytes.NewReader(p), dicom.Options{TransferSyntax: ts, Size: int64(len(p))})
 }
 
-// inlineMax is how long a binary value may be, in bytes, to be in the metadata itself.
-const inlineMax = 1 << 10
-
-// ReadMetadata reads a Part 10 file as a stream and returns its data set without bulk data: values of
-// more than 1 KiB that are binary, and Pixel Data of any length, are elsewhere, at the address which bulk gives for their path
-// (PS3.18 §10.4.1.1.2). The path is that of [Resource].Bulk after its first word: 7FE00010, or
-// 54000100/1/54001010 for a value inside the first item of a sequence.
-func ReadMetadata(file io.Reader, l Limits, bulk func(path string) string) (DataSet, error) {
-	b := newBuilder(l)
-	b.bulk = bulk
-	return b.read(file, dicom.Options{})
-}
-
 // builder makes a DataSet of what a decoder tells it.
 type builder struct {
 	limits   Limits
+	syntax   dicom.UID
 	bulk     func(path string) string // nil: every value is kept
+	pieces   map[string]*Bulk         // of the values that are not, by path
 	stack    []level                  // the open data sets, the root first
 	elements int
 	size     int64
 	value    []byte
-	big      bool // the value under way is not kept
+	big      *Bulk // the value under way, if it is not kept
 	err      error
 }
 
@@ -79,6 +68,7 @@ func (b *builder) read(r io.Reader, o dicom.Options) (DataSet, error) {
 		}
 	}
 	d.Close()
+	b.syntax = d.TransferSyntax().UID
 	if b.err != nil {
 		return nil, fmt.Errorf("reading a data set: %w", b.err)
 	}
@@ -98,35 +88,34 @@ func (b *builder) Begin(e *dicom.Element) {
 	if b.err != nil || e.Meta || e.Kind == dicom.KindPreamble {
 		return
 	}
-	if b.elements++; b.elements > b.limits.Elements && e.Kind != dicom.KindFragment {
+	if e.Kind != dicom.KindFragment { // those have their limit in the decoder
+		b.elements++
+	}
+	if b.elements > b.limits.Elements {
 		b.fail(fmt.Errorf("more than %d elements", b.limits.Elements))
 		return
 	}
 	b.value = nil
-	b.big = b.isBulk(e)
 	switch e.Kind {
+	case dicom.KindElement:
+		b.big = b.bulkOf(e)
 	case dicom.KindSequence:
 		b.top().open = Element{Tag: e.Tag, VR: dicom.SQ}
 	case dicom.KindItem:
 		b.stack = append(b.stack, level{charset: b.top().charset})
 	case dicom.KindEncapsulated:
-		if b.bulk == nil {
+		if b.big = b.bulkOf(e); b.big == nil {
 			b.fail(fmt.Errorf("%v: encapsulated, which a data set of this kind never is", e.Tag))
 		}
+	case dicom.KindFragment:
+		b.fragment(e)
 	}
-}
-
-// isBulk tells whether the value stays where it is.
-func (b *builder) isBulk(e *dicom.Element) bool {
-	if b.bulk == nil || e.Kind != dicom.KindElement && e.Kind != dicom.KindEncapsulated {
-		return false
-	}
-	return e.Tag == dicom.TagPixelData || e.Kind == dicom.KindEncapsulated || e.VR.IsBulk() && e.Length > inlineMax
 }
 
 // Value implements dicom.Visitor.
 func (b *builder) Value(e *dicom.Element, p []byte) {
-	if b.err != nil || e.Meta || b.big || e.Kind != dicom.KindElement {
+	offsets := e.Kind == dicom.KindFragment && e.Index == 0
+	if b.err != nil || e.Meta || !offsets && (b.big != nil || e.Kind != dicom.KindElement) {
 		return
 	}
 	if b.size += int64(len(p)); b.size > b.limits.Bytes {
@@ -149,19 +138,24 @@ func (b *builder) End(e *dicom.Element) {
 	case dicom.KindSequence:
 		b.add(b.top().open)
 	case dicom.KindEncapsulated:
-		b.add(Element{Tag: e.Tag, VR: e.VR, BulkDataURI: b.bulk(b.path(e.Tag))})
+		b.addBulk(e)
+	case dicom.KindFragment:
+		if e.Index == 0 {
+			b.big.offsets = b.value
+		}
 	case dicom.KindElement:
 		b.element(e)
 	}
 }
 
 func (b *builder) element(e *dicom.Element) {
+	if b.big != nil {
+		b.addBulk(e)
+		return
+	}
 	x := Element{Tag: e.Tag, VR: e.VR, Value: b.value}
 	if !x.VR.IsKnown() {
 		x.VR = dicom.UN
-	}
-	if b.big {
-		x.Value, x.BulkDataURI = nil, b.bulk(b.path(e.Tag))
 	}
 	if e.BigEndian {
 		swap(x.VR, x.Value)
@@ -188,7 +182,7 @@ func (b *builder) add(e Element) {
 func (b *builder) path(t dicom.Tag) string {
 	var s []string
 	for _, l := range b.stack[:len(b.stack)-1] {
-		s = append(s, tagText(l.open.Tag), strconv.Itoa(len(l.open.Items)+1))
+		s = append(s, itemPath(l.open.Tag, len(l.open.Items)+1))
 	}
 	return strings.Join(append(s, tagText(t)), "/")
 }

@@ -150,6 +150,29 @@ func ParseStoreResponse(d DataSet) StoreResponse {
 
 const processingFailure = 0x0110
 
+// Outcome is what a response says of one instance.
+type Outcome struct {
+	Failure uint16 // its Failure Reason; 0: it was stored
+	Warning uint16 // its Warning Reason; 0: none
+	Comment string // Error Comment of a failure; an archive's own words, not to be passed on
+}
+
+// Of is what the response says of an instance; ok is false if it says nothing, and the
+// instance was not stored. Where it says both, it is a failure.
+func (r StoreResponse) Of(instance dicom.UID) (o Outcome, ok bool) {
+	for _, f := range r.Failed {
+		if f.SOPInstanceUID == instance {
+			return Outcome{Failure: f.FailureReason, Comment: f.Comment}, true
+		}
+	}
+	for _, s := range r.Stored {
+		if s.SOPInstanceUID == instance {
+			return Outcome{Warning: s.WarningReason}, true
+		}
+	}
+	return Outcome{}, false
+}
+
 func failureReason(d DataSet) uint16 {
 	if reason, ok := d.Uint16(dicom.TagFailureReason); ok && reason != 0 {
 		return reason
