@@ -200,6 +200,7 @@ type Gateway struct {
 	moves      moves
 	live       live
 	long       *longMessages
+	selves     selves
 	pool       *pool
 }
 

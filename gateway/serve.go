@@ -76,6 +76,12 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller) {
 		}
 		return
 	}
+	if g.isSelf(nc) {
+		if err := g.answerSelf(ctx, in); err != nil && ctx.Err() == nil {
+			g.parts.Log.Warn("our own verification ended early", "error", err)
+		}
+		return
+	}
 	s := newSession(g, peer, in)
 	if err := s.run(ctx, work); err != nil {
 		s.log.Warn("association ended early", "error", err)
