@@ -16,9 +16,9 @@ import (
 
 // ClientConfig says how to reach an archive.
 type ClientConfig struct {
-	Base   string      // https://archive.example/dicom-web
-	URI    string      // of its WADO-URI service; empty: none
-	TLS    *tls.Config // nil: the system's roots, no certificate of our own
+	Base   string             // https://archive.example/dicom-web
+	URI    string             // of its WADO-URI service; empty: none
+	TLS    func() *tls.Config // asked for each connection; nil: the system's roots, no certificate of our own
 	Limits ClientLimits
 	// Authorize adds to each request who asks, if it is not nil.
 	Authorize func(*http.Request) error
@@ -126,13 +126,12 @@ func checkBase(s string) error {
 }
 
 // newTransport speaks HTTP/1.1 without a proxy, and decompresses nothing.
-func newTransport(t *tls.Config, l ClientLimits) *http.Transport {
+func newTransport(t func() *tls.Config, l ClientLimits) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		DialContext:            dialer(l),
-		TLSClientConfig:        t,
-		TLSHandshakeTimeout:    l.Connect,
+		DialTLSContext:         dialerTLS(t, l),
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    l.Connections,
 		MaxIdleConns:           l.Connections,

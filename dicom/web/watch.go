@@ -128,7 +128,3 @@ func (b *watchedBody) Close() error {
 	b.watch.stop()
 	return b.r.Close()
 }
-
-func dialer(l ClientLimits) func(context.Context, string, string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: l.Connect, KeepAlive: 30 * time.Second}).DialContext
-}
