@@ -139,7 +139,7 @@ func parameterValue(s string) (value, rest string, ok bool) {
 
 // quality reads a weight of at most three decimals, in thousandths.
 func quality(s string) (int, bool) {
-	if len(s) == 0 || len(s) > 5 || s[0] != '0' && s[0] != '1' {
+	if len(s) == 0 || len(s) > 5 || s[0] != '0' && s[0] != '1' || strings.Trim(s, "0123456789.") != "" {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(s, 64)

@@ -13,7 +13,7 @@ import (
 // resource at. The error says what it is not, never what it is.
 func ParseURI(uri string, at Resource) (Resource, error) {
 	u, err := url.Parse(uri)
-	if err != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || u.User != nil {
+	if err != nil || uri == "" || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || u.User != nil {
 		return Resource{}, errNoURI
 	}
 	if u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
