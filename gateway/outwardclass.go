@@ -9,7 +9,6 @@ import (
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
-	"cordon/dicom/ul"
 )
 
 // Who retrieves by C-GET has to say before which SOP classes it takes, and in
@@ -26,34 +25,6 @@ var usualClasses = []dicom.UID{
 	dicom.GrayscaleSoftcopyPresentationStateStorage, dicom.BasicTextSRStorage, dicom.EnhancedSRStorage, dicom.ComprehensiveSRStorage,
 	dicom.XRayRadiationDoseSRStorage, dicom.KeyObjectSelectionDocumentStorage, dicom.EncapsulatedPDFStorage, dicom.SegmentationStorage,
 	dicom.RTImageStorage, dicom.RTDoseStorage, dicom.RTStructureSetStorage, dicom.RTPlanStorage,
-}
-
-// usualSyntaxes are those that objects are kept in, the most common first.
-var usualSyntaxes = []dicom.UID{
-	dicom.ExplicitVRLittleEndian, dicom.JPEGLosslessSV1, dicom.JPEG2000Lossless, dicom.JPEGBaseline8Bit, dicom.JPEG2000, dicom.JPEGLSLossless,
-	dicom.RLELossless, dicom.ImplicitVRLittleEndian, dicom.JPEGExtended12Bit, dicom.JPEGLossless, dicom.JPEGLSNearLossless, dicom.HTJ2KLossless,
-	dicom.HTJ2KLosslessRPCL, dicom.HTJ2K, dicom.DeflatedExplicitVRLittleEndian, dicom.ExplicitVRBigEndian, dicom.MPEG2MPML,
-	"1.2.840.10008.1.2.4.101", "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.103", "1.2.840.10008.1.2.4.104", "1.2.840.10008.1.2.4.105",
-	"1.2.840.10008.1.2.4.106", "1.2.840.10008.1.2.4.107", "1.2.840.10008.1.2.4.108",
-}
-
-// storageContexts proposes the classes in at most so many contexts: one for each
-// syntax of a class, as far as there is room, so that the archive need not choose;
-// what is over goes into one context for each class, after the rest.
-func storageContexts(classes []dicom.UID, room int) []ul.ProposedContext {
-	if len(classes) == 0 {
-		classes = usualClasses
-	}
-	classes = classes[:min(len(classes), room)]
-	each := min(room/len(classes), len(usualSyntaxes))
-	var out []ul.ProposedContext
-	for _, class := range classes {
-		for _, ts := range usualSyntaxes[:each-1] {
-			out = append(out, ul.ProposedContext{AbstractSyntax: class, TransferSyntaxes: []dicom.UID{ts}})
-		}
-		out = append(out, ul.ProposedContext{AbstractSyntax: class, TransferSyntaxes: usualSyntaxes[each-1:]})
-	}
-	return out
 }
 
 const tagSOPClassesInStudy dicom.Tag = 0x00080062

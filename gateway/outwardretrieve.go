@@ -78,7 +78,11 @@ func (v *returning) scout(ctx context.Context) (gets bool, err error) {
 // get performs a C-GET, whose objects come on the same association.
 func (v *returning) get(ctx context.Context) error {
 	rq := ul.Request{Calling: v.calling, Contexts: proposing(dicom.StudyRootQueryRetrieveInformationModelGet)}
-	rq.Contexts = append(rq.Contexts, storageContexts(v.classes, maxContexts-len(rq.Contexts))...)
+	classes := v.classes
+	if len(classes) == 0 {
+		classes = usualClasses
+	}
+	rq.Contexts = append(rq.Contexts, dimse.StorageContexts(classes, maxContexts-len(rq.Contexts))...)
 	for _, c := range rq.Contexts {
 		role := ul.RoleSelection{SOPClass: c.AbstractSyntax, SCP: true}
 		if !slices.Contains(rq.Roles, role) && policy.ServiceOf(c.AbstractSyntax) == policy.ServiceStore {
