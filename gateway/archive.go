@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"cordon/custody"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 )
@@ -16,6 +19,8 @@ import (
 type archive struct {
 	upstream Upstream
 	wake     chan struct{} // holds at most one token
+	hurry    atomic.Bool   // something urgent has come since the spool was last looked at
+	traffic  traffic
 
 	mu            sync.Mutex
 	asked         bool      // it has been called since the start
@@ -25,10 +30,11 @@ type archive struct {
 	lastError     string    // why the last attempt failed; "" after a success
 	tlsWhy        string    // why the last TLS handshake failed; "" after one that did not
 	lastDelivered time.Time
+	heard         time.Time // it answered, or was called in vain
 }
 
 func newArchive(u Upstream) *archive {
-	return &archive{upstream: u, wake: make(chan struct{}, 1)}
+	return &archive{upstream: u, wake: make(chan struct{}, 1), heard: time.Now()}
 }
 
 func (a *archive) wakeUp() {
@@ -54,19 +60,21 @@ const longestRest = 30 * time.Second
 func (a *archive) failed(err error, least, most time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked = true
+	a.asked, a.heard = true, time.Now()
 	a.downUntil = time.Now().Add(backOff(a.failures, least, min(most, longestRest)))
 	a.failures++
 	a.silent = errors.Is(err, errNoAnswer)
 	a.lastError = err.Error()
 }
 
-// backOff doubles with each failure, from least to most.
+// backOff doubles with each failure, from least to most, of which it takes half
+// to all by chance: what failed together does not come back together.
 func backOff(failures int, least, most time.Duration) time.Duration {
-	if failures > 16 {
-		return most
+	pause := most
+	if failures <= 16 {
+		pause = min(most, least<<failures)
 	}
-	return min(most, least<<failures)
+	return pause/2 + rand.N(pause/2+1)
 }
 
 // sent notes how an attempt to send an object ended. An archive that stays
@@ -78,6 +86,7 @@ func (a *archive) sent(err error, least, most time.Duration) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.failures, a.silent, a.downUntil, a.lastError = 0, false, time.Time{}, ""
+		a.heard = time.Now()
 	case errors.Is(err, errNoAnswer) && !errors.Is(err, errOddLength):
 		a.failed(err, least, most)
 	default:
@@ -92,7 +101,7 @@ func (a *archive) sent(err error, least, most time.Duration) {
 func (a *archive) answered() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked = true
+	a.asked, a.heard = true, time.Now()
 	if a.failures == 0 || a.silent {
 		return false
 	}
@@ -141,10 +150,14 @@ func (u Upstream) tls() *tls.Config {
 	return u.TLS()
 }
 
-// wake makes the deliverers of these archives look at the spool now.
-func (g *Gateway) wake(names ...string) {
-	for _, name := range names {
+// wakeFor makes the deliverers look at the spool for an object that was kept, at
+// once if it is urgent.
+func (g *Gateway) wakeFor(o custody.Object) {
+	for _, name := range append([]string{o.Archive}, o.Also...) {
 		if a := g.archives[name]; a != nil {
+			if o.Urgent() {
+				a.hurry.Store(true)
+			}
 			a.wakeUp()
 		}
 	}

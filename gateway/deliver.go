@@ -15,14 +15,15 @@ import (
 	"cordon/transfer"
 )
 
-// Deliver sends what is in the spool to each archive, oldest first within a
-// series, until ctx ends; then it returns nil. An object leaves the spool when the archive
+// Deliver sends what is in the spool to each archive, urgent objects first and
+// oldest first within a series, until ctx ends; then it returns nil. An object leaves the spool when the archive
 // has it, or by two people. While an archive is away or silent there is no
-// limit on attempts.
+// limit on attempts. What modalities send themselves goes first.
 func (g *Gateway) Deliver(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, a := range g.archives {
 		running.Go(func() { g.deliverTo(ctx, a) }) // ends with ctx
+		running.Go(func() { g.probe(ctx, a) })     // ends with ctx
 	}
 	running.Go(func() { g.deliverOut(ctx) }) // ends with ctx
 	running.Wait()
@@ -69,50 +70,91 @@ func (g *Gateway) deliverAll(ctx context.Context, a *archive) {
 	}
 }
 
-// deliverDue delivers what is due now, under one calling AE title after the
-// other, and returns how many objects an attempt was made with.
+// deliverDue delivers what is due now, on as many associations at a time as may
+// be, and returns how many objects an attempt was made with.
 func (g *Gateway) deliverDue(ctx context.Context, a *archive) (int, error) {
+	a.hurry.Store(false)
 	due, err := g.parts.Custody.Due(ctx, a.upstream.Name, time.Now(), batch)
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
-	for _, group := range byCallingAE(due) {
-		if err := g.deliverGroup(ctx, a, group); err != nil {
-			return len(due), err
-		}
-	}
-	return len(due), nil
+	n := a.deliverers()
+	return len(due), g.deliverShares(ctx, a, n, shares(due, n))
 }
 
-func byCallingAE(due []custody.Object) [][]custody.Object {
-	var titles []string
-	groups := map[string][]custody.Object{}
-	for _, o := range due {
-		if _, ok := groups[o.CallingAE]; !ok {
-			titles = append(titles, o.CallingAE)
-		}
-		groups[o.CallingAE] = append(groups[o.CallingAE], o)
+// shares cuts what is due into what one association delivers: objects of one
+// calling AE title, all urgent or none, in the order in which they are due.
+// About as many shares as associations come out, or one for each title.
+func shares(due []custody.Object, associations int) [][]custody.Object {
+	type kind struct {
+		title  string
+		urgent bool
 	}
-	out := make([][]custody.Object, 0, len(titles))
-	for _, t := range titles {
-		out = append(out, groups[t])
+	most := (len(due) + associations - 1) / associations
+	var out [][]custody.Object
+	open := map[kind]int{} // the share that takes the next
+	for _, o := range due {
+		k := kind{o.CallingAE, o.Urgent()}
+		i, ok := open[k]
+		if !ok || len(out[i]) >= most {
+			i = len(out)
+			out, open[k] = append(out, nil), i
+		}
+		out[i] = append(out[i], o)
 	}
 	return out
 }
 
-// deliverGroup delivers objects of one calling AE title, each with those that
+// deliverShares delivers on n associations at a time, the shares in their order,
+// until all are delivered or one fails; then those under way are seen to their end.
+func (g *Gateway) deliverShares(ctx context.Context, a *archive, n int, all [][]custody.Object) error {
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	take := func() []custody.Object {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(all) == 0 || len(errs) > 0 {
+			return nil
+		}
+		share := all[0]
+		all = all[1:]
+		return share
+	}
+	for p := range place(min(n, len(all))) {
+		running.Go(func() { // ends with the shares
+			defer g.survive("delivery")
+			for share := take(); share != nil; share = take() {
+				if err := g.deliverShare(ctx, a, p, share); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// delivery is one association that empties the spool.
+type delivery struct {
+	g     *Gateway
+	to    *archive
+	place place
+	up    *dimse.Conn
+	moved *transfer.Transfers
+	files map[string]dicom.Beginning // of objects that are whole files
+	took  time.Duration              // of the last object
+}
+
+// deliverShare delivers objects of one calling AE title, each with those that
 // wait behind it in its series, on one association. An error means that the
 // archive cannot be used now; the objects stay due.
-func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.Object) error {
-	series := make([][]custody.Object, 0, len(heads))
-	room := batch - len(heads)
-	for _, head := range heads {
-		rest, err := g.parts.Custody.Following(ctx, head, room)
-		if err != nil {
-			return err
-		}
-		room -= len(rest)
-		series = append(series, append([]custody.Object{head}, rest...))
+func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads []custody.Object) error {
+	series, err := g.withFollowing(ctx, heads)
+	if err != nil {
+		return err
 	}
 	files, err := g.openFiles(ctx, series)
 	if err != nil {
@@ -134,14 +176,32 @@ func (g *Gateway) deliverGroup(ctx context.Context, a *archive, heads []custody.
 		return err
 	}
 	defer up.Close()
-	moved := newTransfers(g, "")
-	defer moved.End()
+	d := &delivery{g: g, to: a, place: p, up: up, moved: newTransfers(g, ""), files: files}
+	defer d.moved.End()
 	for _, objects := range series {
-		if err := g.deliverSeries(ctx, a, up, moved, objects, files); err != nil {
+		if goOn, err := d.series(ctx, objects, heads[0].Urgent()); err != nil {
 			return err
+		} else if !goOn {
+			break
 		}
 	}
 	return up.Release(ctx)
+}
+
+// withFollowing puts behind each object those that wait behind it in its series,
+// so far as one association delivers them.
+func (g *Gateway) withFollowing(ctx context.Context, heads []custody.Object) ([][]custody.Object, error) {
+	series := make([][]custody.Object, 0, len(heads))
+	room := batch - len(heads)
+	for _, head := range heads {
+		rest, err := g.parts.Custody.Following(ctx, head, room)
+		if err != nil {
+			return nil, err
+		}
+		room -= len(rest)
+		series = append(series, append([]custody.Object{head}, rest...))
+	}
+	return series, nil
 }
 
 // isPermanent reports whether the archive answered and rejected the calling AE
@@ -151,18 +211,24 @@ func isPermanent(err error) bool {
 	return errors.As(err, &rejection) && rejection.Result == ul.RejectedPermanent
 }
 
-// deliverSeries delivers objects in order until one has to wait.
-func (g *Gateway) deliverSeries(ctx context.Context, a *archive, up *dimse.Conn, moved *transfer.Transfers, objects []custody.Object, files map[string]dicom.Beginning) error {
+// series delivers objects in order until one has to wait, and reports whether
+// the association may go on to another series.
+func (d *delivery) series(ctx context.Context, objects []custody.Object, urgent bool) (goOn bool, err error) {
 	for _, o := range objects {
 		if o.CallingAE != objects[0].CallingAE {
-			return nil // another title's turn
+			return true, nil // another title's turn
 		}
-		more, err := g.deliverOne(ctx, a, up, moved, o, files[o.ID])
+		if d.took > 0 && !d.to.giveWay(ctx, d.place, urgent, d.took) {
+			return false, ctx.Err()
+		}
+		began := time.Now()
+		more, err := d.one(ctx, o)
+		d.took = time.Since(began)
 		if err != nil || !more {
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // maxContexts is what one association can propose (PS3.8 §9.3.2.2: odd ids).
@@ -203,11 +269,12 @@ func (g *Gateway) putOff(ctx context.Context, objects []custody.Object, err erro
 	return nil
 }
 
-// deliverOne sends one object and records what became of it. It reports
+// one sends one object and records what became of it. It reports
 // whether the next of the series may follow. An error means that the
 // association or the archive cannot be used any more. Of a whole file, its
-// data set is sent; file is the zero Beginning for what is not one.
-func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, moved *transfer.Transfers, o custody.Object, file dicom.Beginning) (more bool, err error) {
+// data set is sent.
+func (d *delivery) one(ctx context.Context, o custody.Object) (more bool, err error) {
+	g, a, up, moved := d.g, d.to, d.up, d.moved
 	if !proposed(up, o) {
 		return false, nil // one too many contexts: the next association's
 	}
@@ -229,7 +296,7 @@ func (g *Gateway) deliverOne(ctx context.Context, a *archive, up *dimse.Conn, mo
 		return false, errors.Join(err, g.broken(ctx, o, err))
 	}
 	defer blob.Close()
-	data, size := message(blob, o.Bytes, file)
+	data, size := message(blob, o.Bytes, d.files[o.ID])
 	out := wayOf(o, a, up)
 	moved.Begin(out, judge.Patient{})
 	rsp, err := g.storeTo(ctx, a, up, id, request(o), data, size)

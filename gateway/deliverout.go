@@ -3,18 +3,28 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"cordon/custody"
 )
 
 // deliverOut sends what was released on its way out to the devices that it is
-// for, until ctx ends.
+// for, until ctx ends. One that is slow or away keeps no other waiting.
 func (g *Gateway) deliverOut(ctx context.Context) {
+	var running sync.WaitGroup // one for each device that something waits for; they end with ctx
+	defer running.Wait()
 	poll := time.NewTicker(min(spoolPoll, g.config.RetryMin))
 	defer poll.Stop()
 	for {
-		g.deliverAllOut(ctx)
+		for _, name := range g.outletsWaiting(ctx) {
+			if g.outlets.begin(name) {
+				running.Go(func() {
+					defer g.outlets.end(name)
+					g.deliverToDevice(ctx, name)
+				})
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -24,22 +34,27 @@ func (g *Gateway) deliverOut(ctx context.Context) {
 	}
 }
 
-func (g *Gateway) deliverAllOut(ctx context.Context) {
-	defer g.survive("delivery")
+// outletsWaiting names the devices that objects wait for, as custody does.
+func (g *Gateway) outletsWaiting(ctx context.Context) (names []string) {
 	stats, err := g.parts.Custody.Stats(ctx)
 	if err != nil {
-		return // the deliverers of archives say so
+		return nil // the deliverers of archives say so
 	}
 	for _, group := range stats.Groups {
-		device, out := isOutlet(group.Archive)
-		if !out || group.State != custody.Spooled || group.Objects == 0 {
-			continue
+		if _, out := isOutlet(group.Archive); out && group.State == custody.Spooled && group.Objects > 0 {
+			names = append(names, group.Archive)
 		}
-		if a, ok := g.outlet(device); ok {
-			g.deliverAll(ctx, a)
-		} else if err := g.stranded(ctx, group.Archive); err != nil && ctx.Err() == nil {
-			g.parts.Log.Warn("delivery to a device", "device", device, "error", err)
-		}
+	}
+	return names
+}
+
+func (g *Gateway) deliverToDevice(ctx context.Context, name string) {
+	defer g.survive("delivery")
+	device, _ := isOutlet(name)
+	if a, ok := g.outlet(device); ok {
+		g.deliverAll(ctx, a)
+	} else if err := g.stranded(ctx, name); err != nil && ctx.Err() == nil {
+		g.parts.Log.Warn("delivery to a device", "device", device, "error", err)
 	}
 }
 

@@ -405,6 +405,12 @@ func (a *scriptedArchive) serve(nc net.Conn) {
 		if err != nil {
 			return
 		}
+		if m.Data == nil { // a C-ECHO
+			if c.Respond(ctx, m, dimse.Command{}, nil) != nil {
+				return
+			}
+			continue
+		}
 		if a.began != nil {
 			a.began()
 		}

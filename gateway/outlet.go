@@ -24,10 +24,28 @@ type outlets struct {
 
 	mu    sync.Mutex
 	known map[string]*archive
+	busy  map[string]bool // those that are delivered to now
 }
 
 func newOutlets() outlets {
-	return outlets{wake: make(chan struct{}, 1), known: map[string]*archive{}}
+	return outlets{wake: make(chan struct{}, 1), known: map[string]*archive{}, busy: map[string]bool{}}
+}
+
+// begin takes a device's turn to be delivered to, unless it has one; end ends it.
+func (o *outlets) begin(device string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.busy[device] {
+		return false
+	}
+	o.busy[device] = true
+	return true
+}
+
+func (o *outlets) end(device string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.busy, device)
 }
 
 func (o *outlets) wakeUp() {

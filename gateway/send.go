@@ -61,6 +61,7 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		return dimse.Command{}, fmt.Errorf("%w: %w", errBuffer, err)
 	}
 	defer data.Close()
+	defer to.traffic.enter()()
 	c, out := &o.message.Command, o.wayOut(x)
 	o.session.moved.Begin(out, o.patient)
 	rsp, err := o.session.g.storeTo(ctx, to, x, id, dimse.StoreRequest{

@@ -257,7 +257,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 		s.tally.spooled.Add(1)
 		s.g.counts.spooled.Add(1)
 		o.leaveCopy()
-		s.g.wake(append([]string{row.Archive}, row.Also...)...)
+		s.g.wakeFor(row)
 	}
 	o.count(dimse.Success, "")
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
@@ -357,7 +357,7 @@ func (o *object) copyToOthers(ctx context.Context, status dimse.Status) error {
 	if _, err := s.g.parts.Custody.Keep(ctx, o.buffer, row); err != nil {
 		return err
 	}
-	s.g.wake(s.admission.Also...)
+	s.g.wakeFor(row)
 	return nil
 }
 
