@@ -27,18 +27,29 @@ func (c *Custody) blobPath(id string) string {
 
 func shard(id string) string { return id[idLen-1:] }
 
+// makeShards makes the directories of blobs, durably: a blob that moves to one
+// whose own name a power loss takes would go with it.
+func (c *Custody) makeShards() error {
+	made := false
+	for i := range len(idAlphabet) {
+		err := os.Mkdir(filepath.Join(c.objects, idAlphabet[i:i+1]), 0o700)
+		switch {
+		case err == nil:
+			made = true
+		case !errors.Is(err, fs.ErrExist):
+			return store.Explain(err)
+		}
+	}
+	if !made {
+		return nil
+	}
+	return store.SyncDir(c.objects)
+}
+
 // place moves a file whose row has been committed to where blobs are. The move
 // need not be durable: if it is undone, the next start repeats it.
 func (c *Custody) place(id string) error {
-	to := c.blobPath(id)
-	err := os.Rename(c.spillPath(id), to)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.Mkdir(filepath.Dir(to), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		err = os.Rename(c.spillPath(id), to)
-	}
-	return err
+	return os.Rename(c.spillPath(id), c.blobPath(id))
 }
 
 // remove deletes the blob of an object whose row says that it is gone. One that

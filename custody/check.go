@@ -113,6 +113,9 @@ func (c *Custody) wrongWith(p promised) (alarm string, err error) {
 
 // Unknown returns those of the ids, some 10,000 at a time, that no row has.
 func (c *Custody) Unknown(ctx context.Context, ids []string) (unknown []string, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err

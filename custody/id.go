@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// idEncoding is Crockford's base 32, whose letters cannot be mistaken for
+// idAlphabet is that of Crockford's base 32, whose letters cannot be mistaken for
 // digits, in lower case.
-var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+var idEncoding = base32.NewEncoding(idAlphabet).WithPadding(base32.NoPadding)
 
 const idLen = 26
 
