@@ -11,7 +11,7 @@
 //
 // # What survives
 //
-// A file's content as of its last fsync, whatever was written since, in units
+// A file's content as of its last fsync (after one that failed, what was not on disk by then is on none later), whatever was written since, in units
 // of 4 KiB, each of which may have reached the disk or not, or in part (sectors
 // of 512 bytes). A directory's entries as of its last fsync. Of the changes to
 // directories since, none, all, those before some moment, or any. A rename is
@@ -136,11 +136,24 @@ func (i *inode) touch(from, to int64) {
 	}
 }
 
-// sync makes content durable.
+// sync makes durable what was written since the last one.
 func (i *inode) sync() {
-	i.durable = slices.Clone(i.data)
+	size := int64(len(i.data))
+	if size < int64(len(i.durable)) {
+		i.durable = i.durable[:size]
+	}
+	i.durable = append(i.durable, make([]byte, size-int64(len(i.durable)))...)
+	for n := range i.dirty {
+		if from := n * page; from < size {
+			copy(i.durable[from:], i.data[from:min(from+page, size)])
+		}
+	}
 	clear(i.dirty)
 }
+
+// forget is a sync that failed: as kernels do, what was written is taken for
+// clean, and no later sync writes it.
+func (i *inode) forget() { clear(i.dirty) }
 
 // name makes changes to names.
 func (d *Disk) name(halves ...half) {

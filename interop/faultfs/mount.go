@@ -201,6 +201,9 @@ func (n *node) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64)
 
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	if errno := n.disk.enter(Sync, n.inode.area); errno != 0 {
+		n.disk.mu.Lock()
+		defer n.disk.mu.Unlock()
+		n.inode.forget()
 		return errno
 	}
 	defer n.disk.leave()
