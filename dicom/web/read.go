@@ -225,17 +225,22 @@ func (l *level) utf8() DataSet {
 	return l.set
 }
 
-// text is a value of characters in UTF-8, without padding.
+// text is a value of characters in UTF-8, without padding. What is not in the default
+// repertoire where nothing else is allowed (PS3.5 table 6.2-1) becomes a question mark.
 func text(vr dicom.VR, set charset.Set, value []byte) []byte {
 	if !isText(vr) {
 		set = charset.Set{}
+		value = bytes.Map(ascii, value)
 	}
 	if isSingle(vr) {
 		return []byte(set.DecodeText(value))
 	}
-	values := set.DecodeValues(value)
-	for i, s := range values {
-		values[i] = strings.Trim(s, " ")
+	return []byte(strings.Join(set.DecodeValues(value), `\`))
+}
+
+func ascii(r rune) rune {
+	if r >= 0x80 {
+		return '?'
 	}
-	return []byte(strings.Join(values, `\`))
+	return r
 }
