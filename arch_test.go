@@ -264,6 +264,8 @@ var house = map[string]room{
 		"inspect/compose": "clean and hostile objects",
 	}},
 	"console": {4, map[string]string{
+		"backup":       "streams backups",
+		"deadman":      "shows when images went past Cordon; reviews",
 		"asset":        "what devices do; decisions",
 		"bypass":       "starts, ends and shows the override",
 		"commitment":   "what devices wait for; decisions",

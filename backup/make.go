@@ -77,6 +77,9 @@ func (m *Maker) Write(ctx context.Context, w io.Writer, to To) (made Made, err e
 	if err := m.parts.Ledger.Record(ctx, "backup.begun", map[string]any{"by": to.By, "to": to.Names}); err != nil {
 		return made, fmt.Errorf("backup: %w", err)
 	}
+	if _, err := m.parts.Ledger.Checkpoint(ctx); err != nil { // so that all that is in it is signed
+		return made, fmt.Errorf("backup: %w", err)
+	}
 	count := &counted{w: w}
 	sum := sha256.New()
 	made, err = m.write(ctx, io.MultiWriter(count, sum), to)

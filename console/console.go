@@ -22,9 +22,11 @@ import (
 	"net/http"
 
 	"cordon/asset"
+	"cordon/backup"
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/custody"
+	"cordon/deadman"
 	"cordon/evidence"
 	"cordon/exception"
 	"cordon/ledger"
@@ -66,6 +68,9 @@ type Parts struct {
 	Reconcile *reconcile.Reconciler // nil if nobody accounts for what was acknowledged
 
 	PKI *pki.PKI // nil if there can be no certificate authority
+
+	Backup  *backup.Maker // nil if no backups are made
+	Deadman *deadman.Past // nil if nothing leads past Cordon
 }
 
 // Console answers for one Cordon. It is safe for concurrent use.
@@ -118,6 +123,14 @@ func (c *Console) API() http.Handler {
 	if c.parts.Evidence != nil {
 		mux.HandleFunc("POST /api/v1/evidence", c.evidencePack)
 	}
+	if c.parts.Backup != nil {
+		mux.HandleFunc("POST /api/v1/backup", c.backup)
+	}
+	if c.parts.Deadman != nil {
+		mux.HandleFunc("GET /api/v1/deadman", c.deadmanList)
+		mux.HandleFunc("POST /api/v1/deadman/review", c.deadmanReview)
+	}
+	mux.HandleFunc("GET /healthz", c.healthz)
 	if c.parts.Recalls != nil {
 		mux.HandleFunc("GET /api/v1/recall", c.recallList)
 		mux.HandleFunc("POST /api/v1/recall/{id}/done", c.recallDone)

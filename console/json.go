@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"cordon/asset"
+	"cordon/backup"
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/custody"
+	"cordon/deadman"
 	"cordon/evidence"
 	"cordon/exception"
 	"cordon/mpps"
@@ -39,9 +41,9 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, custody.ErrNotFound), errors.Is(err, commitment.ErrNotFound), errors.Is(err, mpps.ErrNotFound), errors.Is(err, exception.ErrNotFound), errors.Is(err, review.ErrNotFound), errors.Is(err, asset.ErrNotFound):
 		code = http.StatusNotFound
 	case errors.Is(err, custody.ErrState), errors.Is(err, custody.ErrSamePerson), errors.Is(err, custody.ErrNotEmergency), errors.Is(err, bypass.ErrState), errors.Is(err, pki.ErrState),
-		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable), errors.Is(err, review.ErrState), errors.Is(err, asset.ErrDeclared):
+		errors.Is(err, exception.ErrState), errors.Is(err, exception.ErrNotExceptable), errors.Is(err, review.ErrState), errors.Is(err, asset.ErrDeclared), errors.Is(err, backup.ErrBusy), errors.Is(err, deadman.ErrState):
 		code = http.StatusConflict
-	case errors.Is(err, errRequest), errors.Is(err, evidence.ErrRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest), errors.Is(err, pki.ErrRequest):
+	case errors.Is(err, errRequest), errors.Is(err, evidence.ErrRequest), errors.Is(err, custody.ErrRequest), errors.Is(err, bypass.ErrRequest), errors.Is(err, pki.ErrRequest), errors.Is(err, backup.ErrRequest), errors.Is(err, deadman.ErrRequest):
 		code = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -10,6 +10,7 @@ import (
 
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/deadman"
 	"cordon/ledger"
 	"cordon/mpps"
 	"cordon/review"
@@ -43,6 +44,8 @@ type Status struct {
 
 	Rescan RescanCounts    `json:"rescan"`           // what was delivered unscanned
 	Bypass []bypass.Bypass `json:"bypass,omitempty"` // on now
+
+	Deadman []deadman.Event `json:"deadman,omitempty"` // when images went past Cordon, and nobody has reviewed it
 
 	Commitment commitment.Status `json:"commitment"` // requests that are not answered yet
 	Steps      mpps.Status       `json:"steps"`      // messages about procedure steps that wait
@@ -79,6 +82,9 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	}
 	s.Witnesses = c.parts.Ledger.Witnesses()
 	s.Bypass = c.bypasses()
+	if s.Deadman, err = c.pastCordon(ctx); err != nil {
+		return s, err
+	}
 	if c.parts.Recalls != nil {
 		if s.Rescan, err = c.parts.Recalls.Counts(ctx); err != nil {
 			return s, err
@@ -152,6 +158,7 @@ func (s *Status) judge(now time.Time) {
 			s.degrade(trouble.says)
 		}
 	}
+	s.uninspected()
 	s.witnessed()
 	s.accountedFor()
 	s.spent()

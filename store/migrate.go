@@ -21,6 +21,15 @@ import (
 type Migrations struct {
 	Package string // as users see it: "custody"
 	FS      fs.FS  // holds the files at its root
+	Drafts  []Draft
+}
+
+// Draft is an earlier text of a file, of before its first release, that some
+// database may have been made by.
+type Draft struct {
+	Number int
+	SHA256 string // of that text, hex
+	SQL    string // makes of its tables those of the file
 }
 
 // Embedded are the migrations that a package embeds as migrations/*.sql.
@@ -111,6 +120,9 @@ func applyMissing(tx *Tx, packages []Migrations) error {
 	if _, err := tx.Exec(migrationsTable); err != nil {
 		return err
 	}
+	if err := redraft(tx, packages, known); err != nil {
+		return err
+	}
 	missing, err := compare(tx, known)
 	if err != nil {
 		return err
@@ -126,6 +138,36 @@ func applyMissing(tx *Tx, packages []Migrations) error {
 		}
 	}
 	return nil
+}
+
+// redraft brings what drafts have made to what the files make.
+func redraft(tx *Tx, packages []Migrations, known []migration) error {
+	for _, p := range packages {
+		for _, d := range p.Drafts {
+			i := slices.IndexFunc(known, func(m migration) bool { return m.pkg == p.Package && m.number == d.Number })
+			if i < 0 {
+				return fmt.Errorf("%s migrations: a draft of number %03d, which is not there", p.Package, d.Number)
+			}
+			if err := d.apply(tx, known[i]); err != nil {
+				return fmt.Errorf("%s migration %d, from a draft of it: %w", p.Package, d.Number, err)
+			}
+		}
+	}
+	return nil
+}
+
+// apply does nothing unless it was the draft that made the tables.
+func (d Draft) apply(tx *Tx, m migration) error {
+	r, err := tx.Exec(`UPDATE store_migrations SET sha256 = ?, name = ? WHERE package = ? AND number = ? AND sha256 = ?`,
+		m.sum, m.name, m.pkg, m.number, d.SHA256)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	_, err = tx.Exec(d.SQL)
+	return err
 }
 
 // compare returns the known migrations that have not been applied. An applied

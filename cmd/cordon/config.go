@@ -13,6 +13,7 @@ import (
 // Config is everything that a configuration file can say. The zero value is
 // not usable; start from defaults.
 type Config struct {
+	File     string // absolute; "" without one
 	Digest   string // SHA-256 of the file, in hexadecimal; "" without one
 	Site     string // how people call this place
 	Data     string // data directory
@@ -25,6 +26,7 @@ type Config struct {
 	Audit    AuditConfig
 	Ledger   LedgerConfig
 	Witness  *WitnessConfig // nil: it is no witness
+	Deadman  *DeadmanConfig // nil: nothing leads past Cordon
 
 	Values map[string]string // what the file says, by key: see values
 }

@@ -31,6 +31,7 @@ func (d *document) config(n ast.Node, c *Config) {
 		"console":  func(n ast.Node) { d.console(n, &c.Console) },
 		"audit":    func(n ast.Node) { d.audit(n, &c.Audit) },
 		"ledger":   func(n ast.Node) { d.ledger(n, &c.Ledger) },
+		"deadman":  func(n ast.Node) { c.Deadman = &DeadmanConfig{After: defaultDeadmanAfter}; d.deadman(n, c.Deadman) },
 		"witness":  func(n ast.Node) { c.Witness = &WitnessConfig{}; d.witness(n, c.Witness) },
 	})
 	d.whole(c)

@@ -14,6 +14,7 @@ func (d *document) whole(c *Config) {
 	d.wholeSeats(c)
 	d.wholeAudit(c)
 	d.wholeWitness(c)
+	d.wholeDeadman(c)
 	for _, end := range c.ends() {
 		d.wholeTLS(end)
 	}

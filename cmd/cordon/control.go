@@ -122,6 +122,15 @@ func (c *control) do(ctx context.Context, method, path string, body any) (io.Rea
 
 // send is do with any body.
 func (c *control) send(ctx context.Context, method, path, contentType string, payload io.Reader) (io.ReadCloser, error) {
+	rsp, err := c.response(ctx, method, path, contentType, payload)
+	if err != nil {
+		return nil, err
+	}
+	return rsp.Body, nil
+}
+
+// response is send, with the trailer that follows the body.
+func (c *control) response(ctx context.Context, method, path, contentType string, payload io.Reader) (*http.Response, error) {
 	rq, err := http.NewRequestWithContext(ctx, method, "http://cordon/api/v1/"+path, payload)
 	if err != nil {
 		return nil, err
@@ -132,7 +141,7 @@ func (c *control) send(ctx context.Context, method, path, contentType string, pa
 		return nil, err
 	}
 	if rsp.StatusCode == http.StatusOK {
-		return rsp.Body, nil
+		return rsp, nil
 	}
 	defer rsp.Body.Close()
 	var problem console.Problem

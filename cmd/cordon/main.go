@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -44,6 +45,9 @@ type commands struct {
 	Commitment commitmentCommand `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
 	Step       stepCommand       `cmd:"" help:"Messages about procedure steps whose archive is away."`
 	Bypass     bypassCommand     `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
+	Backup     backupCommand     `cmd:"" help:"Copy the whole data directory into one encrypted file; Cordon may run."`
+	Restore    restoreCommand    `cmd:"" help:"Make a data directory of a backup."`
+	Deadman    deadmanCommand    `cmd:"" help:"The way past Cordon to the archive while it is down."`
 	PKI        pkiCommand        `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
 	Review     reviewCommand     `cmd:"" help:"Look back regularly at what was unusual, and sign."`
 	Evidence   evidenceCommand   `cmd:"" help:"What can be shown of each control, on paper that can be checked."`
@@ -64,6 +68,9 @@ func (p place) config() (Config, error) {
 	if p.ConfigFile != "" {
 		var err error
 		if c, err = readConfig(p.ConfigFile, false); err != nil {
+			return Config{}, failure{2, err}
+		}
+		if c.File, err = filepath.Abs(p.ConfigFile); err != nil {
 			return Config{}, failure{2, err}
 		}
 	}

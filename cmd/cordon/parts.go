@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"cordon/asset"
+	"cordon/backup"
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/console"
 	"cordon/custody"
+	"cordon/deadman"
 	"cordon/evidence"
 	"cordon/exception"
 	"cordon/gateway"
@@ -48,6 +50,7 @@ func migrations() []store.Migrations {
 		mpps.Migrations(),
 		review.Migrations(),
 		pki.Migrations(),
+		deadman.Migrations(),
 		reconcile.Migrations(),
 	}
 }
@@ -69,6 +72,8 @@ type parts struct {
 	reviews *review.Reviews
 	packs   *evidence.Maker
 	pki     *pki.PKI
+	backup  *backup.Maker
+	deadman *deadman.Past
 
 	witness *witness.Witness // nil: it is none
 
@@ -95,7 +100,10 @@ func openParts(ctx context.Context, c Config, log *slog.Logger) (*parts, error) 
 }
 
 func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
-	var err error
+	err := unfinished(p.dir)
+	if err != nil {
+		return err
+	}
 	if p.db, err = store.OpenDB(ctx, filepath.Join(p.dir, "cordon.db"), migrations()); err != nil {
 		return err
 	}
@@ -147,6 +155,8 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if p.pki, err = pki.Open(ctx, p.db, p.ledger, filepath.Join(p.dir, "pki")); err != nil {
 		return err
 	}
+	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
+	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
 	return nil
 }
 
@@ -181,5 +191,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey()}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman}
 }

@@ -37,6 +37,8 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
 	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
+	inner.run("dead-man's bypass", func() error { return d.watchPast(rest) })
+	inner.run("service manager", func() error { return d.beat(rest) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
 	inner.run("certificates", func() error { return d.watchCertificates(rest) })
 	for _, e := range d.ends {
@@ -65,6 +67,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 
 	<-ctx.Done()
 	d.accepting.Store(false)
+	d.tell(d.manager.Stopping())
 	d.log.Info("stopping; a second signal stops at once")
 	err := outer.wait()
 	stopRest()
@@ -88,6 +91,7 @@ func (d *daemon) ready(std stdio, play bool) {
 		attributes = append(attributes, "tls", d.dicomTLS.Addr().String())
 	}
 	d.log.Info("ready", attributes...)
+	d.tell(d.manager.Ready())
 	if std.terminal || play {
 		fmt.Fprintf(std.out, "\nCordon takes images at %s as %s. See what happens at %s\n\n", d.dicom.Addr(), d.config.Gateway.AETitle, d.pageURL())
 	}

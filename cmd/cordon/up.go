@@ -18,6 +18,7 @@ import (
 	"cordon/folder"
 	"cordon/gateway"
 	"cordon/judge"
+	"cordon/notify"
 	"cordon/policy"
 	"cordon/reconcile"
 )
@@ -68,6 +69,7 @@ type daemon struct {
 	ends      []*secure.Endpoint // of TLS
 	devices   *secure.Endpoint   // of these, the one towards devices; nil without gateway.tls
 	accepting atomic.Bool
+	manager   *notify.Manager // nil: nobody to be told
 
 	dicom, dicomTLS, page, control, archive, witness net.Listener // dicomTLS, archive and witness may be nil
 }
@@ -80,6 +82,7 @@ func start(ctx context.Context, config Config, log *slog.Logger) (*daemon, error
 		return nil, err
 	}
 	d := &daemon{config: config, log: log, parts: parts}
+	d.openManager()
 	if err := d.wire(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -242,5 +245,5 @@ func (d *daemon) close() error {
 			l.Close()
 		}
 	}
-	return d.parts.close()
+	return errors.Join(d.parts.close(), d.manager.Close())
 }
