@@ -167,8 +167,8 @@ func (b *builder) element(e *dicom.Element) {
 }
 
 func (b *builder) add(e Element) {
-	if e.Tag.IsGroupLength() {
-		return
+	if e.Tag.IsGroupLength() || e.Tag.Group() == dicom.TagTransferSyntaxUID.Group() {
+		return // of the encoding, not of the content (PS3.18 §F.2.1)
 	}
 	set := &b.top().set
 	if n := len(*set); n > 0 && (*set)[n-1].Tag >= e.Tag {
