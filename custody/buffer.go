@@ -25,6 +25,7 @@ type Buffer struct {
 	c     *Custody
 	id    string
 	began time.Time
+	spill bool // it goes to its file at once
 	hash  hash.Hash
 
 	mu        sync.Mutex
@@ -57,6 +58,14 @@ func (c *Custody) NewBuffer() *Buffer {
 	return &Buffer{c: c, id: newID(), began: now(), hash: sha256.New()}
 }
 
+// NewSpill begins an object that goes to its file with its first byte: for whoever
+// keeps many at a time, and has no memory for each.
+func (c *Custody) NewSpill() *Buffer {
+	b := c.NewBuffer()
+	b.spill = true
+	return b
+}
+
 // ID is what the object's id will be, if it is kept.
 func (b *Buffer) ID() string { return b.id }
 
@@ -77,7 +86,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.file == nil && len(b.memory)+len(p) > b.c.memory {
+	if b.file == nil && (b.spill || len(b.memory)+len(p) > b.c.memory) {
 		b.hash.Write(b.memory)
 		b.err = b.toFile()
 		b.freeMemory()

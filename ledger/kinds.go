@@ -19,9 +19,12 @@ type Kind struct {
 
 // The keys that many bodies share.
 const (
-	// ofPeer is an association's other end: its socket's address, its titles, the
-	// device that it is declared as.
-	ofPeer = "association address calling_ae called_ae device certificate"
+	// ofPeer is the other end of an association, or of a visit over the web: its
+	// socket's address, its titles, the device that it is declared as, who issued the
+	// token that it showed.
+	ofPeer = "association visit address calling_ae called_ae device certificate issuer"
+	// ofVisit is who asks over the web.
+	ofVisit = "visit address calling_ae device certificate issuer subject archive"
 	// ofObject names one object, and the bytes that were judged.
 	ofObject = "id from to who sha256 bytes device calling_ae called_ae archive also copy_of sop_class_uid sop_instance_uid study_instance_uid series_instance_uid findings exceptions"
 	// ofOperation is a DIMSE operation that was relayed.
@@ -77,13 +80,18 @@ var kinds = [...]Kind{
 	{Name: "association.rejected", Owner: "gateway", Means: "An association was rejected, with the reason of PS3.8 §9.3.4 and what policy objected to.", Keys: ofPeer + " result source reason refusal objections omitted subject implementation"},
 	{Name: "association.failed", Owner: "gateway", Means: "A connection never became an association, or Cordon ended it.", Keys: "address error omitted"},
 	{Name: "association.unfinished", Owner: "gateway", Means: "An association without an end: a crash cut it short, and what it delivered in its last second may be missing here.", Keys: "association calling_ae address archive began"},
-	{Name: "refusals.omitted", Owner: "gateway", Means: "Refusals without a record of their own, counted.", Keys: "omitted peers addresses"},
+	{Name: "visit.begin", Owner: "webgate", Means: "Requests of one peer over the web began to be served. Durable before the first; it covers each delivery.", Keys: ofVisit + " tls"},
+	{Name: "visit.end", Owner: "webgate", Means: "None has come for a while: how many there were, and how many objects took which way.", Keys: ofVisit + " requests refusals queries received delivered held spooled refused sent withheld"},
+	{Name: "visit.unfinished", Owner: "webgate", Means: "A visit without an end: a crash cut it short, and what it delivered in its last second may be missing here.", Keys: "visit device address archive began"},
+	{Name: "web.refused", Owner: "webgate", Means: "A request over the web was not served, with the HTTP status and the reason that its sender was told.", Keys: ofVisit + " operation resource status reason omitted"},
+	{Name: "study.accessed", Owner: "webgate", Means: "Metadata, frames, bulk data or renderings of a study were given out; once in a visit.", Keys: ofVisit + " resource study_instance_uid"},
+	{Name: "refusals.omitted", Owner: "gateway, webgate", Means: "Refusals without a record of their own, counted.", Keys: "omitted peers addresses"},
 	{Name: "connections.refused", Owner: "gateway", Means: "Connections that came too fast, or too many in a day from an address of no known device, counted.", Keys: "refused peers addresses"},
-	{Name: "transfer.begin", Owner: "gateway", Means: "Objects of one study begin to go to a peer.", Keys: "association direction peer peer_ae peer_address own_ae study patient", Sealed: "patient"},
-	{Name: "transfer.end", Owner: "gateway", Means: "Objects of one study that came from a peer or went to it, counted by SOP class.", Keys: "association direction peer peer_ae peer_address own_ae study patient stored failed reason", Sealed: "patient"},
-	{Name: "object.delivered", Owner: "gateway, custody", Means: "An archive has answered success.", Keys: ofObject + " association status alarm reason by emergency review_due"},
-	{Name: "object.refused_by_archive", Owner: "gateway", Means: "An archive has refused an object, and the sender was told.", Keys: ofObject + " association status alarm reason"},
-	{Name: "object.refused", Owner: "gateway, custody", Means: "An object was refused; the sender was told, or a person must see to it.", Keys: ofPeer + " " + ofObject + " status reason error attempts omitted alarm"},
+	{Name: "transfer.begin", Owner: "gateway", Means: "Objects of one study begin to go to a peer.", Keys: "association visit direction peer peer_ae peer_address own_ae study patient", Sealed: "patient"},
+	{Name: "transfer.end", Owner: "gateway", Means: "Objects of one study that came from a peer or went to it, counted by SOP class.", Keys: "association visit direction peer peer_ae peer_address own_ae study patient stored failed reason", Sealed: "patient"},
+	{Name: "object.delivered", Owner: "gateway, webgate, custody", Means: "An archive has answered success.", Keys: ofObject + " association visit status alarm reason by emergency review_due"},
+	{Name: "object.refused_by_archive", Owner: "gateway, webgate", Means: "An archive has refused an object, and the sender was told.", Keys: ofObject + " association visit status alarm reason"},
+	{Name: "object.refused", Owner: "gateway, webgate, custody", Means: "An object was refused; the sender was told, or a person must see to it.", Keys: ofPeer + " " + ofObject + " status reason error attempts omitted alarm subject"},
 	{Name: "object.held", Owner: "custody", Means: "An object is held: durable before success is answered.", Keys: ofObject + " reason"},
 	{Name: "object.held_again", Owner: "custody", Means: "An object that is held was sent once more.", Keys: "id device repeats"},
 	{Name: "object.spooled", Owner: "custody", Means: "An object waits for its archive.", Keys: ofObject},
@@ -110,12 +118,12 @@ var kinds = [...]Kind{
 	{Name: "object.not_rescannable", Owner: "rescan", Means: "What was delivered unscanned can no longer be judged.", Keys: ofObject + " objects reason"},
 	{Name: "recall.done", Owner: "rescan", Means: "A person has recalled what was delivered.", Keys: ofPerson + " id objects"},
 
-	{Name: "query.answered", Owner: "gateway", Means: "A query or worklist query was answered; matches that were not let through are counted.", Keys: ofOperation + " matches held limited identifier", Sealed: "identifier"},
-	{Name: "query.refused", Owner: "gateway", Means: "A query was refused.", Keys: ofOperation + " identifier", Sealed: "identifier"},
-	{Name: "query.passed", Owner: "gateway", Means: "A query was let through although a rule objects, since the device is only watched.", Keys: ofOperation + " identifier", Sealed: "identifier"},
-	{Name: "retrieve.ended", Owner: "gateway", Means: "A retrieval ended; sub-operations by outcome.", Keys: ofOperation + " destination completed failed warning held"},
+	{Name: "query.answered", Owner: "gateway, webgate", Means: "A query or worklist query was answered; matches that were not let through are counted.", Keys: ofOperation + " matches held limited identifier subject resource", Sealed: "identifier"},
+	{Name: "query.refused", Owner: "gateway, webgate", Means: "A query was refused.", Keys: ofOperation + " identifier subject resource", Sealed: "identifier"},
+	{Name: "query.passed", Owner: "gateway, webgate", Means: "A query was let through although a rule objects, since the device is only watched.", Keys: ofOperation + " identifier subject resource", Sealed: "identifier"},
+	{Name: "retrieve.ended", Owner: "gateway, webgate", Means: "A retrieval ended; sub-operations by outcome.", Keys: ofOperation + " destination completed failed warning held subject resource"},
 	{Name: "retrieve.refused", Owner: "gateway", Means: "A retrieval was refused.", Keys: ofOperation + " destination"},
-	{Name: "instance.sent", Owner: "gateway", Means: "An object of an archive went out to a device.", Keys: ofPeer + " " + ofObject + " destination status alarm reason"},
+	{Name: "instance.sent", Owner: "gateway, webgate", Means: "An object of an archive went out to a device or to whoever asked over the web.", Keys: ofPeer + " " + ofObject + " destination status alarm reason subject resource"},
 	{Name: "step.relayed", Owner: "gateway", Means: "A message about a procedure step was passed on.", Keys: ofOperation},
 	{Name: "step.refused", Owner: "gateway, mpps", Means: "A message about a procedure step was refused, by Cordon or by its receiver.", Keys: ofOperation + " " + ofStep + " attempts"},
 	{Name: "step.kept", Owner: "mpps", Means: "A message about a procedure step waits for its receiver.", Keys: ofStep},
@@ -133,7 +141,7 @@ var kinds = [...]Kind{
 	{Name: "commitment.dropped", Owner: "commitment", Means: "A person gave the report up.", Keys: ofPerson + " " + ofRequest},
 
 	{Name: "admission.learned", Owner: "asset", Means: "A peer that nobody declared was admitted for the first time.", Keys: "calling_ae address certificate"},
-	{Name: "admission.would_refuse", Owner: "gateway", Means: "What limits that are only watched would have refused.", Keys: ofPeer + " reasons omitted"},
+	{Name: "admission.would_refuse", Owner: "gateway, webgate", Means: "What limits that are only watched would have refused.", Keys: ofPeer + " reasons omitted subject"},
 	{Name: "device.proposed", Owner: "asset", Means: "The least that a peer needs, after a day of learning, for a person to decide on.", Keys: "device calling_ae address permissions"},
 	{Name: "device.approved", Owner: "asset", Means: "A person declared a peer, with what it may.", Keys: ofPerson + " device calling_ae permissions was"},
 	{Name: "device.denied", Owner: "asset", Means: "A person denied a peer.", Keys: ofPerson + " device calling_ae permissions was"},

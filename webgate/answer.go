@@ -11,24 +11,20 @@ import (
 	"cordon/policy"
 )
 
-// saidOf is what an archive's answer to a STOW-RS request says of each instance.
-func saidOf(rsp web.StoreResponse) map[dicom.UID]dimse.Status {
-	said := map[dicom.UID]dimse.Status{}
-	for _, s := range rsp.Stored {
-		said[s.SOPInstanceUID] = dimse.Status(s.WarningReason)
-	}
-	for _, f := range rsp.Failed { // of two answers the worse one counts
-		said[f.SOPInstanceUID] = failure(dimse.Status(f.FailureReason))
-	}
-	return said
-}
-
 // failure is a status that is one, whatever an archive calls a failure.
 func failure(s dimse.Status) dimse.Status {
 	if s.Class() != dimse.ClassFailure {
 		return statusProcessing
 	}
 	return s
+}
+
+// stored is a status that is none, whatever an archive calls a warning.
+func stored(s dimse.Status) dimse.Status {
+	if s.Class() == dimse.ClassWarning {
+		return s
+	}
+	return dimse.Success
 }
 
 // A host that can stand in an address that we give out.

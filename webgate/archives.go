@@ -2,7 +2,6 @@ package webgate
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 
@@ -12,7 +11,8 @@ import (
 )
 
 // Archives are the archives that speak DIMSE, as web requests reach them. An
-// error that is ErrAway says that an archive cannot be reached or is silent.
+// error that is a dimse.ErrAway says that an archive cannot be had now, one that is
+// a dimse.ErrNotAccepted that it does not do what it is asked.
 type Archives interface {
 	// Store sends one data set, of size bytes, to an archive.
 	Store(ctx context.Context, archive string, calling dicom.AETitle, rq dimse.StoreRequest, ts dicom.UID, data io.Reader, size int64) (dimse.Command, error)
@@ -25,9 +25,6 @@ type Archives interface {
 	// Away reports whether an archive did not answer when it was last called.
 	Away(archive string) bool
 }
-
-// ErrAway means that an archive cannot be reached now.
-var ErrAway = errors.New("archive is away")
 
 // Identify says who sends a request, by its connection, certificate and token.
 // An error that is a *Denied is answered as it says.

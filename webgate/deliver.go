@@ -80,12 +80,14 @@ func (st *storing) deliverWeb(ctx context.Context, batch []*object) {
 	}
 	up.asked(nil)
 	st.rq.s.parts.Metrics.Observe(metric.DeliveryDuration, time.Since(began).Seconds(), up.Name)
-	said := saidOf(rsp)
 	for _, o := range batch {
-		if status, ok := said[o.file.SOPInstanceUID]; ok {
-			st.delivered(ctx, o, status)
-		} else {
+		switch said, ok := rsp.Of(o.file.SOPInstanceUID); {
+		case !ok:
 			st.notDelivered(ctx, o, errUnnamed)
+		case said.Failure != 0:
+			st.delivered(ctx, o, failure(dimse.Status(said.Failure)))
+		default:
+			st.delivered(ctx, o, stored(dimse.Status(said.Warning)))
 		}
 	}
 }
@@ -183,6 +185,8 @@ func (st *storing) deliverDIMSE(ctx context.Context, o *object) {
 	switch {
 	case errors.Is(err, errBuffer):
 		st.unreadable([]*object{o}, err)
+	case errors.Is(err, dimse.ErrNotAccepted):
+		st.delivered(ctx, o, statusSyntax)
 	case err != nil:
 		st.notDelivered(ctx, o, err)
 	default:

@@ -28,16 +28,25 @@ type object struct {
 	patient  judge.Patient
 	unkept   error           // why the buffer could not take it
 	file     dicom.Beginning // once it is admitted: what it is, and where its data set is
+	reading  *reading        // of what it is made of
 }
 
 // receive reads a file once, into a buffer and through a judgement. If the buffer
 // fails, the rest is read and dropped, so that the sender can be answered. The error
 // is the sender's; then there is no object.
 func (rq *request) receive(ctx context.Context, r io.Reader, from policy.Origin) (*object, error) {
-	o := &object{rq: rq, from: from, buffer: rq.s.parts.Custody.NewBuffer()}
+	return rq.receiveFrom(ctx, func(w io.Writer) error {
+		_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, block))
+		return err
+	}, from)
+}
+
+// receiveFrom is receive of what write writes.
+func (rq *request) receiveFrom(ctx context.Context, write func(io.Writer) error, from policy.Origin) (*object, error) {
+	o := &object{rq: rq, from: from, buffer: rq.s.parts.Custody.NewBuffer(), reading: &reading{}}
 	jm := rq.s.parts.Judge.Begin(rq.excepting(from, judge.Source{Monitor: rq.admission.Monitor, Bypass: rq.bypassed}))
 	in := &intake{buffer: o.buffer, jm: jm, room: rq.s.config.MaxObject}
-	_, err := io.CopyBuffer(struct{ io.Writer }{in}, struct{ io.Reader }{r}, make([]byte, block))
+	err := write(in)
 	o.unkept = in.unkept
 	if err != nil { // it will not be kept: nobody waits for engines
 		ended, cancel := context.WithCancel(ctx)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"cordon/dicom/dimse"
 	"cordon/dicom/web"
 	"cordon/metric"
 	"cordon/policy"
@@ -40,7 +41,7 @@ func answerOf(err error) (status int, why string) {
 		return refusal.Status, refusal.Why
 	case errors.As(err, &answer):
 		return answerOfArchive(answer)
-	case errors.Is(err, web.ErrAway), errors.Is(err, ErrAway):
+	case isAway(err):
 		return http.StatusServiceUnavailable, "the archive is away: try again later"
 	case errors.As(err, &refusal):
 		return refusal.Status, refusal.Why
@@ -52,6 +53,8 @@ func answerOf(err error) (status int, why string) {
 		return part.Status, "multipart body, part " + strconv.Itoa(part.Part) + ": " + part.Why
 	case errors.As(err, &format):
 		return http.StatusBadRequest, format.Error()
+	case errors.Is(err, dimse.ErrNotAccepted):
+		return http.StatusNotImplemented, "the archive does not offer this"
 	case errors.Is(err, store.ErrFull):
 		return http.StatusServiceUnavailable, "out of room here: try again later"
 	}
@@ -135,14 +138,16 @@ func (rq *request) answerError(status int, why string) {
 }
 
 // warning is a Warning header's value (RFC 7234 §5.5.7, PS3.18 §8.3.4.4).
-func warning(why string) string {
+func warning(why string) string { return warningOf(why, 512) }
+
+func warningOf(why string, most int) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == '"' || r == '\\' {
 			return -1
 		}
 		return r
 	}, why)
-	return `299 cordon "` + clip(clean, 512) + `"`
+	return `299 cordon "` + clip(clean, most) + `"`
 }
 
 // count counts a request by how it ended.

@@ -53,6 +53,7 @@ type storing struct {
 	rq      *request
 	study   dicom.UID // that all must be of; "": any
 	results []*result
+	loose   loose
 	batch   []*object // admitted, not yet on their way
 	size    int64     // of these
 	running sync.WaitGroup
@@ -76,7 +77,7 @@ const (
 func (st *storing) readParts(ctx context.Context, m *web.MultipartReader) error {
 	for {
 		part, err := m.Next()
-		if err == io.EOF && len(st.results) == 0 {
+		if err == io.EOF && len(st.results)+len(st.loose.metadata) == 0 {
 			return refused(http.StatusBadRequest, "multipart body: no part")
 		}
 		if err == io.EOF {
@@ -236,6 +237,9 @@ func (st *storing) discard() {
 		if r.object != nil {
 			r.object.buffer.Discard()
 		}
+	}
+	for _, b := range st.loose.buffers {
+		b.Discard()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"cordon/dicom/dimse"
 	"cordon/dicom/web"
 )
 
@@ -44,4 +45,4 @@ func (u *upstream) asked(err error) {
 
 // isAway reports whether an error says that an archive cannot be reached, is
 // silent or overloaded.
-func isAway(err error) bool { return errors.Is(err, web.ErrAway) || errors.Is(err, ErrAway) }
+func isAway(err error) bool { return errors.Is(err, web.ErrAway) || errors.Is(err, dimse.ErrAway) }

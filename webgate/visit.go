@@ -44,6 +44,9 @@ type visit struct {
 	ready chan struct{} // closed when the intent is durable, or could not be made so
 	err   error         // why not
 
+	mu      sync.Mutex
+	studies map[dicom.UID]bool // of which something was given out
+
 	open  int         // requests under way; guarded by visits.mu
 	old   bool        // nobody joins it any more; guarded by visits.mu
 	timer *time.Timer // ends it while it is quiet; guarded by visits.mu
@@ -195,9 +198,12 @@ func (v *visit) who(body map[string]any) map[string]any {
 
 // named is who the caller is, for a record.
 func (c caller) named() map[string]any {
-	body := map[string]any{"address": c.address.String()}
+	body, title := map[string]any{"address": c.address.String()}, ""
+	if c.device != "" { // whoever is no device is not called by our own title
+		title = string(c.calling)
+	}
 	for key, value := range map[string]string{
-		"device": c.device, "subject": clip(c.subject, maxWhy), "issuer": clip(c.issuer, maxWhy), "calling_ae": string(c.calling),
+		"device": c.device, "subject": clip(c.subject, maxWhy), "issuer": clip(c.issuer, maxWhy), "calling_ae": title,
 	} {
 		if value != "" {
 			body[key] = value
@@ -288,3 +294,23 @@ const (
 
 // clip cuts text to at most n bytes of valid UTF-8.
 func clip(text string, n int) string { return strings.ToValidUTF8(text[:min(len(text), n)], "") }
+
+// maxStudies is how many studies one visit remembers to have seen; of more, accesses
+// are recorded one by one.
+const maxStudies = 1000
+
+// sees reports whether the visit sees a study for the first time.
+func (v *visit) sees(study dicom.UID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.studies[study] {
+		return false
+	}
+	if v.studies == nil {
+		v.studies = map[dicom.UID]bool{}
+	}
+	if len(v.studies) < maxStudies {
+		v.studies[study] = true
+	}
+	return true
+}

@@ -18,6 +18,7 @@ var alerts = [...]alert{
 	// Node authentication: who is not let in.
 	{"association.rejected", nil, nodeAuthentication, cordon("ASSOCIATION-REJECTED", "Association rejected"), Minor, aboutPeer, []string{"refusal", "omitted"}},
 	{"association.failed", nil, nodeAuthentication, cordon("ASSOCIATION-FAILED", "Connection that became no association, or was cut"), Minor, aboutPeer, []string{"error", "omitted"}},
+	{"web.refused", unbelieved, nodeAuthentication, cordon("REQUEST-NOT-ADMITTED", "Request over the web of somebody who is not admitted"), Minor, aboutPeer, []string{"operation", "reason", "omitted"}},
 	{"refusals.omitted", nil, nodeAuthentication, cordon("REFUSALS-OMITTED", "Refusals beyond those recorded one by one"), Minor, aboutPeer, []string{"omitted", "peers", "addresses"}},
 	{"admission.would_refuse", nil, nodeAuthentication, cordon("WOULD-REFUSE", "Association admitted that would be refused"), Success, aboutPeer, []string{"reason", "reasons", "refusal"}},
 	{"connections.refused", nil, nodeAuthentication, cordon("CONNECTIONS-REFUSED", "Connections that came too fast or too often"), Minor, aboutPeer, []string{"refused", "peers", "addresses"}},
@@ -74,6 +75,7 @@ var alerts = [...]alert{
 	{"query.answered", has("limited"), restrictedFunction, cordon("QUERY-CUT-SHORT", "Query that matches more than is passed on"), Minor, aboutPeer, []string{"matches", "service"}},
 	{"query.answered", has("held"), restrictedFunction, cordon("MATCHES-WITHHELD", "Matches that were not let through"), Minor, aboutPeer, []string{"held", "service"}},
 	{"query.passed", nil, restrictedFunction, cordon("QUERY-PASSED", "Query let through that would be refused"), Success, aboutPeer, []string{"reason", "service"}},
+	{"web.refused", not(unbelieved), restrictedFunction, cordon("REQUEST-REFUSED", "Request over the web that was not served"), Minor, aboutPeer, []string{"operation", "reason", "omitted"}},
 	{"retrieve.refused", nil, restrictedFunction, cordon("RETRIEVE-REFUSED", "Retrieve refused"), Minor, aboutPeer, []string{"reason", "operation"}},
 	{"step.refused", fromPeer, restrictedFunction, cordon("STEP-REFUSED", "Procedure step message refused"), Minor, aboutPeer, []string{"reason", "operation"}},
 	{"operation.refused", nil, restrictedFunction, cordon("OPERATION-REFUSED", "Operation refused"), Minor, aboutPeer, []string{"reason", "operation"}},
@@ -94,6 +96,7 @@ var alerts = [...]alert{
 	{"witness.fork", nil, auditRecordingStopped, cordon("LEDGER-FORKED", "A ledger that is witnessed here shows another past"), Major, aboutPart("origin"), []string{"remembered", "shown"}},
 	{"ledger.lost", nil, auditRecordingStopped, cordon("RECORDS-LOST", "Records could not be written"), Serious, aboutLedger, []string{"records"}},
 	{"association.unfinished", nil, auditRecordingStopped, cordon("ASSOCIATION-CUT", "An association was cut by a crash; records of its last second may be missing"), Serious, aboutPeer, []string{"began"}},
+	{"visit.unfinished", nil, auditRecordingStopped, cordon("VISIT-CUT", "Requests over the web were cut by a crash; records of their last second may be missing"), Serious, aboutPeer, []string{"began"}},
 	{"audit.repository", no("up"), auditRecordingStopped, cordon("REPOSITORY-AWAY", "An audit repository does not take messages; they are kept"), Minor, aboutPart("repository"), []string{"error"}},
 	{"audit.repository", yes("up"), auditRecordingStarted, cordon("REPOSITORY-BACK", "An audit repository takes messages again"), Success, aboutPart("repository"), nil},
 	{"audit.skipped", nil, auditRecordingStopped, cordon("MESSAGES-SKIPPED", "Records were pruned before an audit repository had them"), Serious, aboutPart("repository"), []string{"records"}},
@@ -133,4 +136,7 @@ func emergency(b body) bool { return b.yes("emergency") }
 
 // fromPeer tells the gateway's refusal from an archive's, which is a transfer
 // that failed.
-func fromPeer(b body) bool { return b.has("association") }
+func fromPeer(b body) bool { return b.has("association") || b.has("visit") }
+
+// unbelieved tells who may not ask (401, 403) from what may not be asked.
+func unbelieved(b body) bool { return b.number("status") == 401 || b.number("status") == 403 }

@@ -137,6 +137,8 @@ var quiet = map[string]string{
 	"pki.list_signed":           "pki.revoked says what is on it",
 	"association.begin":         "what moves on it is told study by study",
 	"association.end":           "as above",
+	"visit.begin":               "as above",
+	"visit.end":                 "as above",
 	"object.delivered":          "counted by transfer.end",
 	"object.refused_by_archive": "counted by transfer.end",
 	"object.spooled":            "counted by transfer.end",

@@ -20,6 +20,7 @@ var events = [...]event{
 	{"evidence.made", nil, logUsed},
 	{"transfer.begin", nil, transferBegins},
 	{"transfer.end", nil, transferred},
+	{"study.accessed", nil, accessedOverWeb},
 	{"object.shown", nil, accessed(Read)},
 	{"object.exported", nil, accessed(Read)},
 	{"object.destroyed", nil, accessed(Delete)},
@@ -130,6 +131,20 @@ func accessed(action Action) func(*scene) []Message {
 		m.Objects = s.of(s.body.text("study_instance_uid"))
 		return []Message{m}
 	}
+}
+
+// accessedOverWeb is the same by a peer that did not get the instances themselves.
+func accessedOverWeb(s *scene) []Message {
+	m := s.event(instancesAccessed, Read, Success)
+	m.Event.Description = clip(s.body.text("resource"), maxText)
+	asks, ok := s.peer()
+	if !ok {
+		asks = Participant{UserID: unknown}
+	}
+	asks.Requestor = true
+	m.Participants = []Participant{asks, s.us()}
+	m.Objects = s.of(s.body.text("study_instance_uid"))
+	return []Message{m}
 }
 
 // exported is Export (§A.5.3.8).

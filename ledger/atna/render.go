@@ -121,11 +121,11 @@ func (s *scene) people(roles ...Code) []Participant {
 // maxPeople is how many reporters a message may have; two people decide.
 const maxPeople = 2
 
-// peer is who is at the other end of the association that a record is about, by
-// the address of its socket.
+// peer is who is at the other end of the association or visit that a record is
+// about, by the address of its socket.
 func (s *scene) peer(roles ...Code) (Participant, bool) {
 	title := s.body.text("calling_ae")
-	id := s.body.first("device", "calling_ae", "address")
+	id := s.body.first("device", "calling_ae", "subject", "address")
 	if id == "" {
 		return Participant{}, false
 	}

@@ -1,0 +1,142 @@
+package webgate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"cordon/dicom"
+)
+
+// instanceKey names a judged instance. What was judged for going live, or under a
+// bypass, is no judgement for others.
+type instanceKey struct {
+	archive                 string
+	study, series, instance dicom.UID
+	monitor, bypassed       bool
+}
+
+// shelf keeps instances that were just retrieved and judged, since a viewer asks for
+// their frames one by one. It is bounded in number, in bytes and in age.
+//
+// Life of an instance on it: whoever wants it first fetches it, others wait for that;
+// it is used until it is too old, or others have come after it.
+type shelf struct {
+	mu     sync.Mutex
+	items  map[instanceKey]*shelved
+	order  []instanceKey // the oldest first
+	bytes  int64
+	memory int64 // of these, as far as buffers keep them there
+}
+
+// shelved is one instance, or why there is none.
+type shelved struct {
+	ready  chan struct{} // closed once o and err are set
+	object *object
+	err    error
+	at     time.Time
+}
+
+const (
+	shelfAge    = time.Minute
+	shelfItems  = 256
+	shelfBytes  = 4 << 30
+	shelfMemory = 64 << 20
+	inMemory    = 1 << 20 // of one buffer, at the most
+)
+
+func newShelf() *shelf { return &shelf{items: map[instanceKey]*shelved{}} }
+
+// get returns the instance, which fetch gets if it is not here. It stays the shelf's:
+// a reader that was opened stays valid.
+func (s *shelf) get(ctx context.Context, k instanceKey, fetch func() (*object, error)) (*object, error) {
+	for {
+		it, mine := s.claim(k)
+		if mine {
+			it.object, it.err = fetch()
+			s.settle(k, it)
+			return it.object, it.err
+		}
+		select {
+		case <-it.ready:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if !isGone(it.err) { // of another request, which took what it was fetching along
+			return it.object, it.err
+		}
+	}
+}
+
+// isGone reports whether an error says no more than that a client has gone.
+func isGone(err error) bool {
+	return err != nil && (err == context.Canceled || err == context.DeadlineExceeded)
+}
+
+// claim finds the instance, or has the caller fetch it.
+func (s *shelf) claim(k instanceKey) (it *shelved, mine bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if it = s.items[k]; it != nil {
+		if it.at.IsZero() || time.Since(it.at) < shelfAge {
+			return it, false
+		}
+		s.drop(k)
+	}
+	it = &shelved{ready: make(chan struct{})}
+	s.items[k] = it
+	return it, true
+}
+
+// settle tells those who wait, and keeps what can be used again.
+func (s *shelf) settle(k instanceKey, it *shelved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it.at = time.Now()
+	close(it.ready)
+	if it.object == nil {
+		delete(s.items, k)
+		return
+	}
+	s.order = append(s.order, k)
+	s.bytes += it.object.report.Bytes
+	s.memory += min(inMemory, it.object.report.Bytes)
+	for len(s.order) > 1 && (len(s.order) > shelfItems || s.bytes > shelfBytes || s.memory > shelfMemory || time.Since(s.items[s.order[0]].at) > shelfAge) {
+		s.drop(s.order[0])
+	}
+}
+
+// put adds an instance that came with others. It becomes the shelf's.
+func (s *shelf) put(k instanceKey, o *object) {
+	it, mine := s.claim(k)
+	if !mine {
+		o.buffer.Discard()
+		return
+	}
+	it.object = o
+	s.settle(k, it)
+}
+
+// drop frees an instance. It needs mu.
+func (s *shelf) drop(k instanceKey) {
+	it := s.items[k]
+	delete(s.items, k)
+	for i, other := range s.order {
+		if other == k {
+			s.order = append(s.order[:i], s.order[i+1:]...)
+			break
+		}
+	}
+	s.bytes -= it.object.report.Bytes
+	s.memory -= min(inMemory, it.object.report.Bytes)
+	it.object.buffer.Discard()
+}
+
+// clear frees all of them.
+func (s *shelf) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.order) > 0 {
+		s.drop(s.order[0])
+	}
+}
