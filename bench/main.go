@@ -11,6 +11,7 @@
 //	go run ./bench detection             # what is held: real files, hostile files, beside clamdscan
 //	go run ./bench query                 # C-FIND, C-MOVE and C-GET, direct and through
 //	go run ./bench flood                 # a declared device's waits while another address floods
+//	go run ./bench -write compare        # direct and through beside each other, and the targets; into docs/performance.md; ten minutes
 //	go run ./bench inspect               # one core beside openssl; 4 GiB; the gateway with clamd
 //
 // Peers run on free loopback ports in a temporary directory and are stopped by
@@ -27,7 +28,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,6 +39,9 @@ type bench struct {
 	dir    string // temporary; removed at the end
 	cordon string // the program under test, built by this run
 	images int    // CT images for each transfer
+	full   bool   // more rows and rounds of compare
+	write  bool   // compare writes docs/performance.md
+	only   string // the parts of compare, separated by commas; "" is all
 	out    *tabwriter.Writer
 }
 
@@ -62,26 +65,30 @@ var measurements = [...]measurement{
 	}, detection},
 	{"query", []string{"Orthanc", "storescu", "echoscu", "movescu", "getscu"}, queries},
 	{"flood", []string{"echoscu"}, floods},
+	{"compare", []string{"storescu", "storescp", "echoscu", "Orthanc"}, compare},
 	{"inspect", []string{"openssl", "taskset", "dcmcjpeg", "dcmcjpls", "dcmcrle", "storescu", "echoscu", "clamd", "clamdscan"}, inspection},
 }
 
 func main() {
+	full := flag.Bool("full", false, "compare: more rows and rounds, about an hour")
+	write := flag.Bool("write", false, "compare: write docs/performance.md and docs/performance.svg")
+	only := flag.String("only", "", "compare: growth, rates, router, latency, spool, reuse, memory, separated by commas; all without it")
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|inspect]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|compare|inspect]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *images, flag.Args()); err != nil {
+	if err := run(ctx, bench{images: *images, full: *full, write: *write, only: *only}, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, images int, names []string) error {
+func run(ctx context.Context, b bench, names []string) error {
 	chosen, err := choose(names)
 	if err != nil {
 		return err
@@ -91,16 +98,16 @@ func run(ctx context.Context, images int, names []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, cordon: filepath.Join(dir, "cordon"), images: images, out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	b.dir, b.cordon, b.out = dir, filepath.Join(dir, "cordon"), tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.cordon, "./cmd/cordon")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building ./cmd/cordon (run from the root of the source tree): %w", err)
 	}
-	fmt.Printf("%s/%s, %d cores, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	fmt.Println(machine())
 	for _, m := range chosen {
-		if err := m.run(ctx, b); err != nil {
+		if err := m.run(ctx, &b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
@@ -117,7 +124,7 @@ func choose(names []string) ([]measurement, error) {
 		}
 	}
 	if len(names) > 0 && len(chosen) != len(names) {
-		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, audit, detection, query, flood and inspect", strings.Join(names, " "))
+		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, audit, detection, query, flood, compare and inspect", strings.Join(names, " "))
 	}
 	var missing []error
 	for _, m := range chosen {

@@ -228,6 +228,25 @@ func (b *bench) startCordon(ctx context.Context, dir, title, port string, more .
 
 // startCordonOn does so on a port that is chosen already.
 func (b *bench) startCordonOn(ctx context.Context, listen, dir, title, port string, more ...string) (*gateway, error) {
+	return b.launch(ctx, listen, dir, []string{(&target{title: title, port: port}).archive("upstream")}, more)
+}
+
+// startCordonFor runs it in front of archives, given as lines of the configuration.
+func (b *bench) startCordonFor(ctx context.Context, dir string, archives []string) (*gateway, error) {
+	listen, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	return b.launch(ctx, listen, dir, archives, nil)
+}
+
+// archive is what the configuration says of the target.
+func (t *target) archive(name string) string {
+	return fmt.Sprintf("  - name: %s\n    ae_title: %s\n    address: 127.0.0.1:%s", name, t.title, t.port)
+}
+
+// launch runs it with a configuration.
+func (b *bench) launch(ctx context.Context, listen, dir string, archives, more []string) (*gateway, error) {
 	console, err := freePort()
 	if err != nil {
 		return nil, err
@@ -242,12 +261,10 @@ gateway:
   listen: 127.0.0.1:%s
   ae_title: CORDON
 archives:
-  - name: upstream
-    ae_title: %s
-    address: 127.0.0.1:%s
+%s
 console:
   listen: 127.0.0.1:%s
-`, filepath.Join(dir, "data"), listen, title, port, console) + strings.Join(more, "\n")
+`, filepath.Join(dir, "data"), listen, strings.Join(archives, "\n"), console) + strings.Join(more, "\n")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}

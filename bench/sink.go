@@ -19,6 +19,7 @@ import (
 type sink struct {
 	listener net.Listener
 	objects  atomic.Int64
+	unread   bool // nothing is hashed: it costs as little as it can
 
 	mu   sync.Mutex
 	last [sha256.Size]byte // digest of the last data set
@@ -87,6 +88,11 @@ func (s *sink) associate(ctx context.Context, nc net.Conn) error {
 }
 
 func (s *sink) take(data io.Reader) error {
+	if s.unread {
+		_, err := io.Copy(io.Discard, data)
+		s.objects.Add(1)
+		return err
+	}
 	digest := sha256.New()
 	if _, err := io.Copy(digest, data); err != nil {
 		return err
