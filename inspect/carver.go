@@ -160,7 +160,7 @@ func (c *carver) end(e *dicom.Element) {
 // its beginning is the value's own, and so is one in a short value.
 func (c *carver) beginInner(at int64) {
 	v := c.value
-	if c.joining || v.kind != ordinary || v.n < len(v.head) || v.kept.format.IsContainer() || c.sweep.follow != nil {
+	if c.joining || v.kind != ordinary || v.n < container.Window || v.kept.format.IsContainer() || c.sweep.follow != nil {
 		return
 	}
 	c.inner.offset = v.offset + at

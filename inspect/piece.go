@@ -34,9 +34,9 @@ type piece struct {
 	length int64  // declared; -1 when not known
 	offset int64  // of the first byte
 	path   string // below the element: "" or the member of a container
-	head   [container.Window]byte
-	n      int  // bytes in head
-	known  bool // an executable was found in it, so its magic number is no news
+	head   []byte // Window bytes, made with the first
+	n      int    // bytes in head
+	known  bool   // an executable was found in it, so its magic number is no news
 	digest pieceDigest
 	copy   io.WriteCloser
 	kept   keeping
@@ -79,6 +79,9 @@ func (p *piece) write(b []byte) {
 
 // look keeps the first bytes, and the rest of what is to be opened.
 func (p *piece) look(b []byte) {
+	if p.head == nil {
+		p.head = make([]byte, container.Window)
+	}
 	if p.n < len(p.head) {
 		c := copy(p.head[p.n:], b)
 		p.n += c
@@ -131,7 +134,7 @@ func (p *piece) end(e *dicom.Element) {
 			break
 		}
 	}
-	if p.n < len(p.head) {
+	if p.n < container.Window {
 		p.keep()
 	}
 	p.kept.end(e, p)

@@ -6,6 +6,8 @@ const (
 	sweepBlock  = 32 << 10 // bytes looked at in one go
 	sweepWindow = 256      // bytes from a magic number on that a judge may see
 	blockEnd    = sweepBlock + sweepWindow + sweepBehind
+	sweepSlack  = 16 // bytes behind what there is that may be looked at
+	sweepFirst  = 512
 	sweepBehind = 32 // bytes before an anchor that a pattern may reach back, and a word
 )
 
@@ -69,10 +71,10 @@ type sweep struct {
 	found  func(p *pattern, at int64, detail string)
 	follow func(p []byte) // when set, is shown what comes
 
-	buf  [sweepBlock + sweepWindow + sweepBehind + 16]byte
-	n    int   // bytes in buf
-	done int   // bytes of buf whose anchors have been judged
-	base int64 // offset in the piece of buf[0]; a multiple of 8
+	buf  []byte // as long as the longest piece so far needs, blockEnd at the most; and a word
+	n    int    // bytes in buf
+	done int    // bytes of buf whose anchors have been judged
+	base int64  // offset in the piece of buf[0]; a multiple of 8
 }
 
 // start begins a new piece.
@@ -82,7 +84,8 @@ func (s *sweep) start(orders []int) {
 
 func (s *sweep) write(p []byte) {
 	for len(p) > 0 {
-		c := copy(s.buf[s.n:blockEnd], p)
+		s.grow(s.n + len(p))
+		c := copy(s.buf[s.n:len(s.buf)-sweepSlack], p)
 		if s.n += c; s.follow != nil {
 			s.follow(p[:c])
 		}
@@ -91,6 +94,15 @@ func (s *sweep) write(p []byte) {
 			s.judge(s.n - sweepWindow)
 			s.slide()
 		}
+	}
+}
+
+// grow makes room for need bytes, as far as a block has them.
+func (s *sweep) grow(need int) {
+	if need = min(need, blockEnd); len(s.buf)-sweepSlack < need {
+		buf := make([]byte, min(blockEnd, max(2*need, sweepFirst))+sweepSlack)
+		copy(buf, s.buf[:s.n])
+		s.buf = buf
 	}
 }
 
