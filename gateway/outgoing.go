@@ -112,7 +112,7 @@ func (o *object) recordSent(status dimse.Status) {
 // archive goes out of it again.
 func (o *object) holdOut(ctx context.Context) error {
 	s := o.session
-	released, err := s.g.parts.Custody.WasReleased(ctx, string(o.message.Command.AffectedSOPInstanceUID), o.report.SHA256)
+	released, err := s.g.parts.Custody.WasReleased(ctx, string(o.message.Command.AffectedSOPInstanceUID), o.digest())
 	switch {
 	case err != nil:
 		s.log.Error("not known whether an object was released once", "error", err)

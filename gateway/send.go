@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"cordon/dicom"
@@ -61,6 +62,8 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		return dimse.Command{}, fmt.Errorf("%w: %w", errBuffer, err)
 	}
 	defer data.Close()
+	var hashing sync.WaitGroup
+	defer hashing.Wait()
 	defer to.traffic.enter()()
 	c, out := &o.message.Command, o.wayOut(x)
 	o.session.moved.Begin(out, o.patient)
@@ -70,7 +73,7 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		Priority:                c.Priority,
 		MoveOriginatorAETitle:   c.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: c.MoveOriginatorMessageID,
-	}, data, o.report.Bytes)
+	}, &handedOn{data, func() { hashing.Go(func() { o.digest() }) }}, o.report.Bytes) // ends within milliseconds
 	if err != nil {
 		o.session.moved.Add(out, o.patient, c.AffectedSOPClassUID, statusAway, "no answer")
 	} else {
@@ -78,6 +81,21 @@ func (o *object) storeOn(ctx context.Context, to *archive, x *dimse.Exchange, id
 		o.session.moved.Durable(ctx, out)
 	}
 	return rsp, err
+}
+
+// handedOn says when the last byte has been read: then the archive has its turn.
+type handedOn struct {
+	io.Reader
+	done func()
+}
+
+func (r *handedOn) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err == io.EOF && r.done != nil {
+		r.done()
+		r.done = nil
+	}
+	return n, err
 }
 
 // storer is a dimse.Conn, or a dimse.Exchange.

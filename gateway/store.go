@@ -187,6 +187,7 @@ func (o *object) receive(ctx context.Context) error {
 		SOPInstanceUID: o.message.Command.AffectedSOPInstanceUID,
 		Monitor:        s.admission.Monitor,
 		Bypass:         o.bypassed,
+		Unhashed:       true, // see digest
 	}))
 	in := &intake{buffer: o.buffer, jm: jm, room: s.g.config.MaxObject}
 	n, err := io.Copy(in, o.message.Data)
@@ -212,6 +213,17 @@ func (o *object) receive(ctx context.Context) error {
 	s.g.parts.Metrics.Observe(metric.ObjectSize, float64(n))
 	s.g.parts.Metrics.Observe(metric.VerdictDuration, time.Since(last).Seconds(), o.report.Verdict.String())
 	return nil
+}
+
+// digest is that of the object's bytes, all of which have come. The buffer makes
+// it, of the same bytes that were judged, once: of an object in memory beside its
+// delivery, while the archive has its turn.
+func (o *object) digest() custody.Digest {
+	sum, err := o.buffer.SHA256()
+	if err != nil { // nothing can be done with it either
+		o.session.log.Error("object cannot be read back", "error", err)
+	}
+	return sum
 }
 
 var errTooLong = errors.New("object is longer than the limit")
@@ -289,7 +301,7 @@ func (o *object) row(state custody.State) custody.Object {
 		SeriesInstanceUID: o.report.Identity.SeriesInstanceUID,
 		TransferSyntaxUID: string(o.message.Context.TransferSyntax),
 		Bytes:             o.report.Bytes, // as judged: custody keeps nothing else
-		SHA256:            o.report.SHA256,
+		SHA256:            o.digest(),
 		Findings:          o.report.Findings,
 		Engines:           o.report.Engines,
 		Priority:          uint16(c.Priority),
@@ -389,7 +401,7 @@ func (o *object) entry(more map[string]any) map[string]any {
 		"sop_class_uid":    string(o.message.Command.AffectedSOPClassUID),
 		"sop_instance_uid": string(o.message.Command.AffectedSOPInstanceUID),
 		"bytes":            o.report.Bytes,
-		"sha256":           fmt.Sprintf("%x", o.report.SHA256),
+		"sha256":           fmt.Sprintf("%x", o.digest()),
 		"findings":         finding.IDs(o.report.Findings),
 		"alarm":            o.decision.Alarm,
 		"reason":           o.decision.Reason,

@@ -11,7 +11,7 @@
 //
 // # Life of a judgement
 //
-// Begin makes an inspection and a hash. Write feeds both. Finish closes the
+// Begin makes an inspection and, if nobody else does, a hash. Write feeds both. Finish closes the
 // inspection, compares the identity that the sender announced with the one in
 // the data set, marks what is excepted for the device, and asks policy for the
 // verdict. A judgement that was not finished has no verdict, and the zero
@@ -72,6 +72,7 @@ type Source struct {
 	SOPClassUID    dicom.UID // announced by the command; "" if none did
 	SOPInstanceUID dicom.UID // announced by the command; "" if none did
 	Size           int64     // total bytes if known, else 0
+	Unhashed       bool      // no digest is made, since whoever keeps the bytes makes it; the report's stays zero
 	Monitor        bool      // deliver everything, record what would have been held
 	Bypass         bool      // the same, and ask no engine: each is recorded as not asked
 
@@ -87,14 +88,17 @@ type Judgement struct {
 	inspection *inspect.Inspection
 	scans      *scans                 // nil without engines
 	unasked    []finding.EngineResult // what a bypass says of them
-	digest     hash.Hash
+	digest     hash.Hash              // nil if none is made
 	bytes      int64
 	patient    inspect.Patient
 }
 
 // Begin starts to judge one object. The caller must call Finish.
 func (j *Judge) Begin(s Source) *Judgement {
-	jm := &Judgement{source: s, rules: j.config.Rules, digest: sha256.New()}
+	jm := &Judgement{source: s, rules: j.config.Rules}
+	if !s.Unhashed {
+		jm.digest = sha256.New()
+	}
 	jm.rules.Monitor = jm.rules.Monitor || s.Monitor
 	jm.rules.Bypass = jm.rules.Bypass || s.Bypass
 	o := inspect.Options{
@@ -116,7 +120,9 @@ func (j *Judge) Begin(s Source) *Judgement {
 // Write judges the next bytes of the object. It never fails: a bad object is a
 // finding.
 func (jm *Judgement) Write(p []byte) (int, error) {
-	jm.digest.Write(p)
+	if jm.digest != nil {
+		jm.digest.Write(p)
+	}
 	jm.inspection.Write(p)
 	jm.bytes += int64(len(p))
 	return len(p), nil
@@ -142,7 +148,9 @@ func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decisio
 		r.Findings = append(r.Findings, hits...)
 	}
 	r.Findings = policy.Except(r.Findings, jm.source.Origin, jm.source.Exceptions)
-	jm.digest.Sum(r.SHA256[:0])
+	if jm.digest != nil {
+		jm.digest.Sum(r.SHA256[:0])
+	}
 	d := jm.rules.Decide(r)
 	r.Verdict = d.Verdict
 	return r, d
