@@ -248,6 +248,7 @@ func TestStatusTable(t *testing.T) {
 		{"review due in time", Status{Flow: Flow{Accepting: true}, ReviewsDue: 1}, Well, "Imaging is flowing."},
 		{"nothing can be kept", Status{Flow: Flow{Accepting: true, Archives: []Archive{up}}, DiskError: "full"}, Degraded, "Imaging is flowing, and somebody must look."},
 		{"nothing can be kept for one", Status{Flow: Flow{Accepting: true, Archives: []Archive{up, away}}, DiskError: "full"}, Degraded, "Imaging goes on only where an archive answers."},
+		{"disk fills up", Status{Flow: Flow{Accepting: true, Archives: []Archive{up}}, Disks: []custody.Disk{{Name: "data", Low: "9 MiB are left"}}}, Degraded, "Imaging is flowing, and somebody must look."},
 		{"neither delivered nor kept", Status{Flow: Flow{Accepting: true, Archives: []Archive{away}}, DiskError: "full"}, Down, "Images are not taken: they can be neither delivered nor kept here."},
 		{"to be recalled", Status{Flow: Flow{Accepting: true}, Rescan: RescanCounts{Recalls: 1}}, Degraded, "Imaging is flowing, and somebody must look."},
 		{"not rescannable", Status{Flow: Flow{Accepting: true}, Rescan: RescanCounts{NotRescannable: 1}}, Degraded, "Imaging is flowing, and somebody must look."},

@@ -73,6 +73,11 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 	} {
 		m.Set(g.id, g.v)
 	}
+	for _, d := range s.Disks {
+		m.Set(metric.DiskFree, float64(d.Bytes), d.Name)
+		m.Set(metric.DiskFreeFiles, float64(d.Inodes), d.Name)
+		m.Set(metric.DiskLow, truth(d.Low != ""), d.Name)
+	}
 	archiveMetrics(m, s.Archives, now)
 	engineMetrics(m, s.Engines, now)
 	deviceMetrics(m, s.Devices)

@@ -10,6 +10,7 @@ import (
 
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/custody"
 	"cordon/deadman"
 	"cordon/ledger"
 	"cordon/mpps"
@@ -50,9 +51,10 @@ type Status struct {
 	Commitment commitment.Status `json:"commitment"` // requests that are not answered yet
 	Steps      mpps.Status       `json:"steps"`      // messages about procedure steps that wait
 
-	DiskError   string `json:"disk_error,omitempty"`   // why nothing more can be kept here
-	LedgerError string `json:"ledger_error,omitempty"` // why nothing can be recorded
-	LedgerCut   bool   `json:"ledger_cut,omitempty"`   // it was not intact when Cordon started
+	DiskError   string         `json:"disk_error,omitempty"`   // why nothing more can be kept here
+	Disks       []custody.Disk `json:"disks,omitempty"`        // of the data directory
+	LedgerError string         `json:"ledger_error,omitempty"` // why nothing can be recorded
+	LedgerCut   bool           `json:"ledger_cut,omitempty"`   // it was not intact when Cordon started
 
 	Accounting *Reconciled `json:"accounting,omitempty"` // the last for what was acknowledged; absent before the first
 
@@ -75,7 +77,7 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 	}
 	s.Held, s.Spooled, s.Attention = counts.Held, counts.Spooled, counts.NeedsAttention
 	s.Alarms, s.Unclaimed, s.ReviewsDue, s.ReviewsLate = counts.Alarms, counts.Unclaimed, counts.ReviewsDue, counts.ReviewsLate
-	s.DiskError = counts.Full
+	s.DiskError, s.Disks = counts.Full, counts.Disks
 	s.LedgerCut = !c.parts.Ledger.Start().Intact
 	if err := c.parts.Ledger.Err(); err != nil {
 		s.LedgerError = err.Error()
@@ -109,6 +111,15 @@ func (s *Status) spent() {
 	}
 }
 
+// disksLow warns before anything is turned away.
+func (s *Status) disksLow() {
+	for _, d := range s.Disks {
+		if d.Low != "" && s.DiskError == "" {
+			s.degrade(fmt.Sprintf("The disk of %s fills up: %s. Make room, or have the archives take what waits, before senders are turned away.", d.Name, d.Low))
+		}
+	}
+}
+
 // witnessed says what is wrong with those who cosign the ledger.
 func (s *Status) witnessed() {
 	for _, w := range s.Witnesses {
@@ -125,8 +136,9 @@ func (s *Status) witnessed() {
 func (s *Status) judge(now time.Time) {
 	s.Level, s.Says = Well, []string{""}
 	if s.DiskError != "" {
-		s.degrade("Nothing can be held or kept here, and senders are asked to try again: " + s.DiskError + ".")
+		s.degrade("Nothing more can be kept here, and senders are asked to try again: " + s.DiskError + ".")
 	}
+	s.disksLow()
 	away := 0
 	for _, a := range s.Archives {
 		if !a.Up {

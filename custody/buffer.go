@@ -92,7 +92,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		b.freeMemory()
 	}
 	if b.unchecked += len(p); b.err == nil && b.file != nil && b.unchecked > roomEvery {
-		b.err = b.c.room()
+		b.err = b.c.room(Receiving)
 		b.unchecked = 0
 	}
 	if b.err == nil && b.file == nil {
@@ -128,7 +128,7 @@ func (b *Buffer) freeMemory() {
 
 // toFile copies what is in memory to a new encrypted file.
 func (b *Buffer) toFile() error {
-	if err := b.c.room(); err != nil {
+	if err := b.c.room(Receiving); err != nil {
 		return err
 	}
 	return b.newFile()
@@ -262,9 +262,6 @@ func (b *Buffer) sync() error {
 // fileFromMemory writes what is in memory to a new encrypted file, past the page
 // cache where that can be done: it is synced at once.
 func (b *Buffer) fileFromMemory() error {
-	if err := b.c.room(); err != nil {
-		return err
-	}
 	if !b.c.buffered.Load() {
 		err := b.directFile()
 		if !errors.Is(err, store.ErrNotDirect) {

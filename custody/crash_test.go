@@ -458,7 +458,7 @@ func TestKeyIsNeverReplacedSilently(t *testing.T) {
 func TestFullDiskTakesNothingInAndLetsEverythingOut(t *testing.T) {
 	s := open(t, t.TempDir())
 	small, large := s.keep(t, noise(10), spooled("1")), s.keep(t, noise(1<<20), spooled("2"))
-	c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Reserve: 1 << 62})
+	c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Marks: custody.Watermarks{Vault: store.Floor{Bytes: 1 << 62}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,15 +66,12 @@ type Journal interface {
 
 // Options of Open; the zero value means the defaults.
 type Options struct {
-	Memory  int   // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
-	Reserve int64 // bytes of the disk that objects never take, so that the database can record what leaves; 128 MiB
-	Sealed  int   // texts of Seal that others keep: without the key they are lost
+	Memory int        // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
+	Marks  Watermarks // of the disk
+	Sealed int        // texts of Seal that others keep: without the key they are lost
 }
 
-const (
-	defaultMemory  = 1 << 20
-	defaultReserve = 128 << 20
-)
+const defaultMemory = 1 << 20
 
 // Custody is open custody. Its methods may be called from any goroutine.
 type Custody struct {
@@ -83,7 +80,7 @@ type Custody struct {
 	identity *age.X25519Identity
 	memory   int
 	pool     sync.Pool // of *[]byte with room for memory bytes
-	reserve  int64
+	disks    []disk
 	sealed   int
 	spill    string // directory of objects being received
 	objects  string // directory of objects with a row
@@ -99,7 +96,7 @@ type Custody struct {
 // and puts right what a crash has left: see Found.
 func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (*Custody, error) {
 	c := &Custody{
-		db: db, journal: j, memory: o.Memory, reserve: o.Reserve, sealed: o.Sealed,
+		db: db, journal: j, memory: o.Memory, sealed: o.Sealed,
 		spill:   filepath.Join(dir, "spill"),
 		objects: filepath.Join(dir, "objects"),
 	}
@@ -107,15 +104,15 @@ func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (
 	if c.memory == 0 {
 		c.memory = defaultMemory
 	}
-	if c.reserve == 0 {
-		c.reserve = defaultReserve
-	}
 	for _, d := range []string{c.spill, c.objects} {
 		if err := store.MakeDir(d); err != nil {
 			return nil, fmt.Errorf("opening custody: %w", err)
 		}
 	}
 	if err := c.makeShards(); err != nil {
+		return nil, fmt.Errorf("opening custody: %w", err)
+	}
+	if err := c.watchDisks(dir, o.Marks); err != nil {
 		return nil, fmt.Errorf("opening custody: %w", err)
 	}
 	if err := c.openKey(ctx, filepath.Join(dir, "keys", "custody.key")); err != nil {
@@ -216,15 +213,6 @@ func (c *Custody) move(tx *store.Tx, id string, to State, who actor, more map[st
 		return o, err
 	}
 	return o, c.journal.Append(tx, t.kind, o.entry(t, more))
-}
-
-// room is store.ErrFull if the disk is down to the reserve.
-func (c *Custody) room() error {
-	free, err := store.Free(c.spill)
-	if err == nil && free < c.reserve {
-		err = fmt.Errorf("%d MiB are left on the disk, the last %d MiB are kept for the database: %w", free>>20, c.reserve>>20, store.ErrFull)
-	}
-	return err
 }
 
 // now is the present as rows keep it.

@@ -36,6 +36,9 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 			return again, err
 		}
 	}
+	if err := c.room(o.State); err != nil {
+		return o, fmt.Errorf("keeping object: %w", err)
+	}
 	if err := b.sync(); err != nil {
 		return o, fmt.Errorf("keeping object: %w", store.Explain(err))
 	}

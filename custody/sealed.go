@@ -28,7 +28,7 @@ func (b *Buffer) SealTo(path string) error {
 	if b.file != nil && (os.Link(b.c.spillPath(b.id), path) == nil || os.Link(b.c.blobPath(b.id), path) == nil) {
 		return nil
 	}
-	if err := b.c.room(); err != nil {
+	if err := b.c.room(Spooled); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -18,7 +18,8 @@ type Stats struct {
 	Unclaimed      int     `json:"unclaimed"`       // blobs without a row, at the last start
 	ReviewsDue     int     `json:"reviews_due"`
 	ReviewsLate    int     `json:"reviews_late"`
-	Full           string  `json:"full,omitempty"` // why nothing more can be kept; "" if there is room
+	Full           string  `json:"full,omitempty"` // why nothing more can be kept for an archive; "" if there is room
+	Disks          []Disk  `json:"disks"`
 }
 
 // Group counts the objects of one state and one archive.
@@ -34,7 +35,8 @@ type Group struct {
 // Stats costs the same however many objects there have been.
 func (c *Custody) Stats(ctx context.Context) (s Stats, err error) {
 	s.Unclaimed = c.found.Unclaimed
-	if err := c.room(); err != nil {
+	s.Disks = c.Disks()
+	if err := c.room(Spooled); err != nil {
 		s.Full = err.Error()
 	}
 	err = c.db.View(ctx, func(tx *store.Tx) error {

@@ -82,6 +82,9 @@ const (
 	ArchiveQueued
 	ArchiveQueuedBytes
 	ArchiveOldestQueued
+	DiskFree
+	DiskFreeFiles
+	DiskLow
 
 	EngineUp
 	EngineSignaturesAge
@@ -164,6 +167,9 @@ var catalogue = [end]Row{
 	ArchiveQueued:       {Name: "cordon_archive_queued_objects", Kind: Gauge, Help: "Objects that wait for this archive.", Labels: []string{"archive"}},
 	ArchiveQueuedBytes:  {Name: "cordon_archive_queued_bytes", Kind: Gauge, Help: "Bytes that wait for this archive.", Labels: []string{"archive"}},
 	ArchiveOldestQueued: {Name: "cordon_archive_oldest_queued_seconds", Kind: Gauge, Help: "How long the oldest object has waited for this archive.", Labels: []string{"archive"}},
+	DiskFree:            {Name: "cordon_disk_free_bytes", Kind: Gauge, Help: "What a disk of the data directory has left, in bytes.", Labels: []string{"disk"}, Limit: 10},
+	DiskFreeFiles:       {Name: "cordon_disk_free_files", Kind: Gauge, Help: "How many files can still be made there; 0 where the file system does not count them.", Labels: []string{"disk"}, Limit: 10},
+	DiskLow:             {Name: "cordon_disk_low", Kind: Gauge, Help: "1 if it is below the early warning.", Labels: []string{"disk"}, Limit: 10},
 
 	EngineUp:            {Name: "cordon_engine_up", Kind: Gauge, Help: "1 if the engine answers.", Labels: []string{"engine"}},
 	EngineSignaturesAge: {Name: "cordon_engine_signatures_age_seconds", Kind: Gauge, Help: "How old the engine's signatures are, where it says.", Labels: []string{"engine"}},

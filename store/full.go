@@ -36,9 +36,6 @@ func Explain(err error) error {
 
 // Free returns how many bytes the disk that holds path has left for us.
 func Free(path string) (int64, error) {
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(path, &disk); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", path, err)
-	}
-	return int64(disk.Bavail) * int64(disk.Bsize), nil
+	r, err := RoomOf(path)
+	return r.Bytes, err
 }

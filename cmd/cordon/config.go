@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"cordon/custody"
 	"cordon/dicom"
 	"cordon/engine"
 	"cordon/gateway"
@@ -23,6 +24,7 @@ type Config struct {
 	Rules    policy.Rules
 	Engines  EnginesConfig
 	Console  ConsoleConfig
+	Disk     custody.Watermarks // what the data directory's disk must have left; zero: what fits it
 	Audit    AuditConfig
 	Ledger   LedgerConfig
 	Witness  *WitnessConfig // nil: it is no witness

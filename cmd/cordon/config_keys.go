@@ -29,6 +29,7 @@ func (d *document) config(n ast.Node, c *Config) {
 		"policy":   func(n ast.Node) { d.policy(n, &c.Rules) },
 		"engines":  func(n ast.Node) { d.engines(n, &c.Engines) },
 		"console":  func(n ast.Node) { d.console(n, &c.Console) },
+		"disk":     func(n ast.Node) { d.disk(n, &c.Disk) },
 		"audit":    func(n ast.Node) { d.audit(n, &c.Audit) },
 		"ledger":   func(n ast.Node) { d.ledger(n, &c.Ledger) },
 		"deadman":  func(n ast.Node) { c.Deadman = &DeadmanConfig{After: defaultDeadmanAfter}; d.deadman(n, c.Deadman) },

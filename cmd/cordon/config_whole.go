@@ -15,6 +15,7 @@ func (d *document) whole(c *Config) {
 	d.wholeAudit(c)
 	d.wholeWitness(c)
 	d.wholeDeadman(c)
+	d.wholeDisk(c)
 	for _, end := range c.ends() {
 		d.wholeTLS(end)
 	}

@@ -1,0 +1,56 @@
+package custody_test
+
+import (
+	"errors"
+	"testing"
+
+	"cordon/custody"
+	"cordon/store"
+)
+
+// A disk that fills up is said first; then nothing more is spooled while what is
+// harmful can still be held; then nothing is, and the database has the rest.
+func TestWatermarksStopTheSpoolBeforeTheVault(t *testing.T) {
+	s := open(t, t.TempDir())
+	const never = 1 << 62
+	for _, at := range []struct {
+		name               string
+		marks              custody.Watermarks
+		low, spools, holds bool
+	}{
+		{"room", custody.Watermarks{Warn: store.Floor{Bytes: 3}, Spool: store.Floor{Bytes: 2}, Vault: store.Floor{Bytes: 1}}, false, true, true},
+		{"early warning", custody.Watermarks{Warn: store.Floor{Bytes: never}, Spool: store.Floor{Bytes: 1}, Vault: store.Floor{Bytes: 1}}, true, true, true},
+		{"spool", custody.Watermarks{Warn: store.Floor{Bytes: never}, Spool: store.Floor{Bytes: never}, Vault: store.Floor{Bytes: 1}}, true, false, true},
+		{"files for the spool", custody.Watermarks{Spool: store.Floor{Bytes: 1, Inodes: never}, Vault: store.Floor{Bytes: 1, Inodes: 1}}, true, false, true},
+		{"vault", custody.Watermarks{Vault: store.Floor{Bytes: never}}, true, false, false},
+		{"files for the vault", custody.Watermarks{Spool: store.Floor{Bytes: 1}, Vault: store.Floor{Bytes: 1, Inodes: never}}, true, false, false},
+	} {
+		c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Marks: at.marks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []struct {
+			what string
+			o    custody.Object
+			kept bool
+		}{{"spooled", spooled("1"), at.spools}, {"held", held(malicious), at.holds}} {
+			b := c.NewBuffer()
+			if _, err := b.Write([]byte(at.name)); err != nil { // of its own, so that the vault does not have it already
+				t.Fatal(err)
+			}
+			_, err := c.Keep(t.Context(), b, want.o)
+			if (err == nil) != want.kept || err != nil && !errors.Is(err, store.ErrFull) {
+				t.Errorf("%s: %s: %v", at.name, want.what, err)
+			}
+			b.Discard()
+		}
+		disks := c.Disks()
+		if len(disks) != 1 || disks[0].Bytes <= 0 || (disks[0].Low != "") != at.low {
+			t.Errorf("%s: %+v", at.name, disks)
+		}
+		stats, err := c.Stats(t.Context())
+		if err != nil || (stats.Full == "") != at.spools {
+			t.Errorf("%s: full: %q, %v", at.name, stats.Full, err)
+		}
+	}
+}
