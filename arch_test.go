@@ -249,6 +249,14 @@ var house = map[string]room{
 		"policy":  "what is harmful",
 		"store":   "its own tables",
 	}},
+	"bridge": {4, map[string]string{
+		"dicom":        "reads Part 10 files; UIDs, AE titles",
+		"dicom/commit": "answers storage commitment",
+		"dicom/dimse":  "performs what it is asked",
+		"dicom/ul":     "associations on both sides",
+		"dicom/web":    "asks the archive",
+		"policy":       "which SOP classes are of storage",
+	}},
 	"folder": {4, map[string]string{
 		"dicom":        "writes Part 10 files",
 		"dicom/commit": "answers storage commitment",
