@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"crypto/sha256"
+	"time"
 
 	"cordon/dicom"
 	"cordon/inspect/container"
@@ -16,6 +17,10 @@ type containers struct {
 	hashes HashList
 	turns  Turns
 	kept   int // bytes of all pieces that are kept now
+
+	arriving Turns // one is had while containers are kept
+	keeps    int   // containers kept now
+	denied   bool  // there was no turn in time: what comes of the object is not opened
 
 	opener  *container.Opener // nil before the first piece is opened, and so are frames, member and sweep
 	frames  *container.Opener // of deflated frames
@@ -164,8 +169,46 @@ func (k *keeping) take(f container.Format, mask int, head []byte) {
 	}
 	k.format, k.mask = f, mask
 	k.limit = min(k.format.Keep(), keptBytes-k.containers.kept)
+	if f != container.Text && !k.containers.arrive() {
+		k.limit = min(k.limit, container.Window)
+	}
 	k.containers.kept += k.limit
 	k.write(head)
+}
+
+// turnPatience is how long an object waits before its containers are cut short:
+// those that hold their turns for longer wait for slow senders.
+const turnPatience = 5 * time.Second
+
+// arrive reports whether another container may be kept whole. An object that
+// keeps one has a turn, and needs no other; so none waits for what another waits for.
+func (c *containers) arrive() bool {
+	if c.keeps == 0 && !c.denied {
+		c.denied = !c.arriving.takeWithin(turnPatience)
+	}
+	if c.denied {
+		return false
+	}
+	c.keeps++
+	return true
+}
+
+// arrived ends what arrive began; a container that was denied began nothing.
+func (c *containers) arrived() {
+	if c.keeps == 0 {
+		return
+	}
+	if c.keeps--; c.keeps == 0 {
+		c.arriving.give()
+	}
+}
+
+// leave gives the turn back of an object that ended in the middle of a container.
+func (c *containers) leave() {
+	if c.keeps > 0 {
+		c.keeps = 0
+		c.arriving.give()
+	}
 }
 
 // recognise tells the format, and the byte order in which it is one. A text in the
@@ -214,6 +257,9 @@ func (k *keeping) end(e *dicom.Element, p *piece) {
 func (k *keeping) forget() {
 	if k.format != container.None {
 		k.containers.kept -= k.limit
+		if k.format != container.Text {
+			k.containers.arrived()
+		}
 	}
 	k.format, k.more = container.None, false
 	if k.data = k.data[:0]; cap(k.data) > maxText {

@@ -43,7 +43,11 @@ type Options struct {
 	Decoder dicom.Options
 	Hashes  HashList
 	Limits  Limits
-	Turns   Turns // shared by inspections that run side by side
+	Turns   Turns // to open containers, shared by inspections that run side by side
+	// Arriving are the turns of objects to keep containers while they come in, at
+	// most 16 MiB each; shared as well. An object that gets none in time has its
+	// containers cut short, which is a finding. Nil bounds nothing.
+	Arriving Turns
 	// Pieces, when set, is called for every piece that is carved. It may return
 	// nil when it does not want the piece. Close comes at the piece's end, or
 	// after the first error of a Write, which ends that copy and nothing else.
@@ -77,6 +81,7 @@ type Inspection struct {
 	report     report
 	inspectors []inspector
 	carver     *carver
+	opened     *containers
 	identity   identity
 	patient    patient
 	dual       dualProgram
@@ -101,7 +106,8 @@ func New(o Options) *Inspection {
 // lines lists the inspectors in the order in which they see each piece.
 func (in *Inspection) lines(o Options) []inspector {
 	r := &in.report
-	opened := &containers{report: r, hashes: o.Hashes, turns: o.Turns}
+	opened := &containers{report: r, hashes: o.Hashes, turns: o.Turns, arriving: o.Arriving}
+	in.opened = opened
 	c := &carver{report: r, syntax: in.syntax, cut: cutter{hashes: o.Hashes, pieces: o.Pieces, report: r, containers: opened}}
 	c.sweep.found = c.found
 	in.carver = c
@@ -148,6 +154,7 @@ func (in *Inspection) Close() Outcome {
 	for _, i := range in.inspectors {
 		i.finish()
 	}
+	in.opened.leave()
 	in.dual.finish()
 	in.whole.finish()
 	id := in.identity.identity

@@ -1,5 +1,7 @@
 package inspect
 
+import "time"
+
 // Turns bound how many containers are open at a time in all inspections that share
 // them, since each needs memory of its own. An inspection waits for its turn; whoever has one
 // waits for nothing. Nil bounds nothing.
@@ -18,5 +20,25 @@ func (t Turns) take() {
 func (t Turns) give() {
 	if t != nil {
 		<-t
+	}
+}
+
+// takeWithin waits so long for a turn at the most, and reports whether it has one.
+func (t Turns) takeWithin(d time.Duration) bool {
+	if t == nil {
+		return true
+	}
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+	}
+	patience := time.NewTimer(d)
+	defer patience.Stop()
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-patience.C:
+		return false
 	}
 }

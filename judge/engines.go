@@ -35,6 +35,7 @@ type Scratch interface {
 // Defaults of a Config.
 const (
 	defaultDeadline = 10 * time.Second
+	defaultArriving = 64
 	smallPiece      = 64 << 10 // kept in memory; most pieces are smaller
 	maxPieces       = 8        // of one object with the engines at a time; the object waits when there are more
 	cacheEntries    = 100_000

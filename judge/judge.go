@@ -43,14 +43,16 @@ type Config struct {
 	Scratch       func() Scratch // where larger pieces wait for them; nil: such pieces are not scanned
 	ScanPixelData bool           // engines see uncompressed pixel data as well
 	Deadline      time.Duration  // for the engines, after the object's last byte; 10 s
+	Arriving      int            // objects that keep containers while they come in, at a time, of at most 16 MiB each; 64
 }
 
 // Judge makes judgements. It is safe for concurrent use.
 type Judge struct {
-	config Config
-	turns  inspect.Turns
-	cache  *engine.Cache
-	rests  rests
+	config   Config
+	turns    inspect.Turns
+	arriving inspect.Turns
+	cache    *engine.Cache
+	rests    rests
 }
 
 // New returns a Judge.
@@ -58,11 +60,15 @@ func New(c Config) *Judge {
 	if c.Deadline == 0 {
 		c.Deadline = defaultDeadline
 	}
+	if c.Arriving == 0 {
+		c.Arriving = defaultArriving
+	}
 	return &Judge{
-		config: c,
-		turns:  inspect.NewTurns(runtime.GOMAXPROCS(0)), // opening containers is work for the processor alone
-		cache:  engine.NewCache(cacheEntries, cacheAge),
-		rests:  rests{until: map[string]time.Time{}},
+		config:   c,
+		turns:    inspect.NewTurns(runtime.GOMAXPROCS(0)), // opening containers is work for the processor alone
+		arriving: inspect.NewTurns(c.Arriving),
+		cache:    engine.NewCache(cacheEntries, cacheAge),
+		rests:    rests{until: map[string]time.Time{}},
 	}
 }
 
@@ -105,6 +111,8 @@ func (j *Judge) Begin(s Source) *Judgement {
 		Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
 		Hashes:  j.config.Hashes,
 		Turns:   j.turns,
+
+		Arriving: j.arriving,
 	}
 	switch {
 	case s.Bypass:

@@ -31,6 +31,8 @@ type Config struct {
 	Deadman  *DeadmanConfig // nil: nothing leads past Cordon
 
 	Values map[string]string // what the file says, by key: see values
+
+	Arriving int // objects that may keep containers while they come in; 0: the default. The machine says it, not the file
 }
 
 // GatewayConfig is the DICOM side.

@@ -56,6 +56,7 @@ func (c Config) newJudge(scanners []judge.Engine, scratch func() judge.Scratch) 
 	}
 	return judge.New(judge.Config{
 		Rules: c.Rules, Hashes: hashes, Engines: scanners, Scratch: scratch, ScanPixelData: c.Engines.PixelData,
+		Arriving: c.Arriving,
 	}), nil
 }
 

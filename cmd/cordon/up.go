@@ -38,6 +38,7 @@ func (c upCommand) Run(ctx context.Context, at place, std stdio) error {
 		return failure{2, errDemoArchives}
 	}
 	log := logger(std)
+	config.Arriving = arriving(limitMemory(log))
 	d, err := start(ctx, config, log)
 	if err != nil {
 		return failure{2, err}
