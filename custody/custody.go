@@ -115,6 +115,9 @@ func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (
 	if err := c.watchDisks(dir, o.Marks); err != nil {
 		return nil, fmt.Errorf("opening custody: %w", err)
 	}
+	if err := c.regroup(); err != nil {
+		return nil, fmt.Errorf("opening custody: %w", err)
+	}
 	if err := c.openKey(ctx, filepath.Join(dir, "keys", "custody.key")); err != nil {
 		return nil, fmt.Errorf("opening custody: %w", err)
 	}

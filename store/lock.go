@@ -50,7 +50,7 @@ func lock(dir string, f *os.File) error {
 	case readErr != nil:
 		return fmt.Errorf("data directory %s: %w", dir, readErr)
 	case format > Format:
-		return fmt.Errorf("data directory %s was written by a newer Cordon (format %d, this version knows %d); run that version or restore a backup", dir, format, Format)
+		return fmt.Errorf("data directory %s was written by a newer Cordon (format %d, this version knows %d); run that version, or restore a backup of before the upgrade into an empty directory (cordon restore)", dir, format, Format)
 	}
 	if _, err := f.WriteAt(fmt.Appendf(nil, lockLine, Format, os.Getpid()), 0); err != nil {
 		return fmt.Errorf("locking data directory %s: %w", dir, Explain(err))

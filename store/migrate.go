@@ -187,7 +187,7 @@ func compare(tx *Tx, known []migration) ([]migration, error) {
 		}
 		i := slices.IndexFunc(missing, func(m migration) bool { return m.pkg == pkg && m.number == number })
 		if i < 0 {
-			return nil, fmt.Errorf("made by a newer Cordon (%s migration %d); run that version or restore a backup", pkg, number)
+			return nil, fmt.Errorf("made by a newer Cordon (%s migration %d); run that version, or restore a backup of before the upgrade into an empty directory (cordon restore)", pkg, number)
 		}
 		if missing[i].sum != sum {
 			return nil, fmt.Errorf("%s migration %d is not the one that made this database; run the version that did or restore a backup", pkg, number)

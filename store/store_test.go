@@ -290,7 +290,7 @@ func TestMigrations(t *testing.T) {
 		m    []store.Migrations
 		want string
 	}{
-		"older program":  {[]store.Migrations{tables(things)}, "made by a newer Cordon (things migration 2); run that version or restore a backup"},
+		"older program":  {[]store.Migrations{tables(things)}, "made by a newer Cordon (things migration 2); run that version, or restore a backup of before the upgrade into an empty directory (cordon restore)"},
 		"no package":     {nil, "made by a newer Cordon (things migration 1)"},
 		"changed":        {[]store.Migrations{tables(things+" ", more)}, "things migration 1 is not the one"},
 		"bad name":       {[]store.Migrations{{Package: "x", FS: fstest.MapFS{"1.sql": {}}}}, "expected a name like"},
