@@ -230,6 +230,9 @@ func (st *storing) delivered(ctx context.Context, o *object, status dimse.Status
 	} else {
 		rq.visit.tally.delivered.Add(1)
 		o.leaveCopy()
+		w := rq.wayOfArchive(transfer.Sent)
+		w.Study = clip(o.report.Identity.StudyInstanceUID, maxUID)
+		rq.visit.moved.Durable(ctx, w) // before success is answered
 	}
 	r.status = status
 	rq.s.parts.Metrics.Count(metric.WebObjects, 1, outcome)

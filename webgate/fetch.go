@@ -161,7 +161,7 @@ func (rq *request) fetchDIMSE(ctx context.Context, r web.Resource, f *fetched) e
 	case rsp.Status.Class() == dimse.ClassFailure && rsp.Status&0xFF00 == 0xA700:
 		return fmt.Errorf("%w: status %04X", dimse.ErrAway, uint16(rsp.Status))
 	case rsp.Status.Class() == dimse.ClassFailure:
-		return &web.AnswerError{Status: http.StatusBadGateway, Why: fmt.Sprintf("status %04X", uint16(rsp.Status))}
+		return refused(http.StatusBadGateway, fmt.Sprintf("the archive answered status %04X", uint16(rsp.Status)))
 	case rsp.NumberOfFailedSuboperations != nil && *rsp.NumberOfFailedSuboperations > 0:
 		f.withheld = append(f.withheld, withheld{"", fmt.Sprintf("the archive failed to send %d", *rsp.NumberOfFailedSuboperations)})
 	}
@@ -230,7 +230,7 @@ func (rq *request) instance(ctx context.Context) (*object, error) {
 	})
 }
 
-var errTwo = &web.AnswerError{Status: http.StatusBadGateway, Why: "several objects for one instance"}
+var errTwo = refused(http.StatusBadGateway, "the archive gave several objects for one instance")
 
 func (rq *request) key(r web.Resource) instanceKey {
 	return instanceKey{rq.up.Name, r.Study, r.Series, r.Instance, rq.admission.Monitor, rq.bypassed}

@@ -46,6 +46,7 @@ type house struct {
 	archive *webArchive
 	dimse   *dimseArchive
 	stop    func()
+	closed  bool // its database is
 }
 
 // open opens a house before the upstream given.
@@ -98,6 +99,9 @@ func open(t testing.TB, dir string, up Upstream, archives Archives, change ...fu
 	h.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
+		if h.closed {
+			return
+		}
 		h.listed()
 		must(h.db.Close())
 	})
@@ -428,6 +432,8 @@ func (a *webArchive) rows(w http.ResponseWriter, r web.Resource) {
 		if i > 0 {
 			out = append(out, ',')
 		}
+		id := identityOf(o.DataSet)
+		o.DataSet.SetString(tagRetrieveURL, dicom.UR, a.URL+"/pacs/studies/"+id.StudyInstanceUID+"/series/"+id.SeriesInstanceUID+"/instances/"+id.SOPInstanceUID)
 		out = o.DataSet.AppendJSON(out)
 	}
 	w.Header().Set("Content-Type", web.TypeJSON)

@@ -75,7 +75,6 @@ func (rq *request) gather(ctx context.Context, add func(web.DataSet) error) ([]w
 			held = append(held, withheld{instance, heldHere})
 			return nil
 		}
-		rq.relink(d, instance)
 		passes, err := rq.passes(ctx, d)
 		switch {
 		case err != nil:
@@ -84,13 +83,14 @@ func (rq *request) gather(ctx context.Context, add func(web.DataSet) error) ([]w
 			held = append(held, withheld{instance, "metadata not let through"})
 			return nil
 		}
+		rq.relink(d, instance)
 		return add(d)
 	})
 	rq.up.asked(err)
 	return held, err
 }
 
-var errOther = &web.AnswerError{Status: http.StatusBadGateway, Why: "something else than was asked for"}
+var errOther = refused(http.StatusBadGateway, "the archive gave something else than was asked for")
 
 // gatherDIMSE makes the metadata from the instances, which stay on the shelf, since
 // their frames are asked for next.

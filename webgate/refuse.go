@@ -3,6 +3,7 @@ package webgate
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -135,7 +136,28 @@ func (rq *request) answerError(status int, why string) {
 	if err := (web.Problem{Status: status, Why: why}).Write(rq.w, rq.accept); err != nil {
 		rq.log.Debug("answer not written", "error", err)
 	}
+	if status != http.StatusRequestTimeout {
+		rq.linger()
+	}
 }
+
+// linger reads on for a while after a request was answered before its body had come:
+// many clients listen only when they have sent it, and a connection that is closed on
+// what was not read takes the answer along.
+func (rq *request) linger() {
+	if rq.route.body == nil || rq.r.ContentLength == 0 {
+		return
+	}
+	control := http.NewResponseController(rq.w)
+	_ = control.Flush()
+	_ = control.SetReadDeadline(time.Now().Add(lingering))
+	_, _ = io.CopyN(io.Discard, rq.unread, maxLinger) // whatever comes of it, the connection ends
+}
+
+const (
+	lingering = 5 * time.Second
+	maxLinger = 64 << 20 // bytes
+)
 
 // warning is a Warning header's value (RFC 7234 §5.5.7, PS3.18 §8.3.4.4).
 func warning(why string) string { return warningOf(why, 512) }

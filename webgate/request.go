@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -30,9 +31,10 @@ type request struct {
 	accept    web.Accept
 	up        *upstream
 	visit     *visit
-	base      string // path below which the archive's resources are
-	bypassed  bool   // verdicts are set aside for this device now
-	began     bool   // the response has begun
+	base      string    // path below which the archive's resources are
+	bypassed  bool      // verdicts are set aside for this device now
+	began     bool      // the response has begun
+	unread    io.Reader // the body, without the watch over it
 }
 
 // ServeHTTP answers one request.

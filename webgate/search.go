@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"cordon/dicom"
@@ -119,8 +120,7 @@ func (p *page) askWeb(ctx context.Context) error {
 	q := p.q
 	q.Limit++
 	more, err := p.rq.up.Web.Query(ctx, q, func(d web.DataSet) error {
-		d.RewriteURIs(p.q.Resource(), p.rq.link)
-		return p.add(ctx, d)
+		return p.add(ctx, d, func() { d.RewriteURIs(p.q.Resource(), p.rq.link) })
 	})
 	p.rq.up.asked(err)
 	p.more = p.more || more
@@ -141,7 +141,7 @@ func (p *page) askDIMSE(ctx context.Context, identifier []byte) error {
 		if err != nil {
 			return p.withhold()
 		}
-		return p.add(ctx, d)
+		return p.add(ctx, d, func() {})
 	})
 	switch {
 	case err != nil:
@@ -149,13 +149,13 @@ func (p *page) askDIMSE(ctx context.Context, identifier []byte) error {
 	case rsp.Status.Class() == dimse.ClassFailure && transient(rsp.Status):
 		return dimse.ErrAway
 	case rsp.Status.Class() == dimse.ClassFailure:
-		return &web.AnswerError{Status: http.StatusBadGateway, Why: "the query failed"}
+		return refused(http.StatusBadGateway, fmt.Sprintf("the archive answered status %04X", uint16(rsp.Status)))
 	}
 	return nil
 }
 
-// add judges a result and puts it on the page.
-func (p *page) add(ctx context.Context, d web.DataSet) error {
+// add judges a result as it came, has its addresses made ours, and puts it on the page.
+func (p *page) add(ctx context.Context, d web.DataSet, relink func()) error {
 	if p.rows.n+p.withheld >= p.q.Limit {
 		return errEnough
 	}
@@ -169,6 +169,7 @@ func (p *page) add(ctx context.Context, d web.DataSet) error {
 	case !passes:
 		return p.withhold()
 	}
+	relink()
 	return p.rows.add(d)
 }
 

@@ -25,6 +25,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 	}
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx by the grace
 	defer cut()
+	requests = context.WithValue(requests, work{}, requests)
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: s.config.HeaderTimeout,
@@ -58,6 +59,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 	s.visits.close()
 	s.shelf.clear()
 	return nil
+}
+
+// work is the key of the context that ends with the server's work, not with a request.
+type work struct{}
+
+// workOf is a context for what is seen to its end although its sender has gone.
+func workOf(ctx context.Context) context.Context {
+	if w, ok := ctx.Value(work{}).(context.Context); ok {
+		return w
+	}
+	return context.WithoutCancel(ctx)
 }
 
 // turnstile lets connections in within the limits; others are closed at once, before
@@ -121,6 +133,7 @@ func (rq *request) guardBody() (done func()) {
 	if rq.route.body == nil {
 		return func() {}
 	}
+	rq.unread = rq.r.Body
 	b := &body{ReadCloser: rq.r.Body, control: http.NewResponseController(rq.w), stall: rq.s.config.Stall, left: rq.s.config.MaxBody}
 	rq.r.Body = b
 	return func() { _ = b.control.SetReadDeadline(time.Time{}) } // the next request has limits of its own

@@ -20,10 +20,13 @@ import (
 
 // storable says whether a body of this type can be stored.
 func storable(contentType string) error {
+	if contentType == "" {
+		return refused(http.StatusUnsupportedMediaType, "no Content-Type: multipart/related is stored")
+	}
 	m, err := web.ParseMediaType(contentType)
 	switch {
 	case err != nil:
-		return refused(http.StatusUnsupportedMediaType, "no Content-Type that can be read: multipart/related is stored")
+		return err
 	case m.Type != web.TypeRelated:
 		return refused(http.StatusUnsupportedMediaType, "the Content-Type is not multipart/related (PS3.18 §10.5.1.3)")
 	}
@@ -39,11 +42,12 @@ func (rq *request) store(ctx context.Context) error {
 	}
 	st := &storing{rq: rq, study: rq.resource.Study}
 	defer st.discard()
-	broken := st.readParts(ctx, m)
-	st.dispatch(ctx)
+	work := workOf(ctx) // what has come whole is delivered, whether its sender waits or not
+	broken := st.readParts(work, m)
+	st.dispatch(work)
 	st.running.Wait()
-	if rq.r.Context().Err() != nil { // nobody is there to be told
-		return context.Cause(rq.r.Context())
+	if ctx.Err() != nil && !errors.Is(broken, errStalled) { // nobody is there to be told
+		return context.Cause(ctx)
 	}
 	return st.answer(broken)
 }
@@ -273,7 +277,11 @@ func (st *storing) answer(broken error) error {
 		media = web.Single(web.TypeJSON)
 	}
 	rq.began = true
-	return web.WriteDataSet(rq.w, status, media, rsp.DataSet())
+	if err := web.WriteDataSet(rq.w, status, media, rsp.DataSet()); err != nil || broken == nil {
+		return err
+	}
+	rq.linger()
+	return nil
 }
 
 // allCannotKeep reports whether nothing was stored for want of room alone: the same

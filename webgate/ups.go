@@ -157,7 +157,6 @@ func (rq *request) readWorkitems(ctx context.Context, a *web.Answer, rows *rows)
 		return 0, err
 	}
 	err = web.ReadJSON(a.Body, web.Limits{DataSets: rq.s.config.MaxMatches}, func(d web.DataSet) error {
-		d.RewriteURIs(rq.resource, rq.link)
 		passes, err := rq.passes(ctx, d)
 		if err == nil && !passes {
 			held++
@@ -166,6 +165,7 @@ func (rq *request) readWorkitems(ctx context.Context, a *web.Answer, rows *rows)
 		if err != nil {
 			return err
 		}
+		d.RewriteURIs(rq.resource, rq.link)
 		return rows.add(d)
 	})
 	return held, err
