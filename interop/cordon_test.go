@@ -34,6 +34,12 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	os.RemoveAll(buildDir)
+	if page := os.Getenv("CORDON_FAULTS"); page != "" && code == 0 {
+		if err := faults.write(page); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	os.Exit(code)
 }
 
@@ -217,11 +223,18 @@ type process struct {
 // launch starts a program, which ends with the test at the latest. One goroutine waits for it and ends with it.
 func launch(t *testing.T, name string, args ...string) *process {
 	t.Helper()
-	out, err := os.CreateTemp(t.TempDir(), filepath.Base(name)+"-*.log")
+	return launchCommand(t, command(t, name, args...))
+}
+
+// launchCommand is launch for a command that was prepared otherwise.
+func launchCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	name := filepath.Base(cmd.Path)
+	out, err := os.CreateTemp(t.TempDir(), name+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: command(t, name, args...), out: out, done: make(chan struct{})}
+	p := &process{cmd: cmd, out: out, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
@@ -233,7 +246,7 @@ func launch(t *testing.T, name string, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", filepath.Base(name), p.log())
+			t.Logf("%s printed:\n%s", name, p.log())
 		}
 		out.Close()
 	})

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -208,11 +209,25 @@ func (a *archive) keep(uid string, data []byte) {
 	a.has[uid] = sha256.Sum256(data)
 }
 
-// lose takes an instance out.
-func (a *archive) lose(uid string) {
+// lose takes some instances out, and returns them.
+func (a *archive) lose(n int, which func(uid string) bool) map[string][sha256.Size]byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.has, uid)
+	lost := map[string][sha256.Size]byte{}
+	for uid, sum := range a.has {
+		if len(lost) < n && which(uid) {
+			lost[uid] = sum
+			delete(a.has, uid)
+		}
+	}
+	return lost
+}
+
+// regain puts them back.
+func (a *archive) regain(lost map[string][sha256.Size]byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.Copy(a.has, lost)
 }
 
 // holds is what the archive has of an instance.

@@ -16,6 +16,8 @@ type damaged struct {
 	at   string // where the disk is mounted
 	disk *faultfs.Disk
 	on   *faultfs.Mounted
+
+	program string // instead of cordon; "": that
 }
 
 func newDamaged(t *testing.T) *damaged {
@@ -41,7 +43,11 @@ func (d *damaged) mount(t *testing.T) {
 // begin starts Cordon and does not wait until it answers.
 func (d *damaged) begin(t *testing.T) {
 	t.Helper()
-	d.process = launch(t, cordonProgram(t), "up", "--config", d.config)
+	program := d.program
+	if program == "" {
+		program = cordonProgram(t)
+	}
+	d.process = launch(t, program, "up", "--config", d.config)
 	t.Cleanup(func() { d.disk.Release() }) // before it is waited for
 }
 

@@ -179,10 +179,20 @@ func (tr *trial) drained(t *testing.T) {
 	await(t, "the spool to be delivered", func() bool { s := tr.standing(t); return s.Spooled == s.Attention })
 }
 
-// account is the oracle. Everything that a sender was told is stored must be in the archive, byte for byte, or in the
-// vault, or in the spool for a person; what is hostile must be in the vault and nowhere else. It returns how many were
-// lost.
+// account fails the test for whatever the oracle finds, and returns how many were lost.
 func (tr *trial) account(t *testing.T) (lost int) {
+	t.Helper()
+	lost, wrong := tr.oracle(t)
+	for _, what := range wrong {
+		t.Error(what)
+	}
+	return lost
+}
+
+// oracle holds what senders were told against where each object is. Everything that was acknowledged must be in the
+// archive, byte for byte, or in the vault, or in the spool for a person; what is hostile must be in the vault and nowhere
+// else.
+func (tr *trial) oracle(t *testing.T) (lost int, wrong []string) {
 	t.Helper()
 	tr.drained(t)
 	held, refused := tr.vault(t), tr.vault(t, "--attention")
@@ -192,18 +202,19 @@ func (tr *trial) account(t *testing.T) (lost int) {
 		sum, there := tr.archive.holds(uid)
 		switch {
 		case s.hostile && there:
-			t.Errorf("%s is hostile, and in the archive", uid)
+			wrong = append(wrong, uid+" is hostile, and in the archive")
 		case there && sum != s.digest:
-			t.Errorf("%s: other bytes are in the archive than were sent", uid)
+			wrong = append(wrong, uid+": other bytes are in the archive than were sent")
 		case !s.told:
 		case s.hostile && !held[uid], !s.hostile && !there && !held[uid] && !refused[uid]:
 			lost++
-			t.Errorf("%s was acknowledged and is lost (hostile %v; archive %v, vault %v, refused %v; found before: %v)", uid, s.hostile, there, held[uid], refused[uid], s.checked)
+			wrong = append(wrong, fmt.Sprintf("%s was acknowledged and is lost (hostile %v; archive %v, vault %v, refused %v; found before: %v)",
+				uid, s.hostile, there, held[uid], refused[uid], s.checked))
 		default:
 			s.checked = true
 		}
 	}
-	return lost
+	return lost, wrong
 }
 
 // intact verifies the ledger, at the end of a trial.
@@ -226,32 +237,6 @@ func runs(sample, all int) int {
 		return all
 	}
 	return sample
-}
-
-// The fault table, a row for each fault that was tried in this run.
-var faults faultTable
-
-type faultTable struct {
-	mu   sync.Mutex
-	rows []faultRow
-}
-
-type faultRow struct {
-	order                    int
-	fault, points            string
-	runs, acknowledged, lost int
-}
-
-// add puts a row into the table.
-func (f *faultTable) add(t *testing.T, r faultRow) {
-	t.Helper()
-	t.Logf("%s: %s, %d runs, %d acknowledged, %d lost", r.fault, r.points, r.runs, r.acknowledged, r.lost)
-	if r.acknowledged == 0 {
-		t.Error("nothing was acknowledged: this shows nothing")
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.rows = append(f.rows, r)
 }
 
 // chance is a source of random points, named so that a run can be told.

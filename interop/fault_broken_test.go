@@ -1,0 +1,138 @@
+//go:build faults
+
+package interop
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// promise is one that is broken on purpose, by another line in a copy of one source file.
+type promise struct {
+	broken   string
+	file     string // below the module
+	from, to string
+	more     [2]string // a second change in that file; none if empty
+	archive  act       // what the archive does; "" if the power goes instead, with the archive away
+}
+
+var promises = []promise{
+	{broken: "blobs are not synced", file: "custody/buffer.go", from: "err := b.file.Sync()", to: "err := error(nil)"},
+	{broken: "names are not synced", file: "store/file.go", from: "err = d.Sync()", to: "err = nil"},
+	{broken: "the directories of blobs are not synced", file: "custody/blob.go", from: "return store.SyncDir(c.objects)", to: "return nil"},
+	{broken: "the database is not synced", file: "store/store.go", from: `"synchronous(FULL)"`, to: `"synchronous(OFF)"`},
+	{broken: "success is answered before the object is kept", file: "gateway/store.go",
+		from: "kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, row)",
+		to:   "o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)\n\tkept, err := s.g.parts.Custody.Keep(ctx, o.buffer, row)",
+		more: [2]string{"o.count(dimse.Success, \"\")\n\treturn o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)", "o.count(dimse.Success, \"\")\n\treturn nil"}},
+	{broken: "a start takes what waits to be moved for what nobody was promised", file: "custody/sweep.go", from: "case stored[id]:", to: "case false:"},
+	{broken: "an archive that fails is taken for one that has the object", file: "gateway/store.go",
+		from: "s.log.Warn(\"archive failed\", \"error\", err)\n\t\treturn o.await(ctx)", to: "return o.answer(ctx, dimse.Command{})", archive: resetUntaken},
+	{broken: "an answer for another instance is taken for this one's", file: "gateway/send.go",
+		from: `rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != rq.SOPInstanceUID`, to: "false", archive: otherInstance},
+	{broken: "out of resources is taken for success", file: "gateway/store.go", from: "case transient(rsp.Status) && mode != RefuseWhenDown:", to: "case transient(rsp.Status):\n\t\treturn o.answer(ctx, dimse.Command{})", archive: outOfResources},
+}
+
+// build compiles a Cordon that breaks the promise.
+func (p promise) build(t *testing.T) string {
+	t.Helper()
+	file, err := filepath.Abs(filepath.Join("..", p.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := string(text)
+	for _, change := range [][2]string{{p.from, p.to}, p.more} {
+		if change[0] == "" {
+			continue
+		}
+		if strings.Count(changed, change[0]) != 1 {
+			t.Fatalf("%s has not one %q: look at it and at this test", p.file, change[0])
+		}
+		changed = strings.Replace(changed, change[0], change[1], 1)
+	}
+	dir := t.TempDir()
+	source, overlay, out := filepath.Join(dir, "broken.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "cordon")
+	write(t, source, changed)
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: source}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, overlay, string(replace))
+	if text, err := exec.Command("go", "build", "-overlay", overlay, "-o", out, "cordon/cmd/cordon").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return out
+}
+
+// mostRounds is how often a broken Cordon is tried before it is taken for a good one.
+const mostRounds = 40
+
+// A test that cannot fail is a defect: with each promise broken, the oracle finds what is lost.
+func TestABrokenPromiseIsNoticed(t *testing.T) {
+	for _, p := range promises {
+		t.Run(p.broken, func(t *testing.T) {
+			d := newDamaged(t)
+			d.program = p.build(t)
+			fault := "power loss"
+			if p.archive != "" {
+				fault = "the archive " + string(p.archive)
+				d.archive.behave = func(n int) act {
+					if n%3 == 1 {
+						return p.archive
+					}
+					return take
+				}
+			}
+			for round := range mostRounds {
+				if lost, wrong := d.brokenRound(t, p.archive == ""); lost > 0 {
+					t.Logf("noticed after %d rounds: %d lost: %s", round+1, lost, wrong[0])
+					faults.notice(p.broken, fault, fmt.Sprintf("%d lost, in round %d", lost, round+1))
+					return
+				}
+			}
+			t.Errorf("nobody noticed in %d rounds", mostRounds)
+		})
+	}
+}
+
+// notice puts a promise that was broken on purpose into the table.
+func (f *faultTable) notice(promise, fault, found string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = append(f.broken, brokenRow{promise, fault, found})
+}
+
+// brokenRound has objects come while the archive is away and the power goes, or while the archive does what it does.
+func (d *damaged) brokenRound(t *testing.T, power bool) (int, []string) {
+	t.Helper()
+	if !power {
+		d.archive.up(t)
+	}
+	d.recover(t)
+	stop := d.flood(t, 3)
+	d.disk.CutAt(100)
+	if power {
+		d.powerLoss(t, time.Second)
+	} else {
+		time.Sleep(500 * time.Millisecond)
+	}
+	stop()
+	if power {
+		d.archive.up(t)
+		d.recover(t)
+	}
+	lost, wrong := d.oracle(t)
+	d.gone(t)
+	d.archive.down()
+	return lost, wrong
+}
