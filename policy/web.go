@@ -138,7 +138,7 @@ func (s Site) webLimits(p WebPeer, rq WebRequest, d Device) []Refusal {
 // permitted under shadow either: the token's issuer has said so, not we.
 func (s Site) grantWeb(p WebPeer, rq WebRequest, d Device, ad *WebAdmission) {
 	switch {
-	case !overWeb(rq.Service):
+	case !slices.Contains(WebServices(), rq.Service):
 		ad.Reason = NotImplemented
 		return
 	case !s.scoped(p, rq.Service):
@@ -180,13 +180,9 @@ func (s Site) serveWeb(rq WebRequest, d Device) (archive string, reason GrantRea
 	return "", NotServed
 }
 
-// overWeb names the services that DICOMweb has.
-func overWeb(s Service) bool {
-	switch s {
-	case ServiceStore, ServiceQuery, ServiceRetrieve, ServiceUPS:
-		return true
-	}
-	return false
+// WebServices lists the services that DICOMweb has.
+func WebServices() []Service {
+	return []Service{ServiceStore, ServiceQuery, ServiceRetrieve, ServiceUPS}
 }
 
 func (s Site) issuer(name string) *Issuer {

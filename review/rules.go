@@ -135,7 +135,7 @@ var rules = [...]Rule{
 	{ID: "configuration", About: "site", Kinds: []string{"config.applied"}, Test: changed, Threshold: 1,
 		What: "starts with another configuration than before",
 		Why:  "Is each change known, and does somebody answer for it?"},
-	{ID: "keys", About: "site", Kinds: []string{"ledger.key", "witness.key", "pki.*", "tls.rotated", "tls.not_rotated", "custody.key"}, Test: counted, Threshold: 1,
+	{ID: "keys", About: "site", Kinds: []string{"ledger.key", "witness.key", "pki.*", "tls.rotated", "tls.not_rotated", "tokens.*", "custody.key"}, Test: counted, Threshold: 1,
 		What: "keys and certificates made, changed or withdrawn",
 		Why:  "Each is an act of a person or of the calendar: is it the right one?"},
 	{ID: "verification-failed", About: "site", Kinds: []string{"ledger.verified"}, Where: Fields{"intact": false}, Test: counted, Threshold: 1,

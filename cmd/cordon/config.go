@@ -47,6 +47,7 @@ type GatewayConfig struct {
 	MaxPerDevice    int        // of these, of one declared device
 	ConnectionRate  int        // connections a second from one address
 	TLS             *TLSConfig // a second listener
+	Web             *WebConfig // DICOMweb; nil: none
 }
 
 // TLSConfig is a listener with TLS 1.2 or 1.3, or, for the console, the TLS of
@@ -74,10 +75,11 @@ type ArchiveTLSConfig struct {
 type ArchiveConfig struct {
 	Name      string
 	AETitle   dicom.AETitle
-	Address   string            // host:port
+	Address   string            // host:port; "": it has DICOMweb alone
 	Addresses []netip.Prefix    // it calls from; none: Address's own
 	Services  []policy.Service  // none: all
 	TLS       *ArchiveTLSConfig // nil: plain TCP
+	Web       *ArchiveWebConfig // nil: it has no DICOMweb
 
 	Delivery     gateway.Delivery
 	Associations int           // that deliver from the spool at a time; 0: the default

@@ -17,7 +17,7 @@ func (d *document) devices(n ast.Node, c *Config) {
 	d.sequence(n, func(_ int, n ast.Node) {
 		v := DeviceConfig{}
 		d.mapping(n, d.device(&v))
-		d.need(n, "name", "ae_title")
+		d.need(n, "name")
 		c.Devices = append(c.Devices, v)
 	})
 }
@@ -32,6 +32,7 @@ func (d *document) device(v *DeviceConfig) keys {
 		"addresses":    d.list("address", d.prefix(&v.Addresses)),
 		"certificate":  certificate,
 		"certificates": d.list("certificate", certificate),
+		"subjects":     d.subjects(&v.Subjects),
 
 		"tls":            d.tlsRequired(&v.TLSRequired),
 		"implementation": d.implementation(&v.Implementation),

@@ -22,6 +22,7 @@ func (d *document) wholeDevices(c *Config) {
 			}
 		}
 		titles[v.AETitle] = append(titles[v.AETitle], i)
+		d.wholeWebDevice(c, &c.Devices[i], at)
 		d.wholeIdentity(c, v, at)
 		d.wholeRoutes(c, v, at)
 		d.wholeServices(c, v, at)
@@ -56,15 +57,20 @@ func (d *document) wholeIdentity(c *Config, v DeviceConfig, at string) {
 	if v.PortTLS && (c.Gateway.TLS == nil || c.Gateway.TLS.Clients == "") {
 		d.wrongAt(at+".port_tls", "nobody is named who signs devices' certificates; add gateway.tls with clients")
 	}
-	if v.TLSRequired && c.Gateway.TLS == nil {
+	overWeb := v.AETitle == "" && c.Gateway.Web != nil
+	if v.TLSRequired && c.Gateway.TLS == nil && !(overWeb && c.Gateway.Web.TLS != nil) {
 		d.wrongAt(at+".tls", "the gateway has no TLS listener, so this device could never associate; add gateway.tls, or write optional")
 	}
-	if len(v.Certificates) > 0 && (c.Gateway.TLS == nil || c.Gateway.TLS.Clients == "") {
+	asked, ask := c.Gateway.TLS, "gateway.tls"
+	if overWeb {
+		asked, ask = c.Gateway.Web.TLS, "gateway.web.tls"
+	}
+	if len(v.Certificates) > 0 && (asked == nil || asked.Clients == "") {
 		key := at + ".certificate"
 		if _, ok := d.places[key]; !ok {
 			key += "s"
 		}
-		d.wrongAt(key, "no certificate is ever asked for, so this device could never associate; add gateway.tls with clients, the authorities that sign such certificates")
+		d.wrongAt(key, "no certificate is ever asked for, so this device could never associate; add %s with clients, the authorities that sign such certificates", ask)
 	}
 	if _, ok := v.Outlet(); v.Port != 0 && !ok {
 		d.wrongAt(at+".port", "the address that it is a port of cannot be told; add to addresses the one where the device listens, such as 10.1.2.3/32")

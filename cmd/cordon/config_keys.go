@@ -17,8 +17,7 @@ import (
 )
 
 // config reads the whole document: what each key means, in the order of the
-// documentation. Keys that only a later version can honour are named, so that
-// they are never silently ignored.
+// documentation.
 func (d *document) config(n ast.Node, c *Config) {
 	d.mapping(n, keys{
 		"site":     d.text(&c.Site),
@@ -58,7 +57,7 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 		},
 		"commitment": func(n ast.Node) { d.commitment(n, &g.Commitment) },
 		"query":      func(n ast.Node) { d.query(n, &g.Query) },
-		"web":        d.without("DICOMweb gateway"),
+		"web":        func(n ast.Node) { d.web(n, g) },
 	})
 }
 
@@ -85,9 +84,9 @@ func (d *document) archives(n ast.Node, c *Config) {
 			"associations": d.number(&a.Associations, 1, 32),
 			"probe":        d.duration(&a.Probe, time.Second, time.Hour),
 			"reuse":        d.yes(&a.Reuse),
-			"dicomweb":     d.without("DICOMweb archives"),
+			"dicomweb":     func(n ast.Node) { d.dicomweb(n, &a) },
 		})
-		d.need(n, "name", "ae_title", "address")
+		d.needArchive(n, &a)
 		c.Archives = append(c.Archives, a)
 	})
 }

@@ -10,6 +10,7 @@ import (
 func (d *document) whole(c *Config) {
 	d.wholeArchives(c)
 	d.wholeDevices(c)
+	d.wholeWeb(c)
 	d.wholeConsole(c)
 	d.wholeSeats(c)
 	d.wholeAudit(c)
@@ -29,6 +30,9 @@ func (d *document) wholeArchives(c *Config) {
 		d.once(titles, string(a.AETitle), i, at+".ae_title")
 		if a.AETitle == c.Gateway.AETitle && a.AETitle != "" {
 			d.wrongAt(at+".ae_title", "%q is the gateway's own; the called AE title chooses the archive, so they must differ", a.AETitle)
+		}
+		if a.Web != nil {
+			d.wholeArchiveWeb(a.Web, at+".dicomweb")
 		}
 		if a.Address == c.Gateway.Listen {
 			d.wrongAt(at+".address", "%s is where the gateway itself listens; write where the archive does", a.Address)

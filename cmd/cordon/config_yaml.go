@@ -223,17 +223,12 @@ func (d *document) within(step string, n ast.Node, fn func(ast.Node)) {
 // mapping reads a mapping that may have the given keys. No value at all is an
 // empty mapping.
 func (d *document) mapping(n ast.Node, known keys) {
-	var pairs []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		pairs = m.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{m}
-	case *ast.NullNode:
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.NullNode:
 	default:
 		d.wrong(n, "expected keys and values: %s", strings.Join(names(known), ", "))
 	}
-	for _, p := range pairs {
+	for _, p := range pairs(n) {
 		name := p.Key.GetToken().Value
 		read, ok := known[name]
 		if !ok {
@@ -242,6 +237,17 @@ func (d *document) mapping(n ast.Node, known keys) {
 		}
 		d.within("."+name, p.Value, read)
 	}
+}
+
+// pairs are the keys and values of a mapping.
+func pairs(n ast.Node) []*ast.MappingValueNode {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		return m.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{m}
+	}
+	return nil
 }
 
 // sequence reads a list, each element with read. No value at all is an empty
@@ -276,11 +282,6 @@ func (d *document) scalar(n ast.Node) (string, bool) {
 		d.wrong(n, "expected one value")
 	}
 	return "", false
-}
-
-// without reads a key of a part that this version does not carry.
-func (d *document) without(part string) func(ast.Node) {
-	return func(n ast.Node) { d.wrong(n, "this version has no %s; take the line out", part) }
 }
 
 func names(known keys) []string {

@@ -30,6 +30,7 @@ import (
 	"cordon/review"
 	"cordon/silence"
 	"cordon/store"
+	"cordon/webgate"
 )
 
 // migrations are the tables of every package that has some, in the order in
@@ -44,6 +45,7 @@ func migrations() []store.Migrations {
 		exception.Migrations(),
 		asset.Migrations(),
 		gateway.Migrations(),
+		webgate.Migrations(),
 		bypass.Migrations(),
 		rescan.Migrations(),
 		commitment.Migrations(),

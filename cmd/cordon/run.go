@@ -50,6 +50,13 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	if d.dicomTLS != nil {
 		outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicomTLS) })
 	}
+	d.runBridges(ctx, rest, &outer, &inner)
+	if d.webgate != nil {
+		outer.run("DICOMweb", func() error { return d.serveWeb(ctx) })
+	}
+	if d.tokens != nil {
+		inner.run("tokens", func() error { return d.tokens.Run(rest) })
+	}
 	if len(d.scanners) > 0 {
 		outer.run("engines", func() error { return d.watchEngines(ctx) })
 	}
@@ -89,6 +96,9 @@ func (d *daemon) ready(std stdio, play bool) {
 	}
 	if d.dicomTLS != nil {
 		attributes = append(attributes, "tls", d.dicomTLS.Addr().String())
+	}
+	if d.web != nil {
+		attributes = append(attributes, "dicomweb", d.webURL())
 	}
 	d.log.Info("ready", attributes...)
 	d.tell(d.manager.Ready())
@@ -131,6 +141,7 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 	}
 	f.Certificates = d.certificates(issued)
 	for _, a := range s.Archives {
+		a.Address = d.addressOf(a.Name, a.Address)
 		f.Archives = append(f.Archives, console.Archive(a))
 	}
 	called := map[string]bool{}

@@ -13,7 +13,10 @@ import (
 
 // site is the part of the configuration that admission needs.
 func (c Config) site() policy.Site {
-	s := policy.Site{AETitle: c.Gateway.AETitle, Devices: c.Devices, Unknown: c.Gateway.Unknown}
+	s := policy.Site{AETitle: c.Gateway.AETitle, Devices: c.Devices, Unknown: c.Gateway.Unknown, Issuers: c.Gateway.Web.issuers()}
+	if w := c.Gateway.Web; w != nil {
+		s.Returns = w.MoveTitle
+	}
 	for _, a := range c.Archives {
 		s.Archives = append(s.Archives, policy.Archive{Name: a.Name, AETitle: a.AETitle, Services: a.Services, Addresses: a.Addresses})
 	}
@@ -51,7 +54,7 @@ const resolveTimeout = 5 * time.Second
 func (d *daemon) callers(ctx context.Context) {
 	for i := range d.config.Archives {
 		a := &d.config.Archives[i]
-		if len(a.Addresses) > 0 {
+		if len(a.Addresses) > 0 || a.webOnly() {
 			continue
 		}
 		var err error

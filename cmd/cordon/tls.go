@@ -87,9 +87,15 @@ func (c Config) ends() []configEnd {
 	if t := c.Gateway.TLS; t != nil {
 		out = append(out, configEnd{"gateway.tls", t.end("gateway.tls")})
 	}
+	if w := c.Gateway.Web; w != nil && w.TLS != nil {
+		out = append(out, configEnd{"gateway.web.tls", w.end()})
+	}
 	for i, a := range c.Archives {
 		if a.TLS != nil {
 			out = append(out, configEnd{fmt.Sprintf("archives[%d].tls", i), a.TLS.end(archiveEnd(a))})
+		}
+		if a.Web != nil {
+			out = append(out, configEnd{fmt.Sprintf("archives[%d].dicomweb", i), a.Web.end(a)})
 		}
 	}
 	if t := c.Console.TLS; t != nil {
@@ -163,6 +169,9 @@ func (d *daemon) certificates(issued []pki.Certificate) console.Certificates {
 		s := e.Status()
 		out.Items = append(out.Items, s.Items...)
 		out.Problems = append(out.Problems, s.Problems...)
+	}
+	if d.tokens != nil {
+		out.Problems = append(out.Problems, d.tokens.Problems()...)
 	}
 	for _, c := range issued {
 		if slices.ContainsFunc(out.Items, func(i secure.Item) bool { return i.Fingerprint == c.Fingerprint }) {

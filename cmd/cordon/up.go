@@ -15,12 +15,15 @@ import (
 	"cordon/console"
 	"cordon/dicom/secure"
 	"cordon/dicom/ul"
+	"cordon/dicom/web"
 	"cordon/folder"
 	"cordon/gateway"
 	"cordon/judge"
 	"cordon/notify"
 	"cordon/policy"
 	"cordon/reconcile"
+	"cordon/token"
+	"cordon/webgate"
 )
 
 type upCommand struct {
@@ -72,7 +75,13 @@ type daemon struct {
 	accepting atomic.Bool
 	manager   *notify.Manager // nil: nobody to be told
 
-	dicom, dicomTLS, page, control, archive, witness net.Listener // dicomTLS, archive and witness may be nil
+	webgate     *webgate.Server        // nil without gateway.web
+	webTLS      *secure.Endpoint       // of gateway.web; nil: plain HTTP
+	tokens      *token.Verifier        // of gateway.web; nil: no token is believed
+	webArchives map[string]*web.Client // archives that speak DICOMweb, by name
+	bridges     []bridged              // archives that speak DICOMweb alone
+
+	dicom, dicomTLS, web, page, control, archive, witness net.Listener // dicomTLS, web, archive and witness may be nil
 }
 
 // start opens the data directory and every listener, so that whatever is wrong
@@ -103,6 +112,10 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err := d.tlsOut(&config); err != nil {
 		return err
 	}
+	if err := d.webClients(); err != nil {
+		return err
+	}
+	d.bridgeArchives(&config)
 	err := d.recordConfig(ctx)
 	if err != nil {
 		return err
@@ -140,6 +153,9 @@ func (d *daemon) wire(ctx context.Context) error {
 	shown := d.parts.consoleParts()
 	d.accounts = d.newReconciler()
 	shown.Reconcile = d.accounts
+	if err := d.newWeb(ctx); err != nil {
+		return err
+	}
 	d.console = console.New(console.Config{
 		Site:    d.config.Site,
 		Version: version,
@@ -207,6 +223,9 @@ func (d *daemon) listen() error {
 			return err
 		}
 	}
+	if err := d.listenWeb(); err != nil {
+		return err
+	}
 	if t := d.config.Console.TLS; t != nil {
 		d.page, _, err = d.listenTLS(t.end("console.tls"), d.config.Console.Listen)
 	} else {
@@ -241,7 +260,7 @@ func listen(what, address string) (net.Listener, error) {
 // close gives back what start took. Listeners that were served are closed
 // already, which does no harm.
 func (d *daemon) close() error {
-	for _, l := range []net.Listener{d.dicom, d.dicomTLS, d.page, d.control, d.archive, d.witness} {
+	for _, l := range []net.Listener{d.dicom, d.dicomTLS, d.web, d.page, d.control, d.archive, d.witness} {
 		if l != nil {
 			l.Close()
 		}

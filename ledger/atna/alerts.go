@@ -48,6 +48,8 @@ var alerts = [...]alert{
 	{"device.approved", nil, securityConfiguration, cordon("DEVICE-APPROVED", "Device approved"), Success, aboutPeer, []string{"reason"}},
 	{"device.denied", nil, securityConfiguration, cordon("DEVICE-DENIED", "Device denied"), Success, aboutPeer, []string{"reason"}},
 	{"tls.not_rotated", nil, securityConfiguration, cordon("CERTIFICATE-NOT-ROTATED", "TLS files cannot be used"), Serious, aboutPart("end"), []string{"files", "error"}},
+	{"tokens.rotated", nil, securityConfiguration, cordon("TOKEN-KEYS-ROTATED", "An issuer of bearer tokens has new keys"), Success, aboutPart("issuer"), []string{"keys"}},
+	{"tokens.not_rotated", nil, securityConfiguration, cordon("TOKEN-KEYS-NOT-ROTATED", "An issuer's keys cannot be used"), Serious, aboutPart("issuer"), []string{"error"}},
 	{"pki.authority", nil, securityConfiguration, cordon("AUTHORITY-MADE", "Certificate authority made"), Success, aboutPart("name"), nil},
 	{"pki.enrolled", nil, securityConfiguration, cordon("CERTIFICATE-ISSUED", "Certificate issued"), Success, aboutPart("name"), []string{"fingerprint"}},
 	{"pki.renewed", nil, securityConfiguration, cordon("CERTIFICATE-RENEWED", "Certificate renewed"), Success, aboutPart("name"), []string{"fingerprint"}},
