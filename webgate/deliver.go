@@ -149,7 +149,7 @@ func (st *storing) parts(batch []*object) iter.Seq2[web.StorePart, error] {
 				yield(web.StorePart{}, errors.Join(errBuffer, err))
 				return
 			}
-			more := yield(web.StorePart{TransferSyntaxUID: o.file.TransferSyntaxUID, Data: &ours{data}}, nil)
+			more := yield(web.StorePart{Data: &ours{data}}, nil) // its file says in which transfer syntax; some archives take no parameter
 			data.Close()
 			if !more {
 				return
