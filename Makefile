@@ -7,10 +7,10 @@ FUZZTIME ?= 40000x
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The real programs that the tests talk to. They are installed when one is missing.
-PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils prometheus poppler-utils
-PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint prometheus promtool pdftotext
+PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils prometheus poppler-utils nftables iproute2
+PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint prometheus promtool pdftotext nft ip
 
-.PHONY: up build test check fmt vet unit race fuzz interop peers bench generate clean
+.PHONY: up build test check fmt vet unit race fuzz faults interop peers bench generate deb clean
 
 up: build ## build and run on embedded defaults, demo traffic included
 	$(BIN) up --demo
@@ -33,6 +33,9 @@ unit:
 
 interop: build
 	$(GO) test -count=1 -timeout 15m ./interop/...
+
+faults: ## every fault at all its points: half an hour; writes docs/faults.md
+	CORDON_FAULTS=$(CURDIR)/docs/faults.md $(GO) test -tags faults -count=1 -timeout 90m -v -run 'Killed|PowerGoes|DiskFails|ArchiveMisbehaves|ArchiveFallsSilent|DatabaseIsBusy|VaultKeyIsMissing|TwoCordonsOnOneDirectory|SenderGoesAway|ClockJumps|BrokenPromise|AfterACrash' ./interop
 
 fuzz: ## a short fuzz of every parser, counted in inputs; FUZZTIME=10m for a long one
 	@set -e; for f in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \
@@ -60,6 +63,13 @@ peers:
 
 generate:
 	$(GO) generate ./...
+
+# From the last commit, so that the same tree makes the same package.
+STAMP    := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+DEB      := 0~git$(shell git log -1 --format=%cd --date=format:%Y%m%d%H%M%S 2>/dev/null).$(shell git log -1 --format=%h 2>/dev/null)
+
+deb: build ## a Debian package, in bin/
+	deploy/debian/build.sh $(BIN) bin '$(DEB)' $(STAMP)
 
 clean:
 	rm -rf bin
