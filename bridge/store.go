@@ -38,8 +38,7 @@ func (s *session) store(ctx context.Context, m *dimse.Message) (dimse.Status, st
 	data := &lent{r: m.Data}
 	defer data.takeBack() // an archive may answer before it has read everything
 	answer, err := s.b.config.Client.Store(ctx, "", one(web.StorePart{
-		TransferSyntaxUID: m.Context.TransferSyntax,
-		Data:              io.MultiReader(&head, data),
+		Data: io.MultiReader(&head, data), // which name the transfer syntax; some archives take no header that does
 	}))
 	var status dimse.Status
 	var comment string

@@ -125,7 +125,20 @@ func (p *parts) begin() error {
 // says that the archive has further ones, beyond its own limit or that of the query. An error of each
 // ends the search and is returned.
 func (c *Client) Query(ctx context.Context, q Query, each func(DataSet) error) (more bool, err error) {
-	a, err := c.Do(ctx, Request{Resource: q.Resource(), RawQuery: q.RawQuery(), Accept: acceptJSON()})
+	raw, meant, err := c.rawQuery(ctx, q)
+	if err != nil {
+		return false, err
+	}
+	return c.query(ctx, q.Resource(), raw, func(d DataSet) error {
+		if !meant(d) {
+			return nil
+		}
+		return each(d)
+	})
+}
+
+func (c *Client) query(ctx context.Context, r Resource, raw string, each func(DataSet) error) (more bool, err error) {
+	a, err := c.Do(ctx, Request{Resource: r, RawQuery: raw, Accept: acceptJSON()})
 	if err != nil {
 		return false, err
 	}

@@ -64,6 +64,7 @@ type Client struct {
 	http      *http.Client
 	limits    ClientLimits
 	authorize func(*http.Request) error
+	dialect   dialect
 }
 
 // ErrAway means that the archive could not be reached, fell silent, or says that it
@@ -226,8 +227,9 @@ func (c *Client) exchange(ctx context.Context, address string, rq Request) (*Ans
 	}
 	response, err := c.http.Do(h)
 	if err != nil {
+		err = watch.why(ctx, err)
 		watch.stop()
-		return nil, watch.why(ctx, err)
+		return nil, err
 	}
 	return c.answer(ctx, watch, response)
 }

@@ -251,14 +251,19 @@ func (q Query) Resource() Resource {
 // RawQuery is the query as a client sends it: attributes by their tags, which
 // every server knows.
 func (q Query) RawQuery() string {
+	return q.rawQuery(func(_ dicom.VR, value string) string { return escaped(value) })
+}
+
+// rawQuery is the query with the values of its keys as write writes them.
+func (q Query) rawQuery(write func(vr dicom.VR, value string) string) string {
 	var s []string
-	add := func(name, value string) { s = append(s, name+"="+url.QueryEscape(value)) }
+	add := func(name, value string) { s = append(s, name+"="+value) }
 	for _, m := range q.Matches {
-		value := m.Value
-		if standardVR(m.Path[len(m.Path)-1]) == dicom.UI || q.MultipleValues {
+		value, vr := m.Value, standardVR(m.Path[len(m.Path)-1])
+		if vr == dicom.UI || q.MultipleValues {
 			value = strings.ReplaceAll(value, `\`, ",")
 		}
-		add(m.Path.String(), value)
+		add(m.Path.String(), write(vr, value))
 	}
 	for _, p := range q.Include {
 		add("includefield", p.String())

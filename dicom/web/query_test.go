@@ -22,16 +22,16 @@ func TestQueries(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                   "",
 		"PatientID=11235813": "00100020=11235813",
-		"00100010=SMITH*&00101002.00100020=11235813&limit=25":        "00100010=SMITH%2A&00101002.00100020=11235813&limit=25",
+		"00100010=SMITH*&00101002.00100020=11235813&limit=25":        "00100010=SMITH*&00101002.00100020=11235813&limit=25",
 		"OtherPatientIDsSequence.PatientID=1&offset=3":               "00101002.00100020=1&offset=3",
 		"PatientID=11235813&includefield=00081048,00081049,00081060": "00100020=11235813&includefield=00081048&includefield=00081049&includefield=00081060",
 		"includefield=all&includefield=StudyDescription":             "includefield=00081030&includefield=all",
 		"StudyDate=20130509-20130510":                                "00080020=20130509-20130510",
-		"StudyInstanceUID=1.2,1.3":                                   "0020000D=1.2%2C1.3",
-		"StudyInstanceUID=1.2%5C1.3":                                 "0020000D=1.2%2C1.3",
-		"PatientName=Doe,+John":                                      "00100010=Doe%2C+John",
-		"PatientName=%E7%8E%8B^*&fuzzymatching=true":                 "00100010=%E7%8E%8B%5E%2A&fuzzymatching=true",
-		"Modality=CT,MR&multiplevaluematching=true":                  "00080060=CT%2CMR&multiplevaluematching=true",
+		"StudyInstanceUID=1.2,1.3":                                   "0020000D=1.2,1.3",
+		"StudyInstanceUID=1.2%5C1.3":                                 "0020000D=1.2,1.3",
+		"PatientName=Doe,+John":                                      "00100010=Doe,%20John",
+		"PatientName=%E7%8E%8B^*&fuzzymatching=true":                 "00100010=%E7%8E%8B%5E*&fuzzymatching=true",
+		"Modality=CT,MR&multiplevaluematching=true":                  "00080060=CT,MR&multiplevaluematching=true",
 		`PatientBirthDate=""&emptyvaluematching=true`:                `00100030=%22%22&emptyvaluematching=true`,
 		"00091002=x&accept=application/dicom%2Bjson&charset=utf-8":   "00091002=x",
 		"0020000d=1.2": "0020000D=1.2",
@@ -160,7 +160,7 @@ func TestSearchesOfIdentifiers(t *testing.T) {
 		"studies of a patient": {
 			`{"00080052":{"vr":"CS","Value":["STUDY"]},"00080020":{"vr":"DA","Value":["20200101-"]},"00100010":{"vr":"PN","Value":[{"Alphabetic":"Doe*"}]},` +
 				`"00100020":{"vr":"LO","Value":["*"]},"0020000D":{"vr":"UI"},"00201208":{"vr":"IS"}}`,
-			"/studies", "00080020=20200101-&00100010=Doe%2A&includefield=00100020&includefield=0020000D&includefield=00201208",
+			"/studies", "00080020=20200101-&00100010=Doe*&includefield=00100020&includefield=0020000D&includefield=00201208",
 			`{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00080020":{"vr":"DA","Value":["20200102"]},"00081190":{"vr":"UR","Value":["http://x/"]},` +
 				`"00100010":{"vr":"PN","Value":[{"Alphabetic":"Doe^Jörg"}]},"0020000D":{"vr":"UI","Value":["1.2"]},"00201208":{"vr":"IS","Value":[7]}}`,
 			`{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00080020":{"vr":"DA","Value":["20200102"]},"00080052":{"vr":"CS","Value":["STUDY"]},"00080054":{"vr":"AE","Value":["CLOUD"]},` +
@@ -175,7 +175,7 @@ func TestSearchesOfIdentifiers(t *testing.T) {
 		},
 		"instances of several series": {
 			`{"00080018":{"vr":"UI"},"00080052":{"vr":"CS","Value":["IMAGE"]},"0020000D":{"vr":"UI","Value":["1.2"]},"0020000E":{"vr":"UI","Value":["1.3","1.4"]}}`,
-			"/studies/1.2/instances", "0020000E=1.3%2C1.4&includefield=00080018",
+			"/studies/1.2/instances", "0020000E=1.3,1.4&includefield=00080018",
 			`{}`,
 			`{"00080018":{"vr":"UI"},"00080052":{"vr":"CS","Value":["IMAGE"]},"00080054":{"vr":"AE","Value":["CLOUD"]},"0020000D":{"vr":"UI","Value":["1.2"]},"0020000E":{"vr":"UI"}}`,
 		},
