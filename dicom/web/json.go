@@ -477,17 +477,37 @@ func (e *Element) appendText(b []byte, s string) []byte {
 	case e.VR == dicom.PN:
 		return appendName(b, s)
 	case e.VR == dicom.IS || e.VR == dicom.DS:
-		if n := strings.Trim(s, " "); isJSONNumber(n) {
+		if n, ok := jsonNumber(s); ok {
 			return append(b, n...)
 		}
 	}
 	return appendString(b, s)
 }
 
-// isJSONNumber tells whether a DS or IS can be a number as it is written (RFC 8259
-// §6); others are strings, as PS3.18 table F.2.3-1 allows, so that nothing of them is lost.
-func isJSONNumber(s string) bool {
-	return s != "" && strings.IndexByte("-0123456789", s[0]) >= 0 && json.Valid([]byte(s))
+// jsonNumber is a DS or IS as a number of JSON (RFC 8259 §6), which has no plus sign, no leading zeros and
+// digits on both sides of the point; ok is false if it is none at all, and stays a string (PS3.18 table F.2.3-1).
+func jsonNumber(s string) (n string, ok bool) {
+	s, positive := strings.CutPrefix(strings.Trim(s, " "), "+")
+	s, negative := strings.CutPrefix(s, "-")
+	if positive && negative {
+		return "", false
+	}
+	end := len(s)
+	if i := strings.IndexAny(s, ".eE"); i >= 0 {
+		end = i
+	}
+	whole, rest := strings.TrimLeft(s[:end], "0"), s[end:]
+	if whole == "" && len(s) > 0 && strings.Trim(s, ".") != "" {
+		whole = "0"
+	}
+	if rest == "." {
+		rest = ""
+	}
+	n = whole + rest
+	if negative {
+		n = "-" + n
+	}
+	return n, whole != "" && whole[0] >= '0' && whole[0] <= '9' && json.Valid([]byte(n))
 }
 
 func appendName(b []byte, s string) []byte {

@@ -68,32 +68,33 @@ func TestExampleOfTheJSONModel(t *testing.T) {
 // One attribute of each kind, as it is read and as it is written.
 func TestJSONValues(t *testing.T) {
 	for in, want := range map[string]string{
-		`"00280010":{"vr":"US","Value":[512]}`:                                       "",
-		`"00280010":{"vr":"US","Value":["512"]}`:                                     `"00280010":{"vr":"US","Value":[512]}`,
-		`"00189219":{"vr":"SS","Value":[-3,4]}`:                                      "",
-		`"00280009":{"vr":"AT","Value":["00181063"]}`:                                "",
-		`"00181063":{"vr":"DS","Value":[33.30,"+1.5","007",1e3]}`:                    "",
-		`"00201208":{"vr":"IS","Value":["12",null,-3]}`:                              `"00201208":{"vr":"IS","Value":[12,null,-3]}`,
-		`"00189302":{"vr":"FD","Value":[0.1,"NaN","Infinity","-Infinity"]}`:          "",
-		`"00720074":{"vr":"FD","Value":["inf",-0.0]}`:                                `"00720074":{"vr":"FD","Value":["Infinity",-0]}`,
-		`"00720076":{"vr":"FL","Value":[0.1]}`:                                       "",
-		`"00720082":{"vr":"SV","Value":[-9007199254740992,"-9223372036854775808"]}`:  "",
-		`"00720083":{"vr":"UV","Value":["18446744073709551615",1]}`:                  "",
-		`"00080005":{"vr":"CS"}`:                                                     "",
-		`"00080005":{"vr":"CS","Value":[]}`:                                          `"00080005":{"vr":"CS"}`,
-		`"00080060":{"vr":"CS","Value":[""]}`:                                        `"00080060":{"vr":"CS"}`,
-		`"00080008":{"vr":"CS","Value":["ORIGINAL",null,"AXIAL"]}`:                   "",
-		`"00100010":{"vr":"PN","Value":[{"Phonetic":"x"},{}]}`:                       `"00100010":{"vr":"PN","Value":[{"Phonetic":"x"},null]}`,
-		`"00100010":{"vr":"PN","Value":["Doe^J=x"]}`:                                 `"00100010":{"vr":"PN","Value":[{"Alphabetic":"Doe^J","Ideographic":"x"}]}`,
-		`"00081199":{"vr":"SQ","Value":[{},{}]}`:                                     "",
-		`"00081199":{"vr":"SQ"}`:                                                     "",
-		`"00324000":{"vr":"LT","Value":["a\\b\r\nc"]}`:                               "",
-		`"7FE00010":{"vr":"OW","BulkDataURI":"http://x/y"}`:                          "",
-		`"7FE00010":{"vr":"OW","InlineBinary":"AAE="}`:                               "",
-		`"7FE00010":{"BulkDataURI":"x","vr":"OB"}`:                                   `"7FE00010":{"vr":"OB","BulkDataURI":"x"}`,
-		`"00280010":{"Value":[512],"vr":"US"}`:                                       `"00280010":{"vr":"US","Value":[512]}`,
-		`"00100020":{"vr":"LO","Value":["1"]},"00080060":{"vr":"CS","Value":["CT"]}`: `"00080060":{"vr":"CS","Value":["CT"]},"00100020":{"vr":"LO","Value":["1"]}`,
-		`"00020010":{"vr":"UI","Value":["1.2"]},"00080000":{"vr":"UL","Value":[1]}`:  ``,
+		`"00280010":{"vr":"US","Value":[512]}`:                                                                 "",
+		`"00280010":{"vr":"US","Value":["512"]}`:                                                               `"00280010":{"vr":"US","Value":[512]}`,
+		`"00189219":{"vr":"SS","Value":[-3,4]}`:                                                                "",
+		`"00280009":{"vr":"AT","Value":["00181063"]}`:                                                          "",
+		`"00181063":{"vr":"DS","Value":[33.30,"+1.5","007",1e3]}`:                                              `"00181063":{"vr":"DS","Value":[33.30,1.5,7,1e3]}`,
+		`"00181063":{"vr":"DS","Value":[".5","5.","-.5e3","+","-","+-1","1,5","0","-0","000",".","1x","1 2"]}`: `"00181063":{"vr":"DS","Value":[0.5,5,-0.5e3,"+","-","+-1","1,5",0,-0,0,".","1x","1 2"]}`,
+		`"00201208":{"vr":"IS","Value":["12",null,-3]}`:                                                        `"00201208":{"vr":"IS","Value":[12,null,-3]}`,
+		`"00189302":{"vr":"FD","Value":[0.1,"NaN","Infinity","-Infinity"]}`:                                    "",
+		`"00720074":{"vr":"FD","Value":["inf",-0.0]}`:                                                          `"00720074":{"vr":"FD","Value":["Infinity",-0]}`,
+		`"00720076":{"vr":"FL","Value":[0.1]}`:                                                                 "",
+		`"00720082":{"vr":"SV","Value":[-9007199254740992,"-9223372036854775808"]}`:                            "",
+		`"00720083":{"vr":"UV","Value":["18446744073709551615",1]}`:                                            "",
+		`"00080005":{"vr":"CS"}`:                                                                               "",
+		`"00080005":{"vr":"CS","Value":[]}`:                                                                    `"00080005":{"vr":"CS"}`,
+		`"00080060":{"vr":"CS","Value":[""]}`:                                                                  `"00080060":{"vr":"CS"}`,
+		`"00080008":{"vr":"CS","Value":["ORIGINAL",null,"AXIAL"]}`:                                             "",
+		`"00100010":{"vr":"PN","Value":[{"Phonetic":"x"},{}]}`:                                                 `"00100010":{"vr":"PN","Value":[{"Phonetic":"x"},null]}`,
+		`"00100010":{"vr":"PN","Value":["Doe^J=x"]}`:                                                           `"00100010":{"vr":"PN","Value":[{"Alphabetic":"Doe^J","Ideographic":"x"}]}`,
+		`"00081199":{"vr":"SQ","Value":[{},{}]}`:                                                               "",
+		`"00081199":{"vr":"SQ"}`:                                                                               "",
+		`"00324000":{"vr":"LT","Value":["a\\b\r\nc"]}`:                                                         "",
+		`"7FE00010":{"vr":"OW","BulkDataURI":"http://x/y"}`:                                                    "",
+		`"7FE00010":{"vr":"OW","InlineBinary":"AAE="}`:                                                         "",
+		`"7FE00010":{"BulkDataURI":"x","vr":"OB"}`:                                                             `"7FE00010":{"vr":"OB","BulkDataURI":"x"}`,
+		`"00280010":{"Value":[512],"vr":"US"}`:                                                                 `"00280010":{"vr":"US","Value":[512]}`,
+		`"00100020":{"vr":"LO","Value":["1"]},"00080060":{"vr":"CS","Value":["CT"]}`:                           `"00080060":{"vr":"CS","Value":["CT"]},"00100020":{"vr":"LO","Value":["1"]}`,
+		`"00020010":{"vr":"UI","Value":["1.2"]},"00080000":{"vr":"UL","Value":[1]}`:                            ``,
 	} {
 		if want == "" && !strings.Contains(in, "00020010") {
 			want = in
@@ -245,4 +246,24 @@ func checkAgain(t *testing.T, d web.DataSet) {
 	if _, err := web.ReadXML(&b, web.Limits{}); err != nil {
 		t.Fatalf("as XML: %v\n%s", err, written)
 	}
+}
+
+func BenchmarkJSON(b *testing.B) {
+	body := "[" + strings.Repeat(exampleJSON+",", 999) + exampleJSON + "]"
+	var d web.DataSet
+	b.Run("read", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			if err := web.ReadJSON(strings.NewReader(body), web.Limits{}, func(x web.DataSet) error { d = x; return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("write", func(b *testing.B) {
+		buffer := d.AppendJSON(nil)
+		b.SetBytes(int64(len(buffer)))
+		for b.Loop() {
+			buffer = d.AppendJSON(buffer[:0])
+		}
+	})
 }

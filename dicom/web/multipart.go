@@ -14,7 +14,7 @@ import (
 // MultipartLimits bound a multipart body. A zero field means its default.
 type MultipartLimits struct {
 	Parts       int   // 10,000
-	HeaderBytes int64 // of one part, to within the 4 KiB that are read at a time; 16 KiB
+	HeaderBytes int64 // of one part; 16 KiB
 	Headers     int   // of one part; 32
 	Around      int64 // before the first part and after the last, in bytes; 64 KiB
 }
@@ -68,9 +68,6 @@ type MultipartReader struct {
 
 // bodyBuffer is how much of a body is read at once.
 const bodyBuffer = 256 << 10
-
-// peekBuffer is how much the standard library's reader reads ahead.
-const peekBuffer = 4 << 10
 
 // NewMultipartReader reads a body whose Content-Type header is contentType. The
 // error is a *[Refusal]: 415 for any type but multipart/related, 400 for a boundary

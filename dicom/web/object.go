@@ -55,7 +55,7 @@ func (b *builder) bulkOf(e *dicom.Element) *Bulk {
 	if b.bulk == nil || !big {
 		return nil
 	}
-	x := &Bulk{VR: e.VR, Encapsulated: e.Kind == dicom.KindEncapsulated}
+	x := &Bulk{VR: b.vr(e), Encapsulated: e.Kind == dicom.KindEncapsulated}
 	if !x.Encapsulated && !e.Inflated && !e.BigEndian {
 		x.Pieces = []Piece{{e.ValueOffset, int64(e.Length)}}
 	}
@@ -72,7 +72,7 @@ func (b *builder) fragment(e *dicom.Element) {
 func (b *builder) addBulk(e *dicom.Element) {
 	path := b.path(e.Tag)
 	b.pieces[path] = b.big
-	b.add(Element{Tag: e.Tag, VR: e.VR, BulkDataURI: b.bulk(path)})
+	b.add(Element{Tag: e.Tag, VR: b.big.VR, BulkDataURI: b.bulk(path)})
 	b.big = nil
 }
 

@@ -153,10 +153,7 @@ func (b *builder) element(e *dicom.Element) {
 		b.addBulk(e)
 		return
 	}
-	x := Element{Tag: e.Tag, VR: e.VR, Value: b.value}
-	if !x.VR.IsKnown() {
-		x.VR = dicom.UN
-	}
+	x := Element{Tag: e.Tag, VR: b.vr(e), Value: b.value}
 	if e.BigEndian {
 		swap(x.VR, x.Value)
 	}
@@ -164,6 +161,38 @@ func (b *builder) element(e *dicom.Element) {
 		b.top().charset = charset.Parse(string(x.Value))
 	}
 	b.add(x)
+}
+
+// vr is the VR of e. Where it is implicit and the dictionary has two, Pixel Representation
+// decides between numbers, and bytes are words (PS3.5 §A.1).
+func (b *builder) vr(e *dicom.Element) dicom.VR {
+	if !e.VR.IsKnown() {
+		return dicom.UN
+	}
+	if e.Explicit {
+		return e.VR
+	}
+	a, _ := dicom.LookupAttribute(e.Tag)
+	switch {
+	case slices.Contains(a.VRs, dicom.SS) && slices.Contains(a.VRs, dicom.US):
+		if b.signed() {
+			return dicom.SS
+		}
+		return dicom.US
+	case slices.Contains(a.VRs, dicom.OW):
+		return dicom.OW
+	}
+	return e.VR
+}
+
+// signed tells whether pixels are, by the innermost data set that says so.
+func (b *builder) signed() bool {
+	for _, l := range slices.Backward(b.stack) {
+		if n, found := l.set.Uint16(dicom.TagPixelRepresentation); found {
+			return n == 1
+		}
+	}
+	return false
 }
 
 func (b *builder) add(e Element) {
