@@ -49,7 +49,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve takes the request from its path to its answer. An error is answered by
 // fail, if nothing has been yet.
 func (rq *request) serve(ctx context.Context) error {
-	release, err := rq.s.seat()
+	release, err := rq.s.seat(rq.address)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (rq *request) serve(ctx context.Context) error {
 	rq.log = rq.s.parts.Log.With("visit", rq.visit.id, "peer", rq.address, "operation", rq.route.operation)
 	rq.bypassed = rq.s.parts.Bypassed != nil && rq.s.parts.Bypassed(rq.admission.Device, string(rq.admission.Calling))
 	defer rq.guardBody()()
-	if rq.route.limits(rq.s) {
+	if rq.route.service == policy.ServiceStore {
 		leave, err := rq.s.storeSeat()
 		if err != nil {
 			return err

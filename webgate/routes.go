@@ -21,10 +21,6 @@ type route struct {
 	serve     func(*request, context.Context) error
 }
 
-// limits reports whether the request takes one of the places for those that
-// store.
-func (r route) limits(*Server) bool { return r.service == policy.ServiceStore }
-
 const kindURI web.Kind = 255 // WADO-URI has no resource of its own
 
 // routes are in the order of PS3.18: §9 (URI), §10.4 retrieve, §10.5 store, §10.6

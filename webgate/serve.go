@@ -113,15 +113,19 @@ func (v *visitor) Close() error {
 }
 
 // seat takes one of the places for requests; release gives it back.
-func (s *Server) seat() (release func(), err error) { return place(s.seats) }
+func (s *Server) seat(peer netip.Addr) (release func(), err error) {
+	holder := quota.Holder(peer)
+	if !s.seats.Enter(holder) {
+		return nil, errBusy
+	}
+	return func() { s.seats.Leave(holder) }, nil
+}
 
 // storeSeat takes one of the places for requests that store.
-func (s *Server) storeSeat() (release func(), err error) { return place(s.storing) }
-
-func place(places chan struct{}) (func(), error) {
+func (s *Server) storeSeat() (release func(), err error) {
 	select {
-	case places <- struct{}{}:
-		return func() { <-places }, nil
+	case s.storing <- struct{}{}:
+		return func() { <-s.storing }, nil
 	default:
 		return nil, errBusy
 	}

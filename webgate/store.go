@@ -27,8 +27,8 @@ func storable(contentType string) error {
 	switch {
 	case err != nil:
 		return err
-	case m.Type != web.TypeRelated:
-		return refused(http.StatusUnsupportedMediaType, "the Content-Type is not multipart/related (PS3.18 §10.5.1.3)")
+	case m.Type != web.TypeRelated && m.Type != web.TypeDICOM:
+		return refused(http.StatusUnsupportedMediaType, "the Content-Type is neither multipart/related nor application/dicom (PS3.18 §10.5.1.3)")
 	}
 	return nil
 }
@@ -36,14 +36,10 @@ func storable(contentType string) error {
 // store is STOW-RS (PS3.18 §10.5): each part is judged as an object. Those that are
 // admitted go to the archive a few at a time, while the next are received.
 func (rq *request) store(ctx context.Context) error {
-	m, err := web.NewMultipartReader(rq.r.Body, rq.r.Header.Get("Content-Type"), web.MultipartLimits{})
-	if err != nil {
-		return err
-	}
 	st := &storing{rq: rq, study: rq.resource.Study}
 	defer st.discard()
 	work := workOf(ctx) // what has come whole is delivered, whether its sender waits or not
-	broken := st.readParts(work, m)
+	broken := st.readBody(work, rq.r.Header.Get("Content-Type"))
 	st.dispatch(work)
 	st.running.Wait()
 	if ctx.Err() != nil && !errors.Is(broken, errStalled) { // nobody is there to be told
@@ -77,8 +73,16 @@ const (
 	batchBytes   = 8 << 20 // from which on it is sent
 )
 
-// readParts receives the parts. An error is the body's: what came before it counts.
-func (st *storing) readParts(ctx context.Context, m *web.MultipartReader) error {
+// readBody receives the parts, or the one instance that the body is. An error is the
+// body's: what came before it counts.
+func (st *storing) readBody(ctx context.Context, contentType string) error {
+	if kind, err := web.ParseMediaType(contentType); err == nil && kind.Type == web.TypeDICOM {
+		return st.takeFile(ctx, st.rq.r.Body)
+	}
+	m, err := web.NewMultipartReader(st.rq.r.Body, contentType, web.MultipartLimits{})
+	if err != nil {
+		return err
+	}
 	for {
 		part, err := m.Next()
 		if err == io.EOF && len(st.results)+len(st.loose.metadata) == 0 {
@@ -101,8 +105,13 @@ func (st *storing) take(ctx context.Context, m *web.MultipartReader, part *web.P
 	if part.Type.Part() != web.TypeDICOM {
 		return st.takeOther(ctx, m, part)
 	}
+	return st.takeFile(ctx, part)
+}
+
+// takeFile receives one file.
+func (st *storing) takeFile(ctx context.Context, file io.Reader) error {
 	r := st.expect()
-	o, err := st.rq.receive(ctx, part, st.rq.origin())
+	o, err := st.rq.receive(ctx, file, st.rq.origin())
 	if errors.Is(err, errTooLong) {
 		st.refuse(r, statusTooLong, "longer than is taken")
 	}

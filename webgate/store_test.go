@@ -192,6 +192,15 @@ func outOfResources(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+func TestOneInstanceMayBeTheBody(t *testing.T) {
+	h := start(t)
+	o := compose.CT(16, 16)
+	a := h.do(http.MethodPost, "/studies", map[string]string{"Content-Type": "application/dicom"}, bytes.NewReader(o.File()))
+	if a.status != http.StatusOK || !bytes.Equal(h.archive.has(o.Instance), o.File()) {
+		t.Errorf("%d: %s", a.status, a.body)
+	}
+}
+
 // One instance that the archive cannot take must not keep back the others.
 func TestAnArchiveThatMindsOneOfABatchGetsTheOthers(t *testing.T) {
 	h := start(t)

@@ -79,7 +79,7 @@ func (vs *visits) enter(ctx context.Context, c caller) (*visit, error) {
 		return nil, err
 	}
 	if first {
-		v.err = vs.s.recordBegin(ctx, v)
+		v.err = vs.s.recordBegin(context.WithoutCancel(ctx), v) // others wait for it too
 		close(v.ready)
 	}
 	select {

@@ -51,6 +51,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"cordon/custody"
@@ -85,14 +86,13 @@ type Config struct {
 
 	MaxConnections int           // at a time; 512
 	MaxPerAddress  int           // connections at a time from one address (IPv6: /64 network); 64
-	MaxRequests    int           // at a time; 128. The next are told to come back (503)
+	MaxRequests    int           // at a time; 128, a quarter of them from one address. The next are told to come back (503)
 	MaxStores      int           // STOW-RS requests among them at a time; 32
 	MaxObject      int64         // bytes of one object; 16 GiB
 	MaxBody        int64         // bytes of one request; 256 GiB
 	MaxHeader      int           // bytes of a request's line and header; 32 KiB
 	HeaderTimeout  time.Duration // to send them; 10 s
 	Stall          time.Duration // for a peer or an archive to move another byte; 30 s
-	Timeout        time.Duration // for an archive to begin its answer; 5 min
 	MaxAhead       int64         // bytes of one response that are judged before it begins; 8 GiB. Beyond, a hold breaks it off
 
 	Query      query.Rules // what may be asked
@@ -127,11 +127,11 @@ type Server struct {
 	config     Config
 	parts      Parts
 	routes     []route
-	upstreams  map[string]*upstream // by name
-	seats      chan struct{}        // one taken by each request
-	storing    chan struct{}        // one taken by each that stores
-	refusals   *quota.Quota         // that have a record of their own
-	objections *quota.Quota         // what shadow let pass
+	upstreams  map[string]*upstream     // by name
+	seats      *quota.Crowd[netip.Addr] // requests under way, by address
+	storing    chan struct{}            // one taken by each that stores
+	refusals   *quota.Quota             // that have a record of their own
+	objections *quota.Quota             // what shadow let pass
 	visits     visits
 	shelf      *shelf
 }
@@ -159,7 +159,7 @@ func New(ctx context.Context, c Config, p Parts) (*Server, error) {
 		parts:      p,
 		routes:     routes(),
 		upstreams:  map[string]*upstream{},
-		seats:      make(chan struct{}, c.MaxRequests),
+		seats:      quota.NewCrowd[netip.Addr]((c.MaxRequests+3)/4, c.MaxRequests),
 		storing:    make(chan struct{}, c.MaxStores),
 		refusals:   quota.New(maxRefusals, refusalInterval),
 		objections: quota.New(maxRefusals, refusalInterval),
@@ -187,7 +187,6 @@ func (c Config) withDefaults() Config {
 	c.MaxHeader = cmp.Or(c.MaxHeader, 32<<10)
 	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 10*time.Second)
 	c.Stall = cmp.Or(c.Stall, 30*time.Second)
-	c.Timeout = cmp.Or(c.Timeout, 5*time.Minute)
 	c.MaxAhead = cmp.Or(c.MaxAhead, 8<<30)
 	c.MaxMatches = cmp.Or(c.MaxMatches, 5000)
 	c.RetryMin = cmp.Or(c.RetryMin, 2*time.Second)
