@@ -129,6 +129,7 @@ func attribute(e *xml.StartElement, name string) string {
 
 func (x *xmlReader) dataSet() (DataSet, error) {
 	var d DataSet
+	var blockless []private
 	err := x.children(func(s *xml.StartElement) error {
 		if s.Name.Local != "DicomAttribute" {
 			return errors.New("something else than DicomAttribute in a data set")
@@ -148,11 +149,19 @@ func (x *xmlReader) dataSet() (DataSet, error) {
 		if err := x.attribute(&e); err != nil {
 			return fmt.Errorf("%v: %w", t, err)
 		}
-		if t.Group() != dicom.TagTransferSyntaxUID.Group() && !t.IsGroupLength() {
+		creator := attribute(s, "privateCreator")
+		switch {
+		case t.IsPrivate() && creator != "" && t.Element() <= lastBlock:
+			blockless = append(blockless, private{creator, e})
+		case t.Group() != dicom.TagTransferSyntaxUID.Group() && !t.IsGroupLength():
 			d = append(d, e)
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	d, err = d.addPrivate(blockless)
 	return d.sorted(err)
 }
 
@@ -284,10 +293,14 @@ func (d DataSet) appendXML(b []byte) []byte {
 		if e.Tag.IsGroupLength() {
 			continue
 		}
-		b = append(b, `<DicomAttribute tag="`+tagText(e.Tag)+`" vr="`+e.VR.String()+`"`...)
+		creator, t := d.creator(e.Tag), e.Tag
+		if creator != "" {
+			t = d.withoutBlock(t, creator)
+		}
+		b = append(b, `<DicomAttribute tag="`+tagText(t)+`" vr="`+e.VR.String()+`"`...)
 		if a, known := dicom.LookupAttribute(e.Tag); known && a.Keyword != "" {
 			b = append(b, ` keyword="`+a.Keyword+`"`...)
-		} else if creator := d.creator(e.Tag); creator != "" {
+		} else if creator != "" {
 			b = append(b, ` privateCreator="`...)
 			b = append(appendEscaped(b, creator), '"')
 		}
@@ -296,14 +309,6 @@ func (d DataSet) appendXML(b []byte) []byte {
 		b = append(b, "</DicomAttribute>"...)
 	}
 	return b
-}
-
-// creator is who reserved the block of a private element (PS3.5 §7.8.1).
-func (d DataSet) creator(t dicom.Tag) string {
-	if !t.IsPrivate() || t.Element() < 0x1000 {
-		return ""
-	}
-	return d.String(dicom.NewTag(t.Group(), t.Element()>>8))
 }
 
 func (e *Element) appendXML(b []byte) []byte {

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -59,6 +60,38 @@ func TestExampleOfTheNativeModel(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in %s", want, b.String())
 		}
+	}
+}
+
+// Private elements are named by creator and without block, or with it.
+func TestPrivateElementsOfTheNativeModel(t *testing.T) {
+	private := func(tag, creator, value string) string {
+		return `<DicomAttribute tag="` + tag + `" vr="LO" privateCreator="` + creator + `"><Value number="1">` + value + `</Value></DicomAttribute>`
+	}
+	const a = `<DicomAttribute tag="00090011" vr="LO"><Value number="1">A</Value></DicomAttribute>`
+	for in, want := range map[string]string{
+		a + private("00090002", "A", "x"): `{"00090011":{"vr":"LO","Value":["A"]},"00091102":{"vr":"LO","Value":["x"]}}`,
+		private("00090011", "A", "x") + a: `{"00090011":{"vr":"LO","Value":["A"]},"00091111":{"vr":"LO","Value":["x"]}}`,
+		a + private("00091102", "A", "x"): `{"00090011":{"vr":"LO","Value":["A"]},"00091102":{"vr":"LO","Value":["x"]}}`,
+		private("00090002", "B", "x") + a: `{"00090010":{"vr":"LO","Value":["B"]},"00090011":{"vr":"LO","Value":["A"]},"00091002":{"vr":"LO","Value":["x"]}}`,
+	} {
+		d, err := web.ReadXML(strings.NewReader("<NativeDicomModel>"+in+"</NativeDicomModel>"), web.Limits{})
+		if got := string(d.AppendJSON(nil)); err != nil || got != want {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+		var b bytes.Buffer
+		d.WriteXML(&b)
+		again, err := web.ReadXML(&b, web.Limits{})
+		if got := string(again.AppendJSON(nil)); err != nil || got != want {
+			t.Errorf("again: got %s, %v, want %s", got, err, want)
+		}
+	}
+	creators := ""
+	for n := range 241 {
+		creators += private("00090001", fmt.Sprint("creator ", n), "x")
+	}
+	if _, err := web.ReadXML(strings.NewReader("<NativeDicomModel>"+creators+"</NativeDicomModel>"), web.Limits{}); err == nil {
+		t.Error("more creators than blocks")
 	}
 }
 
