@@ -37,7 +37,9 @@ AETable BEGIN
 %s %s RW (500, 1024mb) ANY
 AETable END
 `, p.Port, &hosts, p.AETitle, p.Dir))
-	run(t, "dcmqridx", append([]string{p.Dir}, files...)...)
+	if len(files) > 0 {
+		run(t, "dcmqridx", append([]string{p.Dir}, files...)...)
+	}
 	start(t, p.Dir, "dcmqrscp", "-c", filepath.Join(p.Dir, "dcmqrscp.cfg"), "+x=")
 	p.awaitReady(t)
 	return p

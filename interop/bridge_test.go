@@ -87,11 +87,14 @@ func forward(ctx context.Context, l net.Listener, dial func(context.Context) (ne
 // answered, and how.
 func rowsOf(t *testing.T, at *peer, class dicom.UID, keys web.DataSet) []string {
 	t.Helper()
-	conn, err := at.dial(t.Context(), ul.ProposedContext{ID: 1, AbstractSyntax: class, TransferSyntaxes: []dicom.UID{dicom.ExplicitVRLittleEndian}})
+	as, err := ul.Dial(t.Context(), at.Address, nil, ul.Request{
+		Calling: "PROBE", Called: at.AETitle,
+		Contexts: []ul.ProposedContext{{ID: 1, AbstractSyntax: class, TransferSyntaxes: []dicom.UID{dicom.ExplicitVRLittleEndian}}},
+	}, ul.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	conn := dimse.NewConn(as)
 	x := dimse.NewExchange(conn, nil)
 	var reading sync.WaitGroup
 	defer reading.Wait()
