@@ -56,8 +56,8 @@ func compare(ctx context.Context, b *bench) error {
 	if !b.write {
 		return nil
 	}
-	if b.only != "" {
-		return errors.New("the page has all of it: -write goes without -only")
+	if b.only != "" || b.rows != "" {
+		return errors.New("the page has all of it: -write goes without -only and -rows")
 	}
 	return r.publish(text)
 }
@@ -81,6 +81,9 @@ func (r *comparison) rates(ctx context.Context, b *bench) error {
 		return err
 	}
 	for _, c := range courses(b.full, small, ct, big, huge) {
+		if !strings.Contains(c.String(), b.rows) {
+			continue
+		}
 		e := effort{3, time.Second}
 		if b.full {
 			e = effort{7, 3 * time.Second}
@@ -90,7 +93,7 @@ func (r *comparison) rates(ctx context.Context, b *bench) error {
 		}
 		o, err := b.measure(ctx, c, e)
 		if err != nil {
-			return fmt.Errorf("%s to %s, %d associations, %s, %s sockets: %w", c.sender(), c.sink, c.associations, c.sample.name, c.sockets(), err)
+			return fmt.Errorf("%s: %w", c, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s\n", strings.Join(o.cells(), "  "))
 		r.outcomes = append(r.outcomes, o)

@@ -43,6 +43,10 @@ func (c course) env() []string {
 	return nil
 }
 
+func (c course) String() string {
+	return fmt.Sprintf("%s %s %s %d %s", c.sender(), c.sink, c.sockets(), c.associations, c.sample.name)
+}
+
 // An outcome is what a course measured: medians of its rounds.
 type outcome struct {
 	course

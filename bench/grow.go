@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"cordon/ledger"
@@ -55,6 +57,9 @@ func (b *bench) grow(ctx context.Context) (grown, error) {
 		return grown{}, err
 	}
 	defer empty.peer.stop()
+	if err := spooledIn(ctx, filepath.Join(dir, "full", "data"), grownSpooled); err != nil {
+		return grown{}, err
+	}
 	ct, err := ctSample(ctSide)
 	if err != nil {
 		return grown{}, err
@@ -114,10 +119,101 @@ func (b *bench) fill(ctx context.Context, dir string, archives []string) (*gatew
 	if err != nil {
 		return nil, err
 	}
-	const senders = 32
-	if _, _, err := (generator{port: g.port, called: "AWAY", sample: tiny, associations: senders}).send(ctx, grownSpooled/senders); err != nil {
-		g.peer.stop()
+	_, _, err = generator{port: g.port, called: "AWAY", sample: tiny, associations: 1}.send(ctx, seeds)
+	g.peer.stop()
+	if err != nil {
 		return nil, fmt.Errorf("filling the spool: %w", err)
 	}
-	return g, nil
+	if err := multiply(ctx, data, grownSpooled); err != nil {
+		return nil, fmt.Errorf("filling the spool: %w", err)
+	}
+	return b.startCordonFor(ctx, dir, archives)
+}
+
+// seeds is how many objects are spooled in earnest; their rows and blobs are
+// copied then, a hundred to a series.
+const seeds = 64
+
+// multiply makes n of the few spooled objects of a gateway that does not run: to
+// receive as many would take longer than all measurements.
+func multiply(ctx context.Context, data string, n int) error {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "cordon.db"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var ids, columns []string
+	if ids, err = texts(ctx, tx, "SELECT id FROM custody_objects WHERE archive = 'away'"); err != nil {
+		return err
+	}
+	if columns, err = texts(ctx, tx, "SELECT name FROM pragma_table_info('custody_objects') WHERE name NOT IN ('seq', 'id', 'lane', 'turn', 'series_instance_uid', 'sop_instance_uid')"); err != nil {
+		return err
+	}
+	same := strings.Join(columns, ", ")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO custody_objects (id, lane, series_instance_uid, sop_instance_uid, turn, "+same+") SELECT ?, ?, ?, ?, ?, "+same+" FROM custody_objects WHERE id = ?")
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		from := ids[i%len(ids)]
+		id := another(from, i)
+		series := fmt.Sprintf("%s.2.%d", uidPrefix, i/100)
+		if _, err := insert.ExecContext(ctx, id, series, series, fmt.Sprintf("%s.%d", series, i), i%100 == 0, from); err != nil {
+			return err
+		}
+		shard := filepath.Join(data, "objects", id[len(id)-1:])
+		if err := os.Link(filepath.Join(data, "objects", from[len(from)-1:], from), filepath.Join(shard, id)); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// spooledIn makes sure that at least n objects wait.
+func spooledIn(ctx context.Context, data string, n int) error {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "cordon.db"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var have int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM custody_objects WHERE state = 'spooled' AND needs_attention = 0").Scan(&have); err != nil {
+		return err
+	}
+	if have < n {
+		return fmt.Errorf("%d objects wait, not %d", have, n)
+	}
+	return nil
+}
+
+// another is an id like the one given, whose random middle says i.
+func another(id string, i int) string {
+	const digits, at = "0123456789abcdefghjkmnpqrstvwxyz", 14
+	p := []byte(id)
+	for k := range 6 {
+		p[at+k] = digits[i>>(5*k)&31]
+	}
+	return string(p)
+}
+
+func texts(ctx context.Context, tx *sql.Tx, query string) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
 }

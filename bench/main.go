@@ -41,6 +41,7 @@ type bench struct {
 	images int    // CT images for each transfer
 	full   bool   // more rows and rounds of compare
 	write  bool   // compare writes docs/performance.md
+	rows   string // compare measures the rates of those whose name has it; "" is all
 	only   string // the parts of compare, separated by commas; "" is all
 	out    *tabwriter.Writer
 }
@@ -73,6 +74,7 @@ func main() {
 	full := flag.Bool("full", false, "compare: more rows and rounds, about an hour")
 	write := flag.Bool("write", false, "compare: write docs/performance.md and docs/performance.svg")
 	only := flag.String("only", "", "compare: growth, rates, router, latency, spool, reuse, memory, separated by commas; all without it")
+	rows := flag.String("rows", "", "compare: only the rates whose row has these words, such as 'storescp tuned 4'")
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|compare|inspect]...")
@@ -81,7 +83,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, bench{images: *images, full: *full, write: *write, only: *only}, flag.Args()); err != nil {
+	if err := run(ctx, bench{images: *images, full: *full, write: *write, only: *only, rows: *rows}, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)

@@ -66,6 +66,9 @@ func (r *comparison) markdown() string {
 		rows = append(rows, []string{m.load, mebibytes(m.idle), mebibytes(m.above)})
 	}
 	writeTable(&b, []string{"memory of `cordon up`", "idle MiB", "peak above idle MiB"}, rows)
+	if r.reuse.direct == 0 {
+		return b.String()
+	}
 	writeTable(&b, []string{"one modality that associates for each image, to `storescp --fork`", "images/s"}, [][]string{
 		{"direct", fmt.Sprintf("%.0f", r.reuse.direct)},
 		{"through, the archive's association waits for the next", fmt.Sprintf("%.0f", r.reuse.kept)},
@@ -75,6 +78,9 @@ func (r *comparison) markdown() string {
 }
 
 func writeTable(b *strings.Builder, head []string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
 	fmt.Fprintf(b, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
 	for _, row := range rows {
 		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
