@@ -21,6 +21,12 @@ type destination struct {
 // startQueryRetrieve starts DCMTK's dcmqrscp, an archive with C-FIND, C-MOVE and C-GET, with the files in its store.
 func startQueryRetrieve(t *testing.T, files []string, to ...destination) *peer {
 	t.Helper()
+	return startQueryRetrieveWith(t, nil, files, to...)
+}
+
+// startQueryRetrieveWith is startQueryRetrieve with flags.
+func startQueryRetrieveWith(t *testing.T, flags, files []string, to ...destination) *peer {
+	t.Helper()
 	p := newPeer(t, "QRSCP")
 	var hosts strings.Builder
 	for i, d := range to {
@@ -40,7 +46,7 @@ AETable END
 	if len(files) > 0 {
 		run(t, "dcmqridx", append([]string{p.Dir}, files...)...)
 	}
-	start(t, p.Dir, "dcmqrscp", "-c", filepath.Join(p.Dir, "dcmqrscp.cfg"), "+x=")
+	start(t, p.Dir, "dcmqrscp", append([]string{"-c", filepath.Join(p.Dir, "dcmqrscp.cfg"), "+x="}, flags...)...)
 	p.awaitReady(t)
 	return p
 }

@@ -199,7 +199,7 @@ func TestDICOMwebOfAnArchiveWithDIMSEAlone(t *testing.T) {
 			if name == "an archive with C-GET" {
 				archive = startOrthanc(t, map[string]any{"DefaultEncoding": "Utf8", "DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true})
 			} else {
-				archive = startQueryRetrieve(t, nil, destination{cordonTitle, c.Port})
+				archive = startQueryRetrieveWith(t, []string{"--disable-get"}, nil, destination{cordonTitle, c.Port})
 			}
 			c.add(t, fmt.Sprintf("archives: [{name: pacs, ae_title: %s, address: '%s', addresses: [127.0.0.1/32]}]\n", archive.AETitle, archive.Address))
 			c.start(t)
