@@ -7,8 +7,8 @@ FUZZTIME ?= 40000x
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The real programs that the tests talk to. They are installed when one is missing.
-PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils prometheus poppler-utils nftables iproute2
-PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint prometheus promtool pdftotext nft ip
+PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils prometheus poppler-utils nftables iproute2 chromium
+PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint prometheus promtool pdftotext nft ip chromium
 
 .PHONY: up build test check fmt vet unit race fuzz faults interop peers bench generate deb clean
 

@@ -3,6 +3,7 @@ package interop
 import (
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,14 +12,19 @@ import (
 	"testing"
 )
 
-// nodeFiles are the peers on dcmjs-dimse, a DICOM implementation in JavaScript that shares no code with DCMTK. The
-// package and all that it needs are pinned with their digests in package-lock.json.
-const nodeFiles = "testdata/dcmjs"
+// nodeDir and webDir are directories with scripts of ours and the packages that they need, kept in the user's cache from
+// run to run: dcmjs-dimse, a DICOM implementation in JavaScript that shares no code with DCMTK; and viewers, clients and
+// an issuer of tokens on the web's side. Packages are pinned with their digests in package-lock.json, against which npm
+// checks each.
+var (
+	nodeDir = sync.OnceValues(func() (string, error) { return installNode("dcmjs") })
+	webDir  = sync.OnceValues(func() (string, error) { return installNode("web") })
+)
 
-// nodeDir is a directory with the scripts and their packages, kept in the user's cache from run to run. npm checks each
-// package against the lock file's digest when it puts it there.
-var nodeDir = sync.OnceValues(func() (string, error) {
-	lock, err := os.ReadFile(filepath.Join(nodeFiles, "package-lock.json"))
+// installNode makes such a directory of a folder in testdata.
+func installNode(name string) (string, error) {
+	files := os.DirFS(filepath.Join("testdata", name))
+	lock, err := fs.ReadFile(files, "package-lock.json")
 	if err != nil {
 		return "", err
 	}
@@ -26,11 +32,8 @@ var nodeDir = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		cache = os.TempDir()
 	}
-	dir := filepath.Join(cache, "cordon-interop", fmt.Sprintf("dcmjs-%x", sha256.Sum256(lock))[:24])
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	if err := copyNodeFiles(dir); err != nil {
+	dir := filepath.Join(cache, "cordon-interop", fmt.Sprintf("%s-%.16x", name, sha256.Sum256(lock)))
+	if err := copyNodeFiles(dir, files); err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "installed")); err == nil {
@@ -42,15 +45,22 @@ var nodeDir = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("npm ci (npm is Debian's package npm; make peers installs it): %w\n%s", err, out)
 	}
 	return dir, os.WriteFile(filepath.Join(dir, "installed"), nil, 0o644)
-})
+}
 
-func copyNodeFiles(dir string) error {
-	for _, name := range []string{"package.json", "package-lock.json", "scu.js", "scp.js"} {
-		text, err := os.ReadFile(filepath.Join(nodeFiles, name))
+func copyNodeFiles(dir string, files fs.FS) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		text, err := fs.ReadFile(files, e.Name())
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o644); err != nil {
 			return err
 		}
 	}
