@@ -79,8 +79,10 @@ const mostRounds = 40
 
 // A test that cannot fail is a defect: with each promise broken, the oracle finds what is lost.
 func TestABrokenPromiseIsNoticed(t *testing.T) {
+	t.Parallel()
 	for _, p := range promises {
 		t.Run(p.broken, func(t *testing.T) {
+			t.Parallel()
 			d := newDamaged(t)
 			d.program = p.build(t)
 			fault := "power loss"
@@ -94,9 +96,9 @@ func TestABrokenPromiseIsNoticed(t *testing.T) {
 				}
 			}
 			for round := range mostRounds {
-				if lost, wrong := d.brokenRound(t, p.archive == ""); lost > 0 {
-					t.Logf("noticed after %d rounds: %d lost: %s", round+1, lost, wrong[0])
-					faults.notice(p.broken, fault, fmt.Sprintf("%d lost, in round %d", lost, round+1))
+				if found := d.brokenRound(t, p.archive == ""); found != "" {
+					t.Logf("noticed in round %d: %s", round+1, found)
+					faults.notice(p.broken, fault, fmt.Sprintf("%s, in round %d", found, round+1))
 					return
 				}
 			}
@@ -112,16 +114,19 @@ func (f *faultTable) notice(promise, fault, found string) {
 	f.broken = append(f.broken, brokenRow{promise, fault, found})
 }
 
-// brokenRound has objects come while the archive is away and the power goes, or while the archive does what it does.
-func (d *damaged) brokenRound(t *testing.T, power bool) (int, []string) {
+// brokenRound has objects come while the archive is away and the power goes, or while the archive does what it does. It
+// says what was found, if anything.
+func (d *damaged) brokenRound(t *testing.T, power bool) (found string) {
 	t.Helper()
 	if !power {
 		d.archive.up(t)
 	}
-	d.recover(t)
+	if !d.starts(t) {
+		return "Cordon refuses to start"
+	}
 	stop := d.flood(t, 3)
-	d.disk.CutAt(100)
 	if power {
+		d.disk.CutAt(100)
 		d.powerLoss(t, time.Second)
 	} else {
 		time.Sleep(500 * time.Millisecond)
@@ -129,10 +134,32 @@ func (d *damaged) brokenRound(t *testing.T, power bool) (int, []string) {
 	stop()
 	if power {
 		d.archive.up(t)
-		d.recover(t)
+		if !d.starts(t) {
+			return "Cordon refuses to start"
+		}
 	}
-	lost, wrong := d.oracle(t)
+	if lost, wrong := d.oracle(t); lost > 0 {
+		t.Log(wrong[0])
+		return fmt.Sprintf("%d lost", lost)
+	}
 	d.gone(t)
 	d.archive.down()
-	return lost, wrong
+	return ""
+}
+
+// starts reports whether Cordon answers, or ends instead.
+func (d *damaged) starts(t *testing.T) bool {
+	t.Helper()
+	d.begin(t)
+	for d.echo(t.Context()) != nil {
+		if d.process.ended() {
+			if strings.Contains(d.process.log(), "address already in use") {
+				t.Fatal(d.process.log())
+			}
+			t.Log(d.process.log())
+			return false
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return true
 }

@@ -84,6 +84,7 @@ func clockNumber(s string) (n int64, rest string) {
 // The machine's clock jumps, forwards and backwards, by seconds and by years, while objects come and wait, and is another
 // one after a crash.
 func TestTheClockJumps(t *testing.T) {
+	t.Parallel()
 	program, err := skewed()
 	if err != nil {
 		t.Fatal(err)

@@ -150,8 +150,8 @@ func TestTheSenderGoesAwayInMidObject(t *testing.T) {
 	lost := tr.account(t)
 	held := tr.vault(t, "--all")
 	for uid := range aborted {
-		if _, there := tr.archive.holds(uid); there || held[uid] {
-			t.Errorf("%s: half an object is in the archive %v, in the vault %v", uid, there, held[uid])
+		if _, there := tr.archive.holds(uid); there || held[uid] != "" {
+			t.Errorf("%s: half an object is in the archive %v, in the vault %q", uid, there, held[uid])
 		}
 	}
 	await(t, "nothing to be left of them", func() bool {

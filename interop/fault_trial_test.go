@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -153,24 +154,37 @@ func (tr *trial) standing(t *testing.T) (s standing) {
 	return s
 }
 
-// vault lists instances by where `cordon vault list` has them.
-func (tr *trial) vault(t *testing.T, flags ...string) map[string]bool {
+// vault lists instances that `cordon vault list` has, with their ids.
+func (tr *trial) vault(t *testing.T, flags ...string) map[string]string {
 	t.Helper()
 	said := tr.cli(t, append([]string{"vault", "list", "--json"}, flags...)...)
 	if said.code != 0 {
 		t.Fatalf("cordon vault list: exit code %d: %s", said.code, said.err)
 	}
-	all := map[string]bool{}
+	all := map[string]string{}
 	for line := range strings.Lines(said.out) {
 		var v struct {
+			ID       string `json:"id"`
 			Instance string `json:"sop_instance_uid"`
 		}
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
 			t.Fatalf("cordon vault list: %v in %q", err, line)
 		}
-		all[v.Instance] = true
+		all[v.Instance] = v.ID
 	}
 	return all
+}
+
+// readable reports whether a held object can be taken out of the vault, and is what was sent.
+func (tr *trial) readable(t *testing.T, id string, digest [sha256.Size]byte) bool {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), id)
+	if said := tr.cli(t, "vault", "export", id, "--as", "Oracle", "--reason", "is it whole?", "--output", file); said.code != 0 {
+		t.Logf("cordon vault export: %s", said.err)
+		return false
+	}
+	defer os.Remove(file)
+	return sha256.Sum256(dataSetOf(t, file)) == digest
 }
 
 // drained waits until nothing but what a person has to decide on waits for the archive.
@@ -190,12 +204,15 @@ func (tr *trial) account(t *testing.T) (lost int) {
 }
 
 // oracle holds what senders were told against where each object is. Everything that was acknowledged must be in the
-// archive, byte for byte, or in the vault, or in the spool for a person; what is hostile must be in the vault and nowhere
-// else.
+// archive, byte for byte, or in the vault, or in the spool for a person, and to be read there; what is hostile must be in
+// the vault and nowhere else. An object whose copy here is missing or damaged is lost.
 func (tr *trial) oracle(t *testing.T) (lost int, wrong []string) {
 	t.Helper()
 	tr.drained(t)
 	held, refused := tr.vault(t), tr.vault(t, "--attention")
+	if lost = tr.standing(t).Alarms; lost > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d objects are missing or damaged here", lost))
+	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	for uid, s := range tr.sent {
@@ -206,10 +223,13 @@ func (tr *trial) oracle(t *testing.T) (lost int, wrong []string) {
 		case there && sum != s.digest:
 			wrong = append(wrong, uid+": other bytes are in the archive than were sent")
 		case !s.told:
-		case s.hostile && !held[uid], !s.hostile && !there && !held[uid] && !refused[uid]:
+		case s.hostile && held[uid] == "", !s.hostile && !there && held[uid] == "" && refused[uid] == "":
 			lost++
-			wrong = append(wrong, fmt.Sprintf("%s was acknowledged and is lost (hostile %v; archive %v, vault %v, refused %v; found before: %v)",
+			wrong = append(wrong, fmt.Sprintf("%s was acknowledged and is lost (hostile %v; archive %v, vault %q, refused %q; found before: %v)",
 				uid, s.hostile, there, held[uid], refused[uid], s.checked))
+		case held[uid] != "" && !s.checked && !tr.readable(t, held[uid], s.digest):
+			lost++
+			wrong = append(wrong, uid+" was acknowledged, and what is in the vault is not what was sent")
 		default:
 			s.checked = true
 		}
@@ -237,6 +257,13 @@ func runs(sample, all int) int {
 		return all
 	}
 	return sample
+}
+
+// beside has long runs go on side by side: most of their time is waiting.
+func beside(t *testing.T) {
+	if whole() {
+		t.Parallel()
+	}
 }
 
 // chance is a source of random points, named so that a run can be told.

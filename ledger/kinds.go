@@ -110,7 +110,7 @@ var kinds = [...]Kind{
 	{Name: "object.missing", Owner: "reconcile", Means: "An archive answered success for an instance and does not have it, and it is not here either: an alarm.", Keys: ofInstance},
 	{Name: "object.there_again", Owner: "reconcile", Means: "An archive has an instance that was missing.", Keys: ofInstance},
 	{Name: "object.unaccounted", Owner: "reconcile", Means: "The ledger has an object as kept here that custody does not know: an alarm.", Keys: "id archive sop_instance_uid"},
-	{Name: "association.accounted", Owner: "reconcile", Means: "What an archive has of a study of an association that a crash cut short, and the instances that had no record of their delivery (at most 200 by name).", Keys: "association archive study_instance_uid instances unrecorded sop_instance_uids error"},
+	{Name: "association.accounted", Owner: "reconcile", Means: "What an archive has of a study of an association or visit that a crash cut short, and the instances that had no record of their delivery (at most 200 by name).", Keys: "association visit archive study_instance_uid instances unrecorded sop_instance_uids error"},
 	{Name: "reconcile.done", Owner: "reconcile", Means: "What was acknowledged has been accounted for: what archives were asked for, what they have, what is missing.", Keys: "well unfinished spooled held alarms instances present requeued back unasked missing unaccounted associations unrecorded"},
 	{Name: "reconcile.given_up", Owner: "reconcile", Means: "A person ended the alarms about instances that are missing.", Keys: ofPerson + " instances"},
 	{Name: "custody.found", Owner: "custody", Means: "What a start found on the disk that no crash can explain.", Keys: "in_flight leftovers missing orphans unclaimed"},

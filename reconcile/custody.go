@@ -36,12 +36,12 @@ func (w *work) custody(ctx context.Context) error {
 func (w *work) kept(ctx context.Context, from, to int64) error {
 	ids, left := map[string]entry{}, map[string]bool{}
 	var cut []unfinished
-	err := w.read(ctx, from, to, []string{"object.spooled", "object.held", "object.requeued", "object.delivered", "object.destroyed", "association.unfinished"},
+	err := w.read(ctx, from, to, []string{"object.spooled", "object.held", "object.requeued", "object.delivered", "object.destroyed", "association.unfinished", "visit.unfinished"},
 		func(r ledger.Record, e entry) error {
 			switch r.Kind {
-			case "association.unfinished":
+			case "association.unfinished", "visit.unfinished":
 				began, err := time.Parse(time.RFC3339Nano, e.Began)
-				cut = append(cut, unfinished{e.Association, began, r.Seq})
+				cut = append(cut, unfinished{e.under(), e.Visit != "", began, r.Seq})
 				return err
 			case "object.delivered", "object.destroyed":
 				left[e.ID] = true

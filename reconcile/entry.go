@@ -13,17 +13,26 @@ import (
 type entry struct {
 	ID          string `json:"id"` // of an object in custody
 	Association string `json:"association"`
+	Visit       string `json:"visit"` // instead, over the web
 	Archive     string `json:"archive"`
 	Class       string `json:"sop_class_uid"`
 	Instance    string `json:"sop_instance_uid"`
 	Study       string `json:"study_instance_uid"`
 	Series      string `json:"series_instance_uid"`
 	SHA256      string `json:"sha256"`
-	Began       string `json:"began"` // association.unfinished
+	Began       string `json:"began"` // association.unfinished, visit.unfinished
 
 	Direction string `json:"direction"` // transfer.begin
 	Peer      string `json:"peer"`
 	Moved     string `json:"study"`
+}
+
+// under is the association or visit that a record is of.
+func (e entry) under() string {
+	if e.Association != "" {
+		return e.Association
+	}
+	return e.Visit
 }
 
 // read calls fn with the records of some kinds from number from on, at most up

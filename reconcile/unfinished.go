@@ -12,15 +12,25 @@ import (
 	"cordon/store"
 )
 
-// unfinished is an association that a crash cut short.
+// unfinished is an association, or a visit over the web, that a crash cut short.
 type unfinished struct {
 	association string
+	isVisit     bool
 	began       time.Time
 	upto        int64 // number of the record that says so
 }
 
+// key is what records name it by.
+func (u unfinished) key() string {
+	if u.isVisit {
+		return "visit"
+	}
+	return "association"
+}
+
 func (u unfinished) insert(tx *store.Tx) error {
-	_, err := tx.Exec(`INSERT INTO reconcile_cut (association, began, upto) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, u.association, u.began.UnixMicro(), u.upto)
+	_, err := tx.Exec(`INSERT INTO reconcile_cut (association, visit, began, upto) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		u.association, u.isVisit, u.began.UnixMicro(), u.upto)
 	return err
 }
 
@@ -60,7 +70,7 @@ func (w *work) cutShort(ctx context.Context) error {
 
 func (w *work) openCuts(ctx context.Context, after string) (all []unfinished, err error) {
 	err = w.parts.DB.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(`SELECT association, began, upto FROM reconcile_cut WHERE association > ? ORDER BY association LIMIT ?`, after, maxCut)
+		rows, err := tx.Query(`SELECT association, visit, began, upto FROM reconcile_cut WHERE association > ? ORDER BY association LIMIT ?`, after, maxCut)
 		if err != nil {
 			return err
 		}
@@ -68,7 +78,7 @@ func (w *work) openCuts(ctx context.Context, after string) (all []unfinished, er
 		for rows.Next() {
 			var u unfinished
 			var began int64
-			if err := rows.Scan(&u.association, &began, &u.upto); err != nil {
+			if err := rows.Scan(&u.association, &u.isVisit, &began, &u.upto); err != nil {
 				return err
 			}
 			u.began = time.UnixMicro(began)
@@ -100,7 +110,7 @@ func (w *work) trace(ctx context.Context, cut []unfinished) (map[string]*trace, 
 	}
 	room := maxKnown
 	err = w.read(ctx, from, last, []string{"transfer.begin", "object.delivered"}, func(r ledger.Record, e entry) error {
-		t := traces[e.Association]
+		t := traces[e.under()]
 		switch {
 		case t == nil:
 		case r.Kind == "object.delivered" && room > 0:
@@ -140,7 +150,7 @@ func (w *work) accountFor(ctx context.Context, u unfinished, t *trace, seed maph
 				w.report.Archives[i].Error = err.Error()
 				return nil
 			}
-			body["association"], body["archive"], body["study_instance_uid"] = u.association, a.Name, study
+			body[u.key()], body["archive"], body["study_instance_uid"] = u.association, a.Name, study
 			found = append(found, body)
 		}
 	}
