@@ -331,3 +331,18 @@ func TestObjectsThatNobodyRetrievesAreNotTaken(t *testing.T) {
 		t.Errorf("answered %04X", got)
 	}
 }
+
+// What an archive would send as a device is not asked for.
+func TestRetrieveOfAnArchiveThatIsADeviceToo(t *testing.T) {
+	var h *house
+	p := newScriptedPeer(t, moving(t, &h, "CORDON", []image{newImage(t, nil)}, itsOwn))
+	h = behind(t, p, declaredToo, func(c *Config) { c.Site.Returns = "" })
+	if objects, _, err := h.retrieve(t); !errors.Is(err, dimse.ErrNotAccepted) || len(objects) > 0 {
+		t.Errorf("%d objects, %v", len(objects), err)
+	}
+	for _, e := range p.received() {
+		if e.command.Field == dimse.CMoveRQ {
+			t.Error("the archive was told to move something")
+		}
+	}
+}

@@ -178,6 +178,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 // move performs a C-MOVE to the gateway itself: the objects come on associations
 // that the archive opens, and find their way here by what they say of the move.
 func (v *returning) move(ctx context.Context, o *outward, x *dimse.Exchange) error {
+	if err := v.g.site().Returnable(v.archive); err != nil {
+		return fmt.Errorf("%w: %w", dimse.ErrNotAccepted, err)
+	}
 	var name originator
 	defer func() { v.g.moves.end([]originator{name}) }()
 	return v.perform(ctx, o, x, dimse.Command{

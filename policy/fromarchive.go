@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"cordon/dicom"
@@ -94,3 +95,16 @@ func reports(s Service) bool {
 // ReturnTitle is the AE title that archives are told to move objects to that
 // the gateway retrieves itself.
 func (s Site) ReturnTitle() dicom.AETitle { return cmp.Or(s.Returns, s.AETitle) }
+
+// Returnable says why objects that an archive moves to the gateway itself could
+// not be told from others, or nil.
+func (s Site) Returnable(archive string) error {
+	i := slices.IndexFunc(s.Archives, func(a Archive) bool { return a.Name == archive })
+	switch {
+	case i < 0 || len(s.Archives[i].Addresses) == 0:
+		return fmt.Errorf("archive %s has no C-GET, and no addresses that it may call from: give it some, so that it can move objects here", archive)
+	case s.Returns == "" && slices.ContainsFunc(s.Devices, func(d Device) bool { return d.AETitle == s.Archives[i].AETitle }):
+		return fmt.Errorf("archive %s has no C-GET, and is declared as a device too: give what it moves here an AE title of its own (gateway.web.move_title)", archive)
+	}
+	return nil
+}

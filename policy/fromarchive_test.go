@@ -74,3 +74,29 @@ func TestPrivateConnectionIsOneArchives(t *testing.T) {
 		t.Errorf("over the network: %+v", ad)
 	}
 }
+
+// An archive is never told to move objects here that would be taken for a
+// device's, or for nobody's.
+func TestReturnable(t *testing.T) {
+	here := []netip.Prefix{netip.MustParsePrefix("10.0.0.9/32")}
+	site := Site{AETitle: "CORDON", Archives: []Archive{{Name: "pacs", AETitle: "PACS", Addresses: here}, {Name: "silent", AETitle: "SILENT"}}}
+	declared := site
+	declared.Devices = []Device{{Name: "pacs-too", AETitle: "PACS", Addresses: here}}
+	titled := declared
+	titled.Returns = "RETURNS"
+	for name, c := range map[string]struct {
+		site    Site
+		archive string
+		may     bool
+	}{
+		"it calls":               {site, "pacs", true},
+		"it never calls":         {site, "silent", false},
+		"not in the site":        {site, "other", false},
+		"a device too":           {declared, "pacs", false},
+		"a device too, own name": {titled, "pacs", true},
+	} {
+		if err := c.site.Returnable(c.archive); (err == nil) != c.may {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
