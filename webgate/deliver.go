@@ -41,7 +41,7 @@ func (st *storing) keepAll(ctx context.Context, batch []*object) {
 }
 
 func (st *storing) keep(ctx context.Context, o *object) {
-	rq, r := st.rq, st.of(o)
+	rq, r := st.rq, o.result
 	if rq.up.RefuseDown && !rq.up.SpoolFirst {
 		st.refuse(r, statusCannotKeep, "the archive is away: try again later")
 		return
@@ -98,7 +98,7 @@ var errUnnamed = errors.New("the archive's answer does not name the instance")
 func (st *storing) unreadable(batch []*object, err error) {
 	st.rq.log.Error("object cannot be read back: the sender is asked to try again", "error", err)
 	for _, o := range batch {
-		st.refuse(st.of(o), statusCannotKeep, "out of resources")
+		st.refuse(o.result, statusCannotKeep, "out of resources")
 	}
 }
 
@@ -210,7 +210,7 @@ func (st *storing) notDelivered(ctx context.Context, o *object, err error) {
 
 // delivered settles an object that the archive has answered for.
 func (st *storing) delivered(ctx context.Context, o *object, status dimse.Status) {
-	rq, r := st.rq, st.of(o)
+	rq, r := st.rq, o.result
 	if transient(status) {
 		rq.log.Warn("archive is out of resources: object is to be kept here", "status", uint16(status))
 		o.moved(rq.wayOfArchive(transfer.Sent), status, "")

@@ -29,6 +29,7 @@ type object struct {
 	unkept   error           // why the buffer could not take it
 	file     dicom.Beginning // once it is admitted: what it is, and where its data set is
 	reading  *reading        // of what it is made of
+	result   *result         // of one that is stored: what its sender is told
 }
 
 // receive reads a file once, into a buffer and through a judgement. If the buffer

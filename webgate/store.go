@@ -132,7 +132,7 @@ func (st *storing) expect() *result {
 // settle does what the verdict says.
 func (st *storing) settle(ctx context.Context, r *result, o *object) {
 	rq, id := st.rq, o.report.Identity
-	r.object = o
+	r.object, o.result = o, r
 	r.class, r.instance = dicom.UID(clip(id.SOPClassUID, maxUID)), dicom.UID(clip(id.SOPInstanceUID, maxUID))
 	r.study, r.series = dicom.UID(id.StudyInstanceUID), dicom.UID(id.SeriesInstanceUID)
 	rq.visit.tally.received.Add(1)
@@ -201,11 +201,6 @@ func (st *storing) survive() {
 	if fault := recover(); fault != nil {
 		st.rq.log.Error("fault of the gateway's own", "fault", fault, "stack", string(debug.Stack()))
 	}
-}
-
-// of is the result that belongs to an object.
-func (st *storing) of(o *object) *result {
-	return st.results[slices.IndexFunc(st.results, func(r *result) bool { return r.object == o })]
 }
 
 // hold makes an object durable in custody. Over the web the sender is told.
