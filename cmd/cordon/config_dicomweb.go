@@ -14,7 +14,6 @@ import (
 // ArchiveWebConfig is how an archive is asked over DICOMweb.
 type ArchiveWebConfig struct {
 	URL          string           // of its services: https://host/dicom-web
-	WADOURI      string           // of its WADO-URI service; "": none
 	TLS          ArchiveTLSConfig // with https
 	TokenFile    string           // file with a bearer token for it; "": none
 	User         string           // for basic authentication; "": none
@@ -31,7 +30,6 @@ func (d *document) dicomweb(n ast.Node, a *ArchiveConfig) {
 	}
 	d.mapping(n, keys{
 		"url":           d.serviceURL(&w.URL),
-		"wado_uri":      d.serviceURL(&w.WADOURI),
 		"ca":            d.path(&w.TLS.CA),
 		"certificate":   d.path(&w.TLS.Certificate),
 		"key":           d.path(&w.TLS.Key),

@@ -89,7 +89,7 @@ func (d *daemon) webClients() error {
 		if a.Web == nil {
 			continue
 		}
-		config := web.ClientConfig{Base: a.Web.URL, URI: a.Web.WADOURI, Authorize: a.Web.authorize()}
+		config := web.ClientConfig{Base: a.Web.URL, Authorize: a.Web.authorize()}
 		e, err := d.secure(a.Web.end(a))
 		if err != nil {
 			return err

@@ -30,8 +30,8 @@ func (c *Client) Store(ctx context.Context, study dicom.UID, parts iter.Seq2[Sto
 	if study != "" {
 		r = Resource{Kind: KindStudy, Study: study}
 	}
-	a, err := c.exchange(ctx, c.base+r.Path(), Request{
-		Method: http.MethodPost, ContentType: body.writer.ContentType(), Body: body,
+	a, err := c.exchange(ctx, Request{
+		Method: http.MethodPost, Resource: r, ContentType: body.writer.ContentType(), Body: body,
 		Accept: Accept{Single(TypeJSON), {Type: TypeXML, Q: 500}},
 	})
 	if err != nil {

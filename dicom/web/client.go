@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 // ClientConfig says how to reach an archive.
 type ClientConfig struct {
 	Base   string             // https://archive.example/dicom-web
-	URI    string             // of its WADO-URI service; empty: none
 	TLS    func() *tls.Config // asked for each connection; nil: the system's roots, no certificate of our own
 	Limits ClientLimits
 	// Authorize adds to each request who asks, if it is not nil.
@@ -60,7 +60,7 @@ func (l ClientLimits) withDefaults() ClientLimits {
 // The archive is not trusted: answers are bounded, redirects are answers that
 // were not asked for, and what it says is never repeated in an error.
 type Client struct {
-	base, uri string
+	base      string
 	http      *http.Client
 	limits    ClientLimits
 	authorize func(*http.Request) error
@@ -100,11 +100,9 @@ func (e *awayError) Is(target error) bool { return target == ErrAway }
 
 // NewClient returns a client. It connects when it is asked something.
 func NewClient(c ClientConfig) (*Client, error) {
-	x := &Client{base: strings.TrimRight(c.Base, "/"), uri: c.URI, limits: c.Limits.withDefaults(), authorize: c.Authorize}
-	for _, s := range []string{x.base, x.uri} {
-		if err := checkBase(s); err != nil && (s != "" || x.base == "") {
-			return nil, err
-		}
+	x := &Client{base: strings.TrimRight(c.Base, "/"), limits: c.Limits.withDefaults(), authorize: c.Authorize}
+	if err := checkBase(x.base); err != nil {
+		return nil, err
 	}
 	transport := c.Transport
 	if transport == nil {
@@ -174,11 +172,7 @@ type Answer struct {
 // Do asks, and returns an answer of any status below 300. Others are an *[AnswerError]
 // or, as when nobody answers, of [ErrAway]. ctx bounds the whole exchange, the body included.
 func (c *Client) Do(ctx context.Context, rq Request) (*Answer, error) {
-	return c.do(ctx, c.base+rq.Resource.Path(), rq)
-}
-
-func (c *Client) do(ctx context.Context, address string, rq Request) (*Answer, error) {
-	a, err := c.exchange(ctx, address, rq)
+	a, err := c.exchange(ctx, rq)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +194,8 @@ func statusText(status int) string {
 }
 
 // exchange sends a request and returns whatever status comes.
-func (c *Client) exchange(ctx context.Context, address string, rq Request) (*Answer, error) {
+func (c *Client) exchange(ctx context.Context, rq Request) (*Answer, error) {
+	address := c.base + rq.Resource.Path()
 	if rq.RawQuery != "" {
 		address += "?" + rq.RawQuery
 	}
@@ -257,7 +252,7 @@ func (c *Client) answer(ctx context.Context, watch *watch, r *http.Response) (*A
 	a := &Answer{
 		Status: r.StatusCode, Length: r.ContentLength, contentType: r.Header.Get("Content-Type"),
 		framed: r.ContentLength >= 0 || len(r.TransferEncoding) > 0,
-		More:   strings.Contains(r.Header.Get("Warning"), "299"), Body: watch.body(ctx, r.Body),
+		More:   saysMore(r.Header), Body: watch.body(ctx, r.Body),
 	}
 	if e := strings.ToLower(r.Header.Get("Content-Encoding")); e != "" && e != "identity" {
 		a.Body.Close()
@@ -273,6 +268,13 @@ func (c *Client) answer(ctx context.Context, watch *watch, r *http.Response) (*A
 	}
 	a.Type = m
 	return a, nil
+}
+
+// saysMore finds the warning of PS3.18 §8.3.4.4 among others of the same code.
+func saysMore(h http.Header) bool {
+	return slices.ContainsFunc(h.Values("Warning"), func(s string) bool {
+		return strings.Contains(s, "299") && strings.Contains(s, "additional results")
+	})
 }
 
 // Multipart reads the body as multipart/related; an answer of a single part, which some

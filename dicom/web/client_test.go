@@ -35,7 +35,7 @@ func archive(t testing.TB, l web.ClientLimits, serve http.HandlerFunc) *web.Clie
 
 func client(t testing.TB, base string, l web.ClientLimits) *web.Client {
 	t.Helper()
-	c, err := web.NewClient(web.ClientConfig{Base: base, URI: strings.TrimRight(base, "/") + "/wado", Limits: l})
+	c, err := web.NewClient(web.ClientConfig{Base: base, Limits: l})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -516,28 +516,5 @@ func BenchmarkClient(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-func TestRetrieveByURI(t *testing.T) {
-	c := archive(t, web.ClientLimits{}, func(w http.ResponseWriter, r *http.Request) {
-		answer(web.TypeDICOM, r.URL.RequestURI())(w, r)
-	})
-	r, err := web.ParseURIRequest("requestType=WADO&studyUID=1.2&seriesUID=1.3&objectUID=1.4")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := c.RetrieveURI(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Body.Close()
-	b, err := io.ReadAll(a.Body)
-	if want := "/dicom-web/wado?requestType=WADO&studyUID=1.2&seriesUID=1.3&objectUID=1.4"; string(b) != want || err != nil || a.Type.Type != web.TypeDICOM {
-		t.Errorf("got %s, %v", b, err)
-	}
-	without, _ := web.NewClient(web.ClientConfig{Base: "http://x"})
-	if _, err := without.RetrieveURI(t.Context(), r); err == nil {
-		t.Error("an archive without the service was asked")
 	}
 }

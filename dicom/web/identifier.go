@@ -65,11 +65,7 @@ func (q Query) Identifier() (DataSet, error) {
 		if vr == dicom.SQ && m.Value == "" {
 			continue
 		}
-		value := m.Value
-		if value == `""` && q.EmptyValues {
-			value = `""`
-		}
-		b, err := encodeKey(vr, value)
+		b, err := encodeKey(vr, m.Value)
 		if err != nil {
 			return nil, bad("query: %v: %v", m.Path, err)
 		}

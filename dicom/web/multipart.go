@@ -16,7 +16,7 @@ type MultipartLimits struct {
 	Parts       int   // 10,000
 	HeaderBytes int64 // of one part; 16 KiB
 	Headers     int   // of one part; 32
-	Around      int64 // before the first part and after the last, in bytes; 64 KiB
+	Around      int64 // before the first part and after the last, in bytes, beyond the 256 KiB that are read at a time; 64 KiB
 }
 
 func (l MultipartLimits) withDefaults() MultipartLimits {

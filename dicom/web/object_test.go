@@ -164,6 +164,24 @@ func TestMetadataHasNoBulkData(t *testing.T) {
 	}
 }
 
+// Where VRs are implicit, Pixel Representation says which numbers have signs (PS3.5 §A.1).
+func TestImplicitVRs(t *testing.T) {
+	for representation, want := range map[string]string{
+		"":                                    `"00280106":{"vr":"US","Value":[65535]}`,
+		`,"00280103":{"vr":"US","Value":[0]}`: `"00280106":{"vr":"US","Value":[65535]}`,
+		`,"00280103":{"vr":"US","Value":[1]}`: `"00280106":{"vr":"SS","Value":[-1]}`,
+	} {
+		p := file(t, dicom.ImplicitVRLittleEndian, instanceJSON+representation+"}", func(w *dicom.Writer) {
+			w.Uint16(0x00280106, 0xFFFF)
+			w.Element(dicom.TagPixelData, dicom.OW, []byte("aaaabbbbcccc"))
+		})
+		got := string(readObject(t, p).DataSet.AppendJSON(nil))
+		if !strings.Contains(got, want) || !strings.Contains(got, `"7FE00010":{"vr":"OW"`) {
+			t.Errorf("%s: got %s", representation, got)
+		}
+	}
+}
+
 // The metadata of a large file needs as much memory as the metadata.
 func TestMetadataOfALargeFileNeedsNoMemory(t *testing.T) {
 	head := file(t, dicom.ExplicitVRLittleEndian, instanceJSON+"}", func(w *dicom.Writer) { w.Header(dicom.TagPixelData, dicom.OB, 1<<30) })

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -98,21 +96,6 @@ func (r URIRequest) Resource() Resource {
 	return x
 }
 
-// RawQuery is the query as a client sends it.
-func (r URIRequest) RawQuery() string {
-	s := []string{"requestType=WADO", "studyUID=" + string(r.Study), "seriesUID=" + string(r.Series), "objectUID=" + string(r.Instance)}
-	if len(r.ContentType) > 0 {
-		s = append(s, "contentType="+url.QueryEscape(r.ContentType.String()))
-	}
-	if r.TransferSyntax != "" {
-		s = append(s, "transferSyntax="+string(r.TransferSyntax))
-	}
-	if r.Frame > 0 {
-		s = append(s, "frameNumber="+strconv.Itoa(r.Frame))
-	}
-	return strings.Join(append(s, r.Rendering...), "&")
-}
-
 // ParseRendering reads the query of a rendered resource or thumbnail (PS3.18 §8.3.5) and returns it as it is
 // to be sent on: known parameters, each once. accept is left to content negotiation.
 // The error is a *[Refusal].
@@ -132,12 +115,4 @@ func ParseRendering(rawQuery string) (string, error) {
 		}
 	}
 	return strings.Join(s, "&"), nil
-}
-
-// RetrieveURI retrieves by the archive's WADO-URI service. The answer must be closed.
-func (c *Client) RetrieveURI(ctx context.Context, r URIRequest) (*Answer, error) {
-	if c.uri == "" {
-		return nil, errors.New("asking the archive: it has no WADO-URI service")
-	}
-	return c.do(ctx, c.uri, Request{RawQuery: r.RawQuery()})
 }
