@@ -65,10 +65,11 @@ func (c *cordon) onLedger(t *testing.T) map[string]bool {
 // The records of an association's last second may be lost in a crash. After it the archive is asked, and then the ledger
 // names every instance that was acknowledged.
 func TestAfterACrashTheLedgerNamesEverythingAcknowledged(t *testing.T) {
+	t.Parallel()
 	tr := newTrial(t)
 	tr.archive.up(t)
 	tr.start(t)
-	for range runs(4, 20) {
+	for range runs(3, 20) {
 		stop := tr.flood(t, 4)
 		time.Sleep(700 * time.Millisecond)
 		tr.process.kill()
@@ -98,6 +99,7 @@ func TestAfterACrashTheLedgerNamesEverythingAcknowledged(t *testing.T) {
 // A disaster: Cordon is killed, its archive has lost some of what it answered success for, and a blob is gone. The
 // accounting finds each, says so in one command, and takes it back when it is put right.
 func TestTheAccountingFindsWhatADisasterTook(t *testing.T) {
+	t.Parallel()
 	tr := newTrial(t)
 	tr.archive.up(t)
 	tr.start(t)

@@ -77,14 +77,6 @@ func (b batch) add(s series, i instance) {
 	b[s][i.uid] = i
 }
 
-// size is how many instances there are.
-func (b batch) size() (n int) {
-	for _, all := range b {
-		n += len(all)
-	}
-	return n
-}
-
 // maxUID is the longest that is asked about, in characters (PS3.5 §9.1).
 const maxUID = 64
 
