@@ -120,10 +120,9 @@ func (a *archive) delivered() {
 // answered and said no; for good, which concerns this title alone and leaves the
 // archive up.
 func (g *Gateway) associate(ctx context.Context, a *archive, rq ul.Request) (*dimse.Conn, error) {
-	g.pool.makeRoom(a.upstream.Name)
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
-	as, err := a.upstream.associate(ctx, rq, g.config.Limits)
+	as, err := g.pool.open(ctx, a.upstream, rq, g.config.Limits)
 	g.tlsFailed(a, err)
 	if err != nil {
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)

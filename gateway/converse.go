@@ -15,10 +15,9 @@ import (
 // health of whom it is with: an archive may well take images of modalities and
 // know no CORDON.
 func (g *Gateway) call(ctx context.Context, to Upstream, rq ul.Request) (*dimse.Conn, error) {
-	g.pool.makeRoom(to.Name)
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
-	as, err := to.associate(ctx, rq, g.config.Limits)
+	as, err := g.pool.open(ctx, to, rq, g.config.Limits)
 	if err != nil {
 		return nil, err
 	}

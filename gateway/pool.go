@@ -23,22 +23,29 @@ import (
 // Life of a carrier: a link dials it, and its session uses it alone. At the
 // session's end it waits here, if all that it may carry is objects for the
 // archive and nothing is outstanding; the next session that fits takes it out.
-// It is released when nobody came in time, when it is old, when another
-// association with the same archive is to be made, and when the gateway stops.
+// It is released when nobody came in time, when it is old, when the archive has
+// no place for another, and when the gateway stops.
 type pool struct {
 	age time.Duration // from its beginning on, after which none is kept
 
 	mu      sync.Mutex
-	idle    []*carrier     // the one that waits longest is the first
-	serving int            // calls of Serve; nothing waits without one
-	running sync.WaitGroup // readers and releases; the last Serve waits for them
+	idle    []*carrier      // the one that waits longest is the first
+	crowded map[string]bool // archives that had no place while others waited
+	serving int             // calls of Serve; nothing waits without one
+	running sync.WaitGroup  // readers and releases; the last Serve waits for them
 }
+
+const (
+	maxIdle     = 8                      // that wait for one archive
+	answersSoon = 250 * time.Millisecond // an archive that has a place
+	makesRoom   = 50 * time.Millisecond  // an archive, once an association has ended
+)
 
 // carrierAge bounds how long an archive is not asked again whether it accepts
 // the title, the identity and our certificate.
 const carrierAge = time.Minute
 
-func newPool() *pool { return &pool{age: carrierAge} }
+func newPool() *pool { return &pool{age: carrierAge, crowded: map[string]bool{}} }
 
 // carrier is an association with the other side, which may carry the objects of
 // one session after the other, never of two at a time.
@@ -106,10 +113,23 @@ func (p *pool) keep(u *carrier) bool {
 	if p.serving == 0 || wait <= 0 || time.Since(u.since) > p.age || u.read == nil || !u.x.Idle() || over(u.x) {
 		return false
 	}
+	if same := p.waitFor(u.to); len(same) >= maxIdle {
+		p.release(same[0])
+	}
 	u.owner.Store(nil)
 	u.timer = time.AfterFunc(wait, func() { p.expire(u) })
 	p.idle = append(p.idle, u)
 	return true
+}
+
+// waitFor needs mu. It returns the places of those that wait for an archive.
+func (p *pool) waitFor(to *archive) (places []int) {
+	for i, u := range p.idle {
+		if u.to == to {
+			places = append(places, i)
+		}
+	}
+	return places
 }
 
 // remove needs mu. The carrier is the caller's.
@@ -155,15 +175,73 @@ func (u *carrier) release(ctx context.Context) error {
 	return err
 }
 
-// makeRoom releases the association with an archive that waits longest, since
-// another is about to be made: what waits never makes an archive that serves few
-// at a time full.
-func (p *pool) makeRoom(archive string) {
+// open makes a new association with an archive. One that serves few at a time may
+// be full with those that wait here: if it does not answer soon, or turns us away
+// for now, they are released, and from then on before it is asked.
+func (p *pool) open(ctx context.Context, to Upstream, rq ul.Request, l ul.Limits) (*ul.Association, error) {
+	if err := gone(ctx, p.clear(to.Name)); err != nil {
+		return nil, err
+	}
+	soon := time.AfterFunc(answersSoon, func() { p.crowd(to.Name) })
+	defer soon.Stop()
+	as, err := to.associate(ctx, rq, l)
+	var rejection *ul.Rejection
+	if !errors.As(err, &rejection) || rejection.Result == ul.RejectedPermanent {
+		return as, err
+	}
+	released := p.crowd(to.Name)
+	if len(released) == 0 || gone(ctx, released) != nil {
+		return nil, err
+	}
+	return to.associate(ctx, rq, l)
+}
+
+// gone waits until associations are released, and the archive knows.
+func gone(ctx context.Context, released []*carrier) error {
+	if len(released) == 0 {
+		return nil
+	}
+	for _, u := range released {
+		<-u.read // within ARTIM
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(makesRoom):
+		return nil
+	}
+}
+
+// clear releases what waits for an archive that has no place for others meanwhile.
+func (p *pool) clear(archive string) (released []*carrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.IndexFunc(p.idle, func(u *carrier) bool { return u.to.upstream.Name == archive }); i >= 0 {
-		p.release(i)
+	if p.crowded[archive] {
+		released = p.makeRoom(archive)
 	}
+	return released
+}
+
+// crowd notes that an archive has no place while associations with it wait, and
+// releases these.
+func (p *pool) crowd(archive string) (released []*carrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if released = p.makeRoom(archive); len(released) > 0 {
+		p.crowded[archive] = true
+	}
+	return released
+}
+
+// makeRoom needs mu. It releases what waits for an archive.
+func (p *pool) makeRoom(archive string) (released []*carrier) {
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if u := p.idle[i]; u.to.upstream.Name == archive {
+			released = append(released, u)
+			p.release(i)
+		}
+	}
+	return released
 }
 
 // distrust hangs up on all that wait for an archive one of whose associations

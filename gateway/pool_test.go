@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -147,6 +148,88 @@ func (h *house) dial(rq ul.Request) (*ul.Association, error) {
 	return ul.Dial(ctx, h.address, nil, rq, ul.Limits{})
 }
 
+// Devices that take turns keep an association each, up to some.
+func TestDevicesThatTakeTurnsKeepTheirs(t *testing.T) {
+	h := start(t, patient)
+	titles := []dicom.AETitle{"CT1", "CT2", "CT3"}
+	for range 3 {
+		for _, title := range titles {
+			h.stores(ul.Request{Calling: title}, 1)
+		}
+		h.settled(len(titles))
+	}
+	if n := h.archive.requested(); n != len(titles) {
+		t.Errorf("the archive was asked for %d associations", n)
+	}
+	for i := range 2 * maxIdle {
+		h.stores(ul.Request{Calling: dicom.AETitle(fmt.Sprintf("MR%d", i))}, 1)
+	}
+	h.settled(maxIdle)
+}
+
+// An archive with one place is never kept full by an association that waits: it
+// says so, or falls silent, once.
+func TestAnArchiveWithOnePlaceIsNotKeptFull(t *testing.T) {
+	for name, says := range map[string]bool{"says so": true, "lets others wait": false} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, t.TempDir(), config(archiveWithOnePlace(t, says), patient))
+			for i := range 4 {
+				h.stores(ul.Request{Calling: dicom.AETitle(fmt.Sprintf("CT%d", i))}, 1)
+				h.settled(1)
+			}
+			if n := len(h.recorded("object.delivered")); n != 4 {
+				t.Errorf("%d objects were delivered", n)
+			}
+		})
+	}
+}
+
+// archiveWithOnePlace takes every object, on one association at a time.
+func archiveWithOnePlace(t *testing.T, says bool) (address string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	place := make(chan struct{}, 1)
+	serve := func(nc net.Conn) {
+		in, err := ul.Receive(context.Background(), nc, ul.Limits{})
+		if err != nil {
+			return
+		}
+		select {
+		case place <- struct{}{}:
+		default:
+			in.Reject(ul.Rejection{Result: ul.RejectedTransient, Source: ul.RejectSourcePresentation, Reason: ul.RejectTemporaryCongestion})
+			return
+		}
+		defer func() { <-place }()
+		as, err := in.Accept(in.Request.Respond(func(c ul.ProposedContext) ul.AcceptedContext {
+			return ul.AcceptedContext{TransferSyntax: c.TransferSyntaxes[0]}
+		}))
+		if err != nil {
+			return
+		}
+		c := dimse.NewConn(as)
+		defer c.Close()
+		takeAll(c)
+	}
+	go func() { // ends with the test
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if says {
+				go serve(nc) // ends with its connection
+			} else {
+				serve(nc)
+			}
+		}
+	}()
+	return l.Addr().String()
+}
+
 // Two sessions at a time have an association each.
 func TestTwoSessionsNeverShareAtATime(t *testing.T) {
 	h := start(t, patient)
@@ -240,9 +323,8 @@ func TestASilentAssociationIsNotTrustedAgain(t *testing.T) {
 // What waits is released in order, when nobody came and when the gateway stops.
 func TestWhatWaitsIsReleased(t *testing.T) {
 	for name, end := range map[string]func(*house){
-		"in time":            func(*house) {},
-		"when stopped":       func(h *house) { h.stop() },
-		"for another's sake": func(h *house) { h.stores(ul.Request{Calling: "CT2"}, 1) },
+		"in time":      func(*house) {},
+		"when stopped": func(h *house) { h.stop() },
 		"when it has grown old": func(h *house) {
 			h.gateway.pool.mu.Lock()
 			h.gateway.pool.age = 0
