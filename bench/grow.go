@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type grown struct {
 	records, spooled int
 	ratios           map[int]float64
 	took             time.Duration // to fill the house
+	settled          time.Duration // until it had looked at all it has, after its start
 }
 
 const (
@@ -58,6 +60,9 @@ func (b *bench) grow(ctx context.Context) (grown, error) {
 	}
 	defer empty.peer.stop()
 	if err := spooledIn(ctx, filepath.Join(dir, "full", "data"), grownSpooled); err != nil {
+		return grown{}, err
+	}
+	if r.settled, err = full.peer.settle(ctx); err != nil {
 		return grown{}, err
 	}
 	ct, err := ctSample(ctSide)
@@ -189,6 +194,50 @@ func spooledIn(ctx context.Context, data string, n int) error {
 		return fmt.Errorf("%d objects wait, not %d", have, n)
 	}
 	return nil
+}
+
+// settleTime bounds the wait for a program to have nothing to do.
+const settleTime = 90 * time.Second
+
+// settle waits until a program uses less than a twentieth of a processor: what a
+// start looks at is no image's cost. It returns how long that took.
+func (p *peer) settle(ctx context.Context) (time.Duration, error) {
+	const look = time.Second
+	begin := time.Now()
+	for before := int64(-1); ; {
+		ticks, err := p.ticks()
+		if err != nil {
+			return 0, err
+		}
+		since := time.Since(begin)
+		if before >= 0 && ticks-before < 5 || since > settleTime { // of 100 a second
+			return since, nil
+		}
+		before = ticks
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(look):
+		}
+	}
+}
+
+// ticks is the processor time that a program has had, in hundredths of a second.
+func (p *peer) ticks() (int64, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(after(string(stat), ") ")) // from the third on (proc(5))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat: %d fields", p.cmd.Process.Pid, len(fields))
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	return user + system, err
 }
 
 // another is an id like the one given, whose random middle says i.

@@ -61,6 +61,9 @@ func (r *comparison) markdown() string {
 		rows = append(rows, row)
 	}
 	writeTable(&b, []string{"associations", "images/s", "p50 direct ms", "through", "added", "p99 direct ms", "through", "added"}, rows)
+	if r.growth.records > 0 {
+		fmt.Fprintf(&b, "The full house was ready and idle %.0f s after its start.\n\n", r.growth.settled.Seconds())
+	}
 	rows = nil
 	for _, m := range r.resident {
 		rows = append(rows, []string{m.load, mebibytes(m.idle), mebibytes(m.above)})
