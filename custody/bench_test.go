@@ -74,6 +74,8 @@ func inParallel(n int, fn func()) {
 
 type keeper struct {
 	b    *testing.B
+	db   *store.DB
+	l    *ledger.Ledger
 	c    *custody.Custody
 	data []byte
 }
@@ -89,12 +91,13 @@ func newKeeper(b *testing.B, data []byte) keeper {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return keeper{b, c, data}
+	return keeper{b, db, l, c, data}
 }
 
 func (k keeper) keep() {
 	buffer := k.c.NewBuffer()
 	defer buffer.Discard()
+	buffer.Expect()
 	for part := range slices.Chunk(k.data, 16<<10) {
 		if _, err := buffer.Write(part); err != nil {
 			k.b.Error(err)
@@ -134,5 +137,48 @@ func (w syncedWriter) write() {
 	}
 	if err != nil {
 		w.b.Error(err)
+	}
+}
+
+// What keeping an image costs with a year's ledger and a long outage's spool here,
+// beside what it costs with nothing here; in turns.
+func BenchmarkKeepBesideManyKept(b *testing.B) {
+	const callers = 4
+	data := noise(525 << 10)
+	empty, full := newKeeper(b, data), newKeeper(b, data)
+	full.fill(1_000_000, 100_000)
+	var few, many float64
+	for b.Loop() {
+		few += rate(callers, empty.keep)
+		many += rate(callers, full.keep)
+	}
+	b.ReportMetric(few/float64(b.N), "empty/s")
+	b.ReportMetric(many/float64(b.N), "full/s")
+	b.ReportMetric(few/many, "empty/full")
+}
+
+// fill adds records, and objects of 1,000 series without their files.
+func (k keeper) fill(records, objects int) {
+	for i := range records {
+		k.l.Note("object.delivered", map[string]any{
+			"association": "01hzy3v7q2k5w8x9", "archive": "pacs", "status": 0, "bytes": 525_000, "alarm": false, "reason": "",
+			"sop_class_uid": "1.2.840.10008.5.1.4.1.1.2", "sop_instance_uid": fmt.Sprintf("2.25.310947857392047583920475839204758%05d", i),
+			"sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "findings": []any{},
+		})
+	}
+	k.keep()
+	err := k.db.Update(k.b.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
+			sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
+			priority, move_originator_ae, move_originator_id, turn)
+			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			SELECT 'id' || i, state, received_at, bytes, randomblob(32), device, calling_ae, called_ae, archive, i / 100,
+			sop_class_uid, '2.25.' || abs(random()) || i, '2.25.' || i / 500, i / 100, transfer_syntax_uid, findings, engines,
+			priority, move_originator_ae, move_originator_id, i % 100 = 0
+			FROM custody_objects, n`, objects)
+		return err
+	})
+	if err != nil {
+		k.b.Fatal(err)
 	}
 }

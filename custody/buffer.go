@@ -32,6 +32,9 @@ type Buffer struct {
 	memory    []byte         // from the pool
 	readers   int            // of memory, not yet closed
 	file      *os.File       // nil while all is in memory
+	early     bool           // see Expect
+	direct    *store.Direct  // writes file; nil if that goes through the page cache
+	block     []byte         // of direct
 	age       io.WriteCloser // encrypts to file; nil once sealed
 	size      int64
 	unchecked int    // bytes since the disk's room was looked at
@@ -66,6 +69,15 @@ func (c *Custody) NewSpill() *Buffer {
 	return b
 }
 
+// Expect says, before the first byte, that the object will most likely be kept: it
+// is encrypted and written as it arrives, so that Keep has little more to do
+// than to sync, and takes less memory.
+func (b *Buffer) Expect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.early = true
+}
+
 // ID is what the object's id will be, if it is kept.
 func (b *Buffer) ID() string { return b.id }
 
@@ -86,7 +98,10 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.file == nil && (b.spill || len(b.memory)+len(p) > b.c.memory) {
+	if b.early && b.size == 0 && b.file == nil {
+		b.err = b.earlyFile()
+	}
+	if b.err == nil && b.file == nil && (b.spill || len(b.memory)+len(p) > b.c.memory) {
 		b.hash.Write(b.memory)
 		b.err = b.toFile()
 		b.freeMemory()
@@ -102,6 +117,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		_, b.err = b.age.Write(p)
 	}
 	if b.err != nil {
+		b.c.notDirect(b.err)
 		b.err = fmt.Errorf("buffering object: %w", store.Explain(b.err))
 		return 0, b.err
 	}
@@ -185,7 +201,18 @@ func (b *Buffer) closeFile() error {
 	}
 	err := b.age.Close()
 	b.age = nil
+	if b.direct != nil {
+		err = errors.Join(err, b.direct.Finish())
+		b.giveBlock()
+	}
 	return err
+}
+
+func (b *Buffer) giveBlock() {
+	if b.direct != nil {
+		b.c.giveBlock(b.block)
+		b.direct, b.block = nil, nil
+	}
 }
 
 // SHA256 completes the object and returns its digest.
@@ -244,10 +271,7 @@ func (b *Buffer) sync() error {
 			return err
 		}
 	}
-	err := b.file.Sync()
-	if err == nil {
-		err = b.c.names.Sync()
-	}
+	err := b.syncBoth()
 	switch {
 	case err == nil:
 		return nil
@@ -259,42 +283,62 @@ func (b *Buffer) sync() error {
 	return err
 }
 
+// syncBoth makes the file and its name durable, both at once.
+func (b *Buffer) syncBoth() error {
+	named := make(chan error, 1)
+	go func() { named <- b.c.names.Sync() }() // ends with the directory's sync, which is awaited here
+	return errors.Join(b.file.Sync(), <-named)
+}
+
+// earlyFile begins the encrypted file of an object that is being received.
+func (b *Buffer) earlyFile() error {
+	if err := b.c.room(Receiving); err != nil {
+		return err
+	}
+	if b.c.buffered.Load() {
+		return b.newFile()
+	}
+	return b.directFile()
+}
+
 // fileFromMemory writes what is in memory to a new encrypted file, past the page
 // cache where that can be done: it is synced at once.
 func (b *Buffer) fileFromMemory() error {
-	if !b.c.buffered.Load() {
-		err := b.directFile()
-		if !errors.Is(err, store.ErrNotDirect) {
-			return err
-		}
-		b.c.buffered.Store(true)
-		b.dropFile()
+	if b.c.buffered.Load() {
+		return b.newWhole()
 	}
+	err := b.directFile()
+	if err == nil {
+		_, err = b.age.Write(b.memory)
+	}
+	if err == nil {
+		err = b.closeFile()
+	}
+	if !b.c.notDirect(err) {
+		return err
+	}
+	b.dropFile()
+	return b.newWhole()
+}
+
+func (b *Buffer) newWhole() error {
 	if err := b.newFile(); err != nil {
 		return err
 	}
 	return b.closeFile()
 }
 
+// directFile begins an encrypted file that is written past the page cache.
 func (b *Buffer) directFile() error {
 	block := b.c.takeBlock()
-	defer b.c.giveBlock(block)
 	d, err := store.CreateDirect(b.c.spillPath(b.id), 0o600, block)
 	if err != nil {
+		b.c.giveBlock(block)
 		return err
 	}
-	b.file = d.File()
-	w, err := age.Encrypt(d, b.c.identity.Recipient())
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(b.memory); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	return d.Finish()
+	b.file, b.direct, b.block = d.File(), d, block
+	b.age, err = age.Encrypt(d, b.c.identity.Recipient())
+	return err
 }
 
 // dropFile deletes the buffer's file; if that fails, the next start does it.
@@ -304,6 +348,7 @@ func (b *Buffer) dropFile() {
 		os.Remove(b.file.Name())
 	}
 	b.file, b.age = nil, nil
+	b.giveBlock()
 }
 
 // Discard frees what the buffer holds; a kept object stays. It may be called

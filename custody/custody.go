@@ -32,6 +32,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -118,6 +119,7 @@ func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (
 	if err := c.regroup(); err != nil {
 		return nil, fmt.Errorf("opening custody: %w", err)
 	}
+	c.tryDirect()
 	if err := c.openKey(ctx, filepath.Join(dir, "keys", "custody.key")); err != nil {
 		return nil, fmt.Errorf("opening custody: %w", err)
 	}
@@ -246,3 +248,25 @@ func (c *Custody) takeBlock() []byte {
 }
 
 func (c *Custody) giveBlock(p []byte) { c.blocks.Put(&p) }
+
+// tryDirect finds out whether files can be written past the page cache here; if
+// that is not to be known now, they are not.
+func (c *Custody) tryDirect() {
+	path := c.spillPath(newID())
+	d, err := store.CreateDirect(path, 0o600, c.takeBlock())
+	if err == nil {
+		_, err = d.Write(make([]byte, store.DirectBuffer))
+		err = errors.Join(err, d.File().Close(), os.Remove(path))
+	}
+	c.buffered.Store(err != nil)
+}
+
+// notDirect reports whether an error means that files cannot be written past the
+// page cache after all; then none is any more.
+func (c *Custody) notDirect(err error) bool {
+	if !errors.Is(err, store.ErrNotDirect) {
+		return false
+	}
+	c.buffered.Store(true)
+	return true
+}

@@ -55,6 +55,9 @@ func (o *object) take(ctx context.Context) (operation, error) {
 		s.observe(m, "")
 	}
 	o.buffer = s.g.parts.Custody.NewBuffer()
+	if o.out == nil && o.link.to.upstream.Delivery == SpoolFirst {
+		o.buffer.Expect()
+	}
 	if err := o.receive(ctx); err != nil {
 		o.buffer.Discard()
 		return nil, err
