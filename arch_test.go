@@ -224,6 +224,7 @@ var house = map[string]room{
 		"transfer":     "what moved, study by study",
 	}},
 	"webgate": {4, map[string]string{
+		"asset":       "tells what each peer does",
 		"custody":     "spools and holds",
 		"dicom":       "UIDs, AE titles",
 		"dicom/dimse": "statuses",

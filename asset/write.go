@@ -207,7 +207,10 @@ var notName = regexp.MustCompile(`[^a-z0-9._-]+`)
 // case, and a number if that is taken.
 func (r *Register) newName(tx *store.Tx, calling dicom.AETitle) (string, error) {
 	name := strings.Trim(notName.ReplaceAllString(strings.ToLower(string(calling)), "-"), "-._")
-	if name == "" {
+	switch {
+	case calling == "":
+		name = "web" // over HTTP nobody has one
+	case name == "":
 		name = "peer"
 	}
 	taken, last, err := r.taken(tx, name)

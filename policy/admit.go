@@ -104,6 +104,8 @@ func (o Objection) String() string {
 		return o.Refusal.String()
 	case o.Destination != "":
 		return fmt.Sprintf("move to %s", o.Destination)
+	case o.SOPClass == "":
+		return fmt.Sprintf("%s: %s", o.Service, o.Reason)
 	}
 	return fmt.Sprintf("%s %s: %s", o.Service, o.SOPClass, o.Reason)
 }

@@ -68,6 +68,10 @@ func (rq *request) serve(ctx context.Context) error {
 		return refused(http.StatusServiceUnavailable, "the record of requests cannot be written now: try again later")
 	}
 	defer rq.s.visits.leave(rq.visit)
+	rq.observeVisit()
+	if len(rq.admission.WouldRefuse) > 0 {
+		rq.wouldRefuse(rq.admission.WouldRefuse...)
+	}
 	rq.log = rq.s.parts.Log.With("visit", rq.visit.id, "peer", rq.address, "operation", rq.route.operation)
 	rq.bypassed = rq.s.parts.Bypassed != nil && rq.s.parts.Bypassed(rq.admission.Device, string(rq.admission.Calling))
 	defer rq.guardBody()()
@@ -169,6 +173,7 @@ func (rq *request) admit() (err error) {
 	}
 	asked := policy.WebRequest{Service: rq.route.service, Archive: rq.admission.Archive, At: wallClock(time.Now())}
 	rq.admission = rq.s.config.Site().AdmitWeb(rq.peer, asked)
+	rq.observe()
 	if !rq.admission.Granted() {
 		return notGranted(rq.admission)
 	}

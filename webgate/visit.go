@@ -41,6 +41,7 @@ type visit struct {
 	moved *transfer.Transfers
 	tally tally
 
+	told  sync.Once     // the register of devices
 	ready chan struct{} // closed when the intent is durable, or could not be made so
 	err   error         // why not
 

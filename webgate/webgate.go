@@ -54,6 +54,7 @@ import (
 	"net/netip"
 	"time"
 
+	"cordon/asset"
 	"cordon/custody"
 	"cordon/dicom/web"
 	"cordon/exception"
@@ -119,6 +120,7 @@ type Parts struct {
 	Wake     func()                                                   // something was spooled; nil: its deliverer looks by itself
 	Bypassed func(device, callingAE string) bool                      // inspection's verdict is set aside; nil: never
 	Passed   func(b *custody.Buffer, o custody.Object, bypassed bool) // passed unscanned or bypassed; b is valid during the call; may be nil
+	Observe  func(asset.Observation)                                  // told of everything that a device does; must be quick; nil: nobody wants to know
 	Metrics  *metric.Metrics
 }
 

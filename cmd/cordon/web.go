@@ -169,6 +169,7 @@ func (d *daemon) newWeb(ctx context.Context) error {
 		Passed:   d.parts.rescan.Keep,
 
 		Exceptions: d.parts.except,
+		Observe:    d.parts.devices.Observe,
 		Metrics:    d.parts.metrics,
 	})
 	return err
