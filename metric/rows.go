@@ -147,8 +147,8 @@ var catalogue = [end]Row{
 	WebObjects:  {Name: "cordon_web_objects_total", Kind: Counter, Help: "Objects stored or retrieved over DICOMweb since the start, by what became of them.", Labels: []string{"outcome"}, Limit: 20},
 	ReceivedWeb: {Name: "cordon_web_received_bytes_total", Kind: Counter, Help: "Bytes of objects received over DICOMweb since the start, from senders and from archives."},
 
-	Queries:            {Name: "cordon_queries_total", Kind: Counter, Help: "C-FIND requests since the start, by archive and outcome.", Labels: []string{"archive", "outcome"}},
-	Retrieves:          {Name: "cordon_retrieves_total", Kind: Counter, Help: "C-MOVE and C-GET requests since the start, by archive and outcome.", Labels: []string{"archive", "outcome"}},
+	Queries:            {Name: "cordon_queries_total", Kind: Counter, Help: "C-FIND and QIDO-RS requests since the start, by archive and outcome.", Labels: []string{"archive", "outcome"}},
+	Retrieves:          {Name: "cordon_retrieves_total", Kind: Counter, Help: "C-MOVE, C-GET and WADO-RS requests for instances since the start, by archive and outcome.", Labels: []string{"archive", "outcome"}},
 	InstancesSent:      {Name: "cordon_instances_sent_total", Kind: Counter, Help: "Objects on their way from an archive to a device since the start, by outcome.", Labels: []string{"outcome"}, Limit: 20},
 	Commitments:        {Name: "cordon_commitments_total", Kind: Counter, Help: "Storage commitment requests since the start, by what became of them.", Labels: []string{"outcome"}, Limit: 20},
 	CommitmentsPending: {Name: "cordon_commitments_pending", Kind: Gauge, Help: "Storage commitment requests that are not yet reported."},
