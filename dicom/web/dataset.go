@@ -36,7 +36,7 @@ const UTF8 = "ISO_IR 192"
 // Limits bound a data set in memory. A zero field means its default.
 type Limits struct {
 	Bytes    int64 // of a whole body of JSON or XML, or of the values kept of an object; 64 MiB
-	Elements int   // of one data set, at all depths, items included; 100,000
+	Elements int   // of one data set, at all depths, items included; 500,000, enough for 10,000 frames with attributes of their own
 	Depth    int   // sequences around an element; 16
 	DataSets int   // in one body; 100,000
 }
@@ -50,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 	if l.Bytes == 0 {
 		l.Bytes = 64 << 20
 	}
-	set(&l.Elements, 100_000)
+	set(&l.Elements, 500_000)
 	set(&l.Depth, 16)
 	set(&l.DataSets, 100_000)
 	return l

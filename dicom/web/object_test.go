@@ -200,6 +200,31 @@ func TestMetadataOfALargeFileNeedsNoMemory(t *testing.T) {
 	}
 }
 
+// An enhanced instance of 10,000 frames has metadata, however long.
+func TestMetadataOfManyFrames(t *testing.T) {
+	p := file(t, dicom.ExplicitVRLittleEndian, instanceJSON+"}", func(w *dicom.Writer) {
+		w.BeginSequence(0x52009230, dicom.Undefined) // Per-frame Functional Groups Sequence
+		for range 10_000 {
+			w.BeginItem(dicom.Undefined)
+			for _, group := range []dicom.Tag{0x00189118, 0x00209111, 0x00209113, 0x00209116, 0x00289110, 0x00289132, 0x00289145} {
+				w.BeginSequence(group, dicom.Undefined)
+				w.BeginItem(dicom.Undefined)
+				for i := range dicom.Tag(4) {
+					w.String(0x00200030+i, dicom.DS, "1.5", "2.5", "3.5")
+				}
+				w.EndItem()
+				w.EndSequence()
+			}
+			w.EndItem()
+		}
+		w.EndSequence()
+	})
+	o := readObject(t, p)
+	if n := len(o.DataSet.Items(0x52009230)); n != 10_000 {
+		t.Errorf("got %d items", n)
+	}
+}
+
 func TestObjectsThatCannotBeRead(t *testing.T) {
 	good := file(t, dicom.ExplicitVRLittleEndian, instanceJSON+"}", func(*dicom.Writer) {})
 	for name, p := range map[string][]byte{
