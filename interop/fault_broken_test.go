@@ -20,12 +20,13 @@ type promise struct {
 	from, to string
 	more     [2]string // a second change in that file; none if empty
 	archive  act       // what the archive does; "" if the power goes instead, with the archive away
+	first    bool      // it matters at a first start alone: each round is one
 }
 
 var promises = []promise{
 	{broken: "blobs are not synced", file: "custody/buffer.go", from: "err := b.file.Sync()", to: "err := error(nil)"},
 	{broken: "names are not synced", file: "store/file.go", from: "err = d.Sync()", to: "err = nil"},
-	{broken: "the directories of blobs are not synced", file: "custody/blob.go", from: "return store.SyncDir(c.objects)", to: "return nil"},
+	{broken: "the directories of blobs are not synced", file: "custody/blob.go", from: "return store.SyncDir(c.objects)", to: "return nil", first: true},
 	{broken: "the database is not synced", file: "store/store.go", from: `"synchronous(FULL)"`, to: `"synchronous(OFF)"`},
 	{broken: "success is answered before the object is kept", file: "gateway/store.go",
 		from: "kept, err := s.g.parts.Custody.Keep(ctx, o.buffer, row)",
@@ -83,19 +84,15 @@ func TestABrokenPromiseIsNoticed(t *testing.T) {
 	for _, p := range promises {
 		t.Run(p.broken, func(t *testing.T) {
 			t.Parallel()
-			d := newDamaged(t)
-			d.program = p.build(t)
-			fault := "power loss"
+			program, fault := p.build(t), "power loss"
 			if p.archive != "" {
 				fault = "the archive " + string(p.archive)
-				d.archive.behave = func(n int) act {
-					if n%3 == 1 {
-						return p.archive
-					}
-					return take
-				}
 			}
+			d := p.trial(t, program)
 			for round := range mostRounds {
+				if p.first {
+					d = p.trial(t, program)
+				}
 				if found := d.brokenRound(t, p.archive == ""); found != "" {
 					t.Logf("noticed in round %d: %s", round+1, found)
 					faults.notice(p.broken, fault, fmt.Sprintf("%s, in round %d", found, round+1))
@@ -105,6 +102,20 @@ func TestABrokenPromiseIsNoticed(t *testing.T) {
 			t.Errorf("nobody noticed in %d rounds", mostRounds)
 		})
 	}
+}
+
+// trial is one with a Cordon that breaks the promise.
+func (p promise) trial(t *testing.T, program string) *damaged {
+	t.Helper()
+	d := newDamaged(t)
+	d.program = program
+	d.archive.behave = func(n int) act {
+		if p.archive != "" && n%3 == 1 {
+			return p.archive
+		}
+		return take
+	}
+	return d
 }
 
 // notice puts a promise that was broken on purpose into the table.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,8 +48,18 @@ func newTrial(t *testing.T) *trial {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, c.config, string(text)+"devices: [{name: ct-1, ae_title: CT1, addresses: [127.0.0.1/32], archive: pacs, mode: enforce, may: [echo, store]}]\n")
+	own := fmt.Sprintf("127.77.%d.%d", 1+rand.IntN(250), 1+rand.IntN(250))
+	write(t, c.config, strings.ReplaceAll(string(text), "127.0.0.1", own)+
+		"devices: [{name: ct-1, ae_title: CT1, addresses: [127.0.0.0/8], archive: pacs, mode: enforce, may: [echo, store]}]\n")
+	a.move(own)
+	c.move(own)
+	c.Console = strings.Replace(c.Console, "127.0.0.1", own, 1)
 	return &trial{cordon: c, archive: a, sent: map[string]*sending{}}
+}
+
+// move gives a peer an address of its own on this machine: while it is down nobody else takes its port.
+func (p *peer) move(host string) {
+	p.Host, p.Address = host, net.JoinHostPort(host, p.Port)
 }
 
 // specimen is an object on its way.

@@ -19,23 +19,25 @@ import (
 )
 
 // everything is an archive that has whatever it is asked about, in series of so many instances.
-type everything struct{ series, asked int }
+type everything struct{ series int }
 
 // instanceOf names the nth instance there is.
 func (e *everything) instanceOf(n int) string { return fmt.Sprintf("1.2.%d.1.%d", n/e.series, n) }
 
-func (e *everything) Find(_ context.Context, _ string, _ dicom.AETitle, _ dicom.UID, _ []byte, match func([]byte, dicom.UID) error) (dimse.Command, error) {
+func (e *everything) Find(_ context.Context, _ string, _ dicom.AETitle, _ dicom.UID, identifier []byte, match func([]byte, dicom.UID) error) (dimse.Command, error) {
 	ts, _ := dicom.LookupTransferSyntax(dicom.ExplicitVRLittleEndian)
+	_, study, _ := strings.Cut(string(identifier), "1.2.")
+	var nth int
+	fmt.Sscan(strings.FieldsFunc(study, func(r rune) bool { return r < '0' || r > '9' })[0], &nth)
 	for n := range e.series {
 		var b strings.Builder
 		w := dicom.NewWriter(&b, ts)
-		w.String(dicom.TagSOPInstanceUID, dicom.UI, e.instanceOf(e.asked*e.series+n))
+		w.String(dicom.TagSOPInstanceUID, dicom.UI, e.instanceOf(nth*e.series+n))
 		w.Close()
 		if err := match([]byte(b.String()), dicom.ExplicitVRLittleEndian); err != nil {
 			return dimse.Command{}, err
 		}
 	}
-	e.asked++
 	return dimse.Command{}, nil
 }
 
