@@ -24,7 +24,8 @@
 // blob is missing.
 //
 // No file name comes from a peer: names are our own ids. It will not judge,
-// deliver or talk to anyone, and it never deletes a row.
+// deliver or talk to anyone, and it deletes no row but those of old deliveries
+// (Prune).
 package custody
 
 import (

@@ -26,6 +26,7 @@ func (g *Gateway) Deliver(ctx context.Context) error {
 		running.Go(func() { g.probe(ctx, a) })     // ends with ctx
 	}
 	running.Go(func() { g.deliverOut(ctx) }) // ends with ctx
+	running.Go(func() { g.prune(ctx) })      // ends with ctx
 	running.Wait()
 	return nil
 }
