@@ -43,7 +43,7 @@ func NewTable(listen, to netip.AddrPort) (*Table, error) {
 	case to.Addr().IsLoopback() || to.Addr().IsUnspecified():
 		return nil, fmt.Errorf("the archive's address %s is this machine's own: only a program here reaches it, and no rule leads there", to)
 	case listen.Addr().IsLoopback():
-		return nil, fmt.Errorf("Cordon listens on %s, which no modality can reach: there is nothing to lead past it", listen)
+		return nil, fmt.Errorf("gateway.listen %s is reached by no modality: there is nothing to lead past it", listen)
 	case !listen.Addr().IsUnspecified() && listen.Addr().Is4() != to.Addr().Is4():
 		return nil, fmt.Errorf("%s and %s are of different IP versions: no rule leads from one to the other", listen, to)
 	}
