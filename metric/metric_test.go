@@ -31,7 +31,7 @@ func TestText(t *testing.T) {
 	m.Collect(CommitmentsPending, func(set Sample) { set(7) })
 	got := written(t, m)
 	for _, want := range []string{
-		"# HELP cordon_queries_total C-FIND requests since the start, by archive and outcome.\n# TYPE cordon_queries_total counter\n",
+		"# HELP cordon_queries_total C-FIND and QIDO-RS requests since the start, by archive and outcome.\n# TYPE cordon_queries_total counter\n",
 		`cordon_queries_total{archive="pacs",outcome="answered"} 3` + "\n",
 		`cordon_queries_total{archive="a\"\\\nb",outcome="refused"} 1` + "\n",
 		"cordon_spool_objects 3\n",
