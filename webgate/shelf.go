@@ -2,6 +2,7 @@ package webgate
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -53,9 +54,7 @@ func (s *shelf) get(ctx context.Context, k instanceKey, fetch func() (*object, e
 	for {
 		it, mine := s.claim(k)
 		if mine {
-			it.object, it.err = fetch()
-			s.settle(k, it)
-			return it.object, it.err
+			return s.fill(k, it, fetch)
 		}
 		select {
 		case <-it.ready:
@@ -67,6 +66,16 @@ func (s *shelf) get(ctx context.Context, k instanceKey, fetch func() (*object, e
 		}
 	}
 }
+
+// fill fetches an instance and tells those who wait, a fault of ours included.
+func (s *shelf) fill(k instanceKey, it *shelved, fetch func() (*object, error)) (*object, error) {
+	it.err = errFault
+	defer s.settle(k, it)
+	it.object, it.err = fetch()
+	return it.object, it.err
+}
+
+var errFault = errors.New("a fault of the gateway's own")
 
 // isGone reports whether an error says no more than that a client has gone.
 func isGone(err error) bool {
