@@ -33,4 +33,4 @@ install -m 0755 "$HERE/postinst" "$HERE/prerm" "$HERE/postrm" "$ROOT/DEBIAN"
 chmod 0644 "$ROOT/DEBIAN/md5sums" "$ROOT/DEBIAN/control"
 find "$ROOT" -newermt "@$STAMP" -exec touch -h -d "@$STAMP" {} +
 mkdir -p "$OUT"
-SOURCE_DATE_EPOCH=$STAMP dpkg-deb --build --root-owner-group -Zxz "$ROOT" "$OUT/cordon_${VERSION}_$ARCH.deb"
+SOURCE_DATE_EPOCH=$STAMP dpkg-deb --build --root-owner-group -Z"${COMPRESS:-xz}" "$ROOT" "$OUT/cordon_${VERSION}_$ARCH.deb"
