@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -42,25 +43,31 @@ type sending struct {
 
 func newTrial(t *testing.T) *trial {
 	t.Helper()
+	own := fmt.Sprintf("127.77.%d.%d", 1+rand.IntN(250), 1+rand.IntN(250))
 	a := newArchive(t)
+	a.move(own)
 	c := newCordon(t, &a.peer)
 	text, err := os.ReadFile(c.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := fmt.Sprintf("127.77.%d.%d", 1+rand.IntN(250), 1+rand.IntN(250))
-	write(t, c.config, strings.ReplaceAll(string(text), "127.0.0.1", own)+
-		"devices: [{name: ct-1, ae_title: CT1, addresses: [127.0.0.0/8], archive: pacs, mode: enforce, may: [echo, store]}]\n")
-	a.move(own)
+	was, console := c.Address, strings.TrimPrefix(c.Console, "http://")
 	c.move(own)
-	c.Console = strings.Replace(c.Console, "127.0.0.1", own, 1)
+	at := net.JoinHostPort(own, ownPort())
+	c.Console = "http://" + at
+	write(t, c.config, strings.NewReplacer(was, c.Address, console, at).Replace(string(text))+
+		"devices: [{name: ct-1, ae_title: CT1, addresses: [127.0.0.0/8], archive: pacs, mode: enforce, may: [echo, store]}]\n")
 	return &trial{cordon: c, archive: a, sent: map[string]*sending{}}
 }
 
-// move gives a peer an address of its own on this machine: while it is down nobody else takes its port.
+// move gives a peer an address and a port of its own on this machine: while it is down nobody else takes them.
 func (p *peer) move(host string) {
-	p.Host, p.Address = host, net.JoinHostPort(host, p.Port)
+	p.Host, p.Port = host, ownPort()
+	p.Address = net.JoinHostPort(p.Host, p.Port)
 }
+
+// ownPort is below those that freePort and the kernel give away.
+func ownPort() string { return strconv.Itoa(10000 + rand.IntN(9000)) }
 
 // specimen is an object on its way.
 type specimen struct {
