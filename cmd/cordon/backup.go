@@ -272,7 +272,7 @@ func (c restoreCommand) next(std stdio, dir string, r backup.Report) {
 	}
 	fmt.Fprintln(std.out, "Start Cordon, then: cordon status --reconcile compares this with the archives. What was spooled is delivered, perhaps once more than before.")
 	if c.Ledger == "" {
-		fmt.Fprintf(std.out, "What was acknowledged after %s is not here. An export of the ledger that is later names it: cordon backup later, docs/backup.md.\n", moment(r.MadeAt))
+		fmt.Fprintf(std.out, "What was acknowledged after %s is not here. An export of the ledger that is later names it (--ledger EXPORT).\n", moment(r.MadeAt))
 	}
 }
 
