@@ -15,7 +15,9 @@ import (
 func (s *site) withReviews(t *testing.T) review.Review {
 	t.Helper()
 	s.parts.Reviews = review.New(review.Config{Owner: "Ann Able"}, review.Parts{DB: s.db, Ledger: s.parts.Ledger, Log: slog.New(slog.DiscardHandler)})
-	if n, err := s.parts.Reviews.Make(t.Context(), time.Now().AddDate(0, 0, 8)); err != nil || n < 1 {
+	now := time.Now().UTC()
+	over := now.AddDate(0, 0, 8-(int(now.Weekday())+6)%7) // the Tuesday after the next Monday
+	if n, err := s.parts.Reviews.Make(t.Context(), over); err != nil || n != 1 {
 		t.Fatalf("%d reviews made, %v", n, err)
 	}
 	all, err := s.parts.Reviews.List(t.Context())
