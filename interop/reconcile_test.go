@@ -1,12 +1,18 @@
 package interop
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"cordon/dicom"
+	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
 )
 
 // accounting is what `cordon status --reconcile --json` says.
@@ -93,6 +99,38 @@ func TestAfterACrashTheLedgerNamesEverythingAcknowledged(t *testing.T) {
 	t.Logf("%d acknowledged, all named; %d studies of associations that were cut short were asked about", tr.acknowledged(), cut)
 	if cut == 0 {
 		t.Error("no association was cut short: this shows nothing")
+	}
+}
+
+// Killed right after the first success of a study, while nothing else is written: that the study went to the archive is on
+// the ledger, and the rest is asked.
+func TestTheFirstAcknowledgedOfAStudyIsFound(t *testing.T) {
+	t.Parallel()
+	tr := newTrial(t)
+	tr.archive.up(t)
+	for n := range runs(2, 10) {
+		tr.start(t)
+		time.Sleep(time.Second) // what the start writes is written
+		s := tr.next(fmt.Sprintf("2.25.%d.1", n+1), 0)
+		as, err := ul.Dial(t.Context(), tr.Address, nil, ul.Request{Calling: "CT1", Called: tr.AETitle, Contexts: []ul.ProposedContext{
+			{ID: 1, AbstractSyntax: s.class, TransferSyntaxes: []dicom.UID{s.syntax}},
+		}}, ul.Limits{ARTIM: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := dimse.NewConn(as)
+		rsp, err := conn.Store(t.Context(), 1, dimse.StoreRequest{SOPClassUID: s.class, SOPInstanceUID: s.instance}, bytes.NewReader(s.data))
+		tr.process.kill()
+		conn.Close()
+		if err != nil || rsp.Status != dimse.Success {
+			t.Fatalf("%04X, %v", uint16(rsp.Status), err)
+		}
+		tr.start(t)
+		a, code := tr.reconcile(t)
+		if code != 0 || !tr.onLedger(t)[string(s.instance)] {
+			t.Errorf("round %d: %s was acknowledged, and the ledger does not name it: %d, %q", n, s.instance, code, a.Says)
+		}
+		tr.process.kill()
 	}
 }
 
