@@ -55,12 +55,14 @@ func newArchive(t testing.TB) *archive {
 }
 
 // up listens; each association has a goroutine, which ends with down.
-func (a *archive) up(t testing.TB) {
+func (a *archive) up(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", a.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var l net.Listener
+	await(t, "the archive's port", func() (free bool) { // a child of another trial's may hold it until it is executed
+		var err error
+		l, err = net.Listen("tcp", a.Address)
+		return err == nil
+	})
 	a.mu.Lock()
 	a.listener = l
 	a.mu.Unlock()
