@@ -17,11 +17,15 @@ import (
 
 // accounting is what `cordon status --reconcile --json` says.
 type accounting struct {
-	Well    bool
-	Missing int
-	Says    []string
-	Custody struct{ Spooled, Held, Alarms, Unaccounted int }
-	Cut     struct{ Associations, Studies, Instances, Unrecorded, Open int }
+	Well     bool
+	Missing  int
+	Says     []string
+	Custody  struct{ Spooled, Held, Alarms, Unaccounted int }
+	Cut      struct{ Associations, Studies, Instances, Unrecorded, Open int }
+	Archives []struct {
+		How              string
+		Present, Missing int
+	}
 }
 
 func (c *cordon) reconcile(t *testing.T) (a accounting, code int) {
@@ -205,4 +209,28 @@ func someBlob(t *testing.T, data string) string {
 		t.Fatalf("no blob is there: %v", err)
 	}
 	return blobs[0]
+}
+
+// Orthanc is asked by C-FIND, and found out when it has lost an instance.
+func TestTheAccountingAsksOrthanc(t *testing.T) {
+	t.Parallel()
+	orthanc := startOrthanc(t, map[string]any{"DicomAlwaysAllowFind": true})
+	c := startCordon(t, orthanc)
+	if a, code := c.reconcile(t); code != 0 { // the run of the start is over
+		t.Fatalf("%d: %q", code, a.Says)
+	}
+	study := newStudy(t, 20, 16)
+	if n := cordonSend(t, &c.peer, study.files...); n != 20 {
+		t.Fatalf("%d stored", n)
+	}
+	var ids []string
+	if err := json.Unmarshal(orthanc.get(t, "/instances"), &ids); err != nil || len(ids) < 2 {
+		t.Fatalf("%v, %v", ids, err)
+	}
+	orthanc.remove(t, "/instances/"+ids[0])
+	time.Sleep(time.Second) // the records are on the ledger
+	a, code := c.reconcile(t)
+	if code != 1 || a.Missing != 1 || a.Archives[0].How != "C-FIND" || a.Archives[0].Present != len(ids)-1 || a.Custody.Held != 20-len(ids) {
+		t.Errorf("%d: %+v", code, a)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"cordon/custody"
@@ -214,5 +215,23 @@ func (r *Reconciler) GiveUp(ctx context.Context, rq custody.Request) (n int, err
 		}
 		return r.parts.Ledger.Append(tx, "reconcile.given_up", map[string]any{"by": rq.By, "reason": rq.Reason, "instances": n})
 	})
+	if err == nil {
+		r.nothingMissing()
+	}
 	return n, err
+}
+
+// nothingMissing takes the alarm out of the last report, too.
+func (r *Reconciler) nothingMissing() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		return
+	}
+	last := *r.last
+	last.Missing, last.Archives = 0, slices.Clone(last.Archives)
+	for i := range last.Archives {
+		last.Archives[i].Missing = 0
+	}
+	r.last = &last
 }

@@ -234,11 +234,14 @@ func TestWhatAnArchiveListsLateIsNoAlarm(t *testing.T) {
 func TestAPersonGivesUpWhatIsMissing(t *testing.T) {
 	s := open(t)
 	s.delivered("1.2.3.1.1")
-	s.now()
-	if _, err := s.reconciler().GiveUp(t.Context(), custody.Request{By: "Ann"}); err == nil {
+	r := s.reconciler()
+	if _, err := r.Now(t.Context()); err != nil || !r.Last().Alarming() {
+		t.Fatal(err)
+	}
+	if _, err := r.GiveUp(t.Context(), custody.Request{By: "Ann"}); err == nil {
 		t.Error("without a reason")
 	}
-	if n, err := s.reconciler().GiveUp(t.Context(), custody.Request{By: "Ann", Reason: "deleted on purpose"}); n != 1 || err != nil {
+	if n, err := r.GiveUp(t.Context(), custody.Request{By: "Ann", Reason: "deleted on purpose"}); n != 1 || err != nil || r.Last().Alarming() {
 		t.Errorf("%d, %v", n, err)
 	}
 	if r := s.now(); !r.Well() {
