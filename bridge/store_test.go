@@ -191,3 +191,19 @@ func TestAssociationsAreRejectedWhileTheArchiveIsAway(t *testing.T) {
 		return err == nil
 	})
 }
+
+// An archive that says that it has stored an instance of which it has a part has
+// not: it may keep what it has as the whole.
+func TestSuccessBeforeTheLastByteIsNone(t *testing.T) {
+	h := start(t, func(a *webArchive) {
+		a.onStore = func(w http.ResponseWriter, r *http.Request) bool {
+			io.CopyN(io.Discard, r.Body, 64<<10)
+			web.WriteDataSet(w, 200, web.Single(web.TypeJSON), web.StoreResponse{Stored: []web.StoredInstance{{SOPClassUID: dicom.CTImageStorage, SOPInstanceUID: "1.2.3"}}}.DataSet())
+			return true
+		}
+	})
+	rsp, err := h.peer().Store(t.Context(), 3, dimse.StoreRequest{SOPClassUID: dicom.CTImageStorage, SOPInstanceUID: "1.2.3"}, io.LimitReader(zeros{}, 64<<20))
+	if err != nil || rsp.Status != dimse.OutOfResources {
+		t.Errorf("%+v, %v", rsp, err)
+	}
+}

@@ -21,7 +21,7 @@ type StorePart struct {
 // Store stores instances (STOW-RS, PS3.18 §10.5), all of the study unless that is
 // empty. Each part's data is read to its end before the next part is asked for. The response is what
 // the archive said of each: whoever sent an instance looks for it there, and one that is not
-// there was not stored. An error of parts, or of reading one, breaks the request off and is returned.
+// there was not stored; nor was any, if it answers before it was given everything. An error of parts, or of reading one, breaks the request off and is returned.
 func (c *Client) Store(ctx context.Context, study dicom.UID, parts iter.Seq2[StorePart, error]) (StoreResponse, error) {
 	next, stop := iter.Pull2(parts)
 	defer stop()
@@ -37,8 +37,12 @@ func (c *Client) Store(ctx context.Context, study dicom.UID, parts iter.Seq2[Sto
 	if err != nil {
 		return StoreResponse{}, err
 	}
-	defer a.Body.Close()
-	return c.storeResponse(a)
+	out, err := c.storeResponse(a)
+	a.Body.Close() // nobody reads the request's body any more
+	if err == nil && len(out.Stored) > 0 && !body.whole() {
+		return StoreResponse{}, &AnswerError{Status: a.Status, Why: "stored, before it had been given everything"}
+	}
+	return out, err
 }
 
 // storeResponse reads the answer to a store. Its body counts where it has one that names instances,
@@ -101,6 +105,10 @@ func (p *parts) Read(b []byte) (int, error) {
 	}
 	return 0, p.err
 }
+
+// whole reports whether all parts have been read to their end, the last boundary
+// included.
+func (p *parts) whole() bool { return p.ended && p.head.Len() == 0 }
 
 // begin begins the next part, or ends the body.
 func (p *parts) begin() error {
