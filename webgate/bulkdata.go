@@ -60,7 +60,7 @@ func (rq *request) giveOne(o *object, media web.MediaType, pieces []web.Piece) e
 	defer c.close()
 	rq.begin(http.StatusOK, media.String())
 	for _, p := range pieces {
-		if err := c.copy(rq.out(), p); err != nil {
+		if err := c.copy(rq.w, p); err != nil {
 			return err
 		}
 	}
@@ -71,10 +71,10 @@ func (rq *request) giveOne(o *object, media web.MediaType, pieces []web.Piece) e
 func (rq *request) giveValue(media web.MediaType, value []byte) error {
 	if media.Type != web.TypeRelated {
 		rq.begin(http.StatusOK, media.String())
-		_, err := rq.out().Write(value)
+		_, err := rq.w.Write(value)
 		return rq.end(err)
 	}
-	w := web.NewMultipartWriter(rq.out(), media)
+	w := web.NewMultipartWriter(rq.w, media)
 	rq.begin(http.StatusOK, w.ContentType())
 	part, err := w.Part(partType(media), "")
 	if err == nil {

@@ -82,7 +82,7 @@ func frameTypes(ts dicom.UID) []web.MediaType {
 func (rq *request) giveParts(ctx context.Context, o *object, media web.MediaType, parts [][]web.Piece) error {
 	c := &cutter{o: o}
 	defer c.close()
-	w := web.NewMultipartWriter(rq.out(), media)
+	w := web.NewMultipartWriter(rq.w, media)
 	kind := partType(media)
 	rq.begin(http.StatusOK, w.ContentType())
 	for _, pieces := range parts {
@@ -184,7 +184,7 @@ func (rq *request) transcoded(ctx context.Context, d web.DataSet, numbers []int)
 		return errOther
 	}
 	rq.accessed(rq.resource.Study)
-	w := web.NewMultipartWriter(rq.out(), plain)
+	w := web.NewMultipartWriter(rq.w, plain)
 	rq.begin(http.StatusOK, w.ContentType())
 	err = p.each(func(data io.Reader, _ entry) error {
 		part, err := w.Part(partType(plain), "")

@@ -258,6 +258,6 @@ func (r *rows) answer(rq *request, status int) error {
 	}
 	defer body.Close()
 	rq.begin(status, contentType)
-	_, err = io.Copy(rq.out(), body)
+	_, err = io.Copy(rq.w, body)
 	return rq.end(err)
 }

@@ -148,10 +148,14 @@ func (rq *request) linger() {
 	if rq.route.body == nil || rq.r.ContentLength == 0 {
 		return
 	}
+	rest := rq.unread
+	if rest == nil { // nobody has begun to read it
+		rest = rq.r.Body
+	}
 	control := http.NewResponseController(rq.w)
 	_ = control.Flush()
 	_ = control.SetReadDeadline(time.Now().Add(lingering))
-	_, _ = io.CopyN(io.Discard, rq.unread, maxLinger) // whatever comes of it, the connection ends
+	_, _ = io.CopyN(io.Discard, rest, maxLinger) // whatever comes of it, the connection ends
 }
 
 const (

@@ -73,7 +73,7 @@ func (rq *request) render(ctx context.Context, r web.Resource, query string) err
 	rq.accessed(r.Study)
 	rq.w.Header().Set("Content-Length", strconv.FormatInt(image.report.Bytes, 10))
 	rq.begin(http.StatusOK, media.Type)
-	_, err = io.Copy(rq.out(), body)
+	_, err = io.Copy(rq.w, body)
 	return rq.end(err)
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
@@ -167,7 +166,7 @@ func (out *outgoing) begin(context.Context) error {
 		status = http.StatusPartialContent
 		rq.nameWithheld(out.fetched.withheld)
 	}
-	out.parts = web.NewMultipartWriter(rq.out(), web.Related(web.TypeDICOM, ""))
+	out.parts = web.NewMultipartWriter(rq.w, web.Related(web.TypeDICOM, ""))
 	rq.begin(status, out.parts.ContentType())
 	return nil
 }
@@ -253,23 +252,6 @@ func (rq *request) begin(status int, contentType string) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	rq.began = true
 	rq.w.WriteHeader(status)
-}
-
-// out is where the body of the answer goes: a client that does not read is not waited
-// for without end.
-func (rq *request) out() io.Writer {
-	return &patient{rq.w, http.NewResponseController(rq.w), rq.s.config.Stall}
-}
-
-type patient struct {
-	io.Writer
-	control *http.ResponseController
-	stall   time.Duration
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	_ = p.control.SetWriteDeadline(time.Now().Add(p.stall)) // a server without deadlines has none to miss
-	return p.Writer.Write(b)
 }
 
 // passes reports whether a small data set of the archive's may go out. What is not let

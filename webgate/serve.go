@@ -27,7 +27,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 	defer cut()
 	requests = context.WithValue(requests, work{}, requests)
 	server := &http.Server{
-		Handler:           h,
+		Handler:           s.patiently(h),
 		ReadHeaderTimeout: s.config.HeaderTimeout,
 		IdleTimeout:       s.config.Quiet,
 		MaxHeaderBytes:    s.config.MaxHeader,
@@ -60,6 +60,48 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 	s.shelf.clear()
 	return nil
 }
+
+// patiently has h answer clients that are not waited for without end. The time that
+// one request was given is none of the next on its connection.
+func (s *Server) patiently(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := &patient{w, http.NewResponseController(w), s.config.Stall}
+		p.wait()
+		h.ServeHTTP(p, r)
+	})
+}
+
+// patient is a response whose client has some time to take each block of it.
+type patient struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+func (p *patient) wait() {
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.stall)) // a server without deadlines has none to miss
+}
+
+func (p *patient) WriteHeader(status int) {
+	p.wait()
+	p.ResponseWriter.WriteHeader(status)
+}
+
+func (p *patient) Write(b []byte) (n int, err error) {
+	for first := true; err == nil && (first || n < len(b)); first = false {
+		var m int
+		p.wait()
+		m, err = p.ResponseWriter.Write(b[n:min(len(b), n+patience)])
+		n += m
+	}
+	return n, err
+}
+
+// patience is how much is written in one time, in bytes.
+const patience = 64 << 10
+
+// Unwrap is for http.ResponseController.
+func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // work is the key of the context that ends with the server's work, not with a request.
 type work struct{}

@@ -95,7 +95,7 @@ func (rq *request) giveFile(ctx context.Context, ts dicom.UID) error {
 	defer body.Close()
 	rq.w.Header().Set("Content-Length", strconv.FormatInt(o.report.Bytes, 10))
 	rq.begin(http.StatusOK, web.TypeDICOM)
-	if _, err := io.Copy(rq.out(), body); err != nil {
+	if _, err := io.Copy(rq.w, body); err != nil {
 		return err
 	}
 	o.sentBy(rq).moved(rq.wayOfCaller(transfer.Sent), dimse.Success, "")
