@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,6 +34,17 @@ func (p *pins) keeps(id string) bool {
 		p.waiting = append(p.waiting, id)
 	}
 	return p.pinned > 0
+}
+
+// take has a file stay after all, and reports whether it was waiting to go.
+func (p *pins) take(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.waiting, id)
+	if i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+	return i >= 0
 }
 
 // Pin has the files of all objects stay until unpin is called, once, so that

@@ -26,6 +26,9 @@ func (c *Custody) Prune(ctx context.Context, before time.Time) (n int, err error
 		}
 		err := c.db.Update(ctx, func(tx *store.Tx) error {
 			for _, id := range ids {
+				if _, err := tx.Exec(`DELETE FROM custody_requests WHERE object_id = ?`, id); err != nil { // of one person, whom nobody joined
+					return err
+				}
 				if _, err := tx.Exec(`DELETE FROM custody_objects WHERE id = ? AND state = 'delivered'`, id); err != nil {
 					return err
 				}

@@ -61,3 +61,21 @@ func TestPruningEnds(t *testing.T) {
 		t.Errorf("%+v, %v", st.Groups, err)
 	}
 }
+
+// One person asked for what nobody joined in, and then it was delivered.
+func TestARowThatSomebodyAskedToDestroyIsPruned(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := t.Context()
+	asked, other := s.keep(t, noise(1), spooled("1")), s.keep(t, noise(2), spooled("2"))
+	if d, err := s.c.Destroy(ctx, asked.ID, by("Ann")); err != nil || d.Done {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	for _, o := range []custody.Object{asked, other} {
+		if err := s.c.Delivered(ctx, o.ID, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.c.Prune(ctx, time.Now().Add(time.Hour)); err != nil || n != 2 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}

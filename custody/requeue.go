@@ -10,8 +10,8 @@ import (
 
 // Requeue makes an instance due for an archive that answered success for it and
 // has lost it, if the same bytes are still here: as an object that was delivered
-// and whose blob is not gone yet, or as one that waits for another archive. It
-// returns the object's id, or ErrNotFound.
+// and whose blob stays for a backup (see Pin), or as one that waits for another
+// archive. It returns the object's id, or ErrNotFound.
 func (c *Custody) Requeue(ctx context.Context, archive, instance string, sum Digest) (id string, err error) {
 	var all []Object
 	err = c.db.View(ctx, func(tx *store.Tx) error {
@@ -27,7 +27,7 @@ func (c *Custody) Requeue(ctx context.Context, archive, instance string, sum Dig
 		switch {
 		case o.State == Spooled && o.Archive == archive:
 			return o.ID, nil // it is due already
-		case o.State == Delivered && c.present(o.ID):
+		case o.State == Delivered && c.pins.take(o.ID): // any other is about to be deleted
 			return o.ID, c.undeliver(ctx, o.ID)
 		case o.State == Spooled:
 			return c.copyTo(ctx, o, archive)
@@ -36,24 +36,19 @@ func (c *Custody) Requeue(ctx context.Context, archive, instance string, sum Dig
 	return "", fmt.Errorf("%w: no blob of instance %.64q is here", ErrNotFound, instance)
 }
 
-// present reports whether an object's file is here.
-func (c *Custody) present(id string) bool {
-	f, err := c.openFile(id)
-	if err == nil {
-		f.Close()
-	}
-	return err == nil
-}
-
-// undeliver makes a delivered object due again.
+// undeliver makes a delivered object due again, whose file is the caller's.
 func (c *Custody) undeliver(ctx context.Context, id string) error {
-	return c.db.Update(ctx, func(tx *store.Tx) error {
+	err := c.db.Update(ctx, func(tx *store.Tx) error {
 		if _, err := c.move(tx, id, Spooled, reconciler, nil); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`UPDATE custody_objects SET delivered_at = 0, status = 0, attempts = 0, next_attempt = 0 WHERE id = ?`, id)
 		return err
 	})
+	if err != nil {
+		c.remove(id)
+	}
+	return err
 }
 
 // copyTo makes the bytes of a spooled object due for another archive too.
