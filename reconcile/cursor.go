@@ -4,20 +4,25 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
+	"cordon/ledger"
 	"cordon/store"
 )
+
+// firstLook is how far back the first accounting looks: what was delivered long
+// before may have been deleted on purpose.
+const firstLook = 7 * 24 * time.Hour
 
 // cursor is the number of the record that is read next on behalf of an archive,
 // or of custody: "".
 func (w *work) cursor(ctx context.Context, name string) (next int64, err error) {
 	err = w.parts.DB.View(ctx, func(tx *store.Tx) error {
-		err := tx.QueryRow(`SELECT next FROM reconcile_cursor WHERE name = ?`, name).Scan(&next)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
+		return tx.QueryRow(`SELECT next FROM reconcile_cursor WHERE name = ?`, name).Scan(&next)
 	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return ledger.Before(ctx, w.parts.DB, time.Now().Add(-firstLook))
+	}
 	return next, err
 }
 

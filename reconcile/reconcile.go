@@ -7,15 +7,15 @@
 //
 // Ordinary use:
 //
-//	r, err := reconcile.Open(reconcile.Config{Calling: "CORDON", Archives: archives}, reconcile.Parts{DB: db, Ledger: l, Custody: c, Find: gateway, Log: log})
+//	r := reconcile.New(reconcile.Config{Calling: "CORDON", Archives: archives}, reconcile.Parts{DB: db, Ledger: l, Custody: c, Find: gateway, Log: log})
 //	go r.Run(ctx)             // now, and every hour
 //	report, err := r.Now(ctx) // on demand; waits for its turn
-//	report.Well()             // nothing is missing, nothing is left unasked
+//	report.Well()             // nothing is missing, nothing is to be asked again
 //
 // # Life of an instance's accounting
 //
 // A delivery is a record on the ledger. Each archive has a cursor in it, which
-// is durable: a run reads on from there, in windows of at most 10,000 records,
+// is durable and begins seven days back: a run reads on from there, in windows of at most 10,000 records,
 // and asks the archive for each series that they name. What it has is accounted
 // for and not asked about again. What it lacks is written down, asked about once
 // more after a pause, and then due again, if the same bytes are still here for
