@@ -111,6 +111,9 @@ func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (
 			return nil, fmt.Errorf("opening custody: %w", err)
 		}
 	}
+	if err := c.tryMove(); err != nil {
+		return nil, fmt.Errorf("opening custody: %w", err)
+	}
 	if err := c.makeShards(); err != nil {
 		return nil, fmt.Errorf("opening custody: %w", err)
 	}

@@ -2,6 +2,9 @@ package custody_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"cordon/custody"
@@ -52,5 +55,22 @@ func TestWatermarksStopTheSpoolBeforeTheVault(t *testing.T) {
 		if err != nil || (stats.Full == "") != at.spools {
 			t.Errorf("%s: full: %q, %v", at.name, stats.Full, err)
 		}
+	}
+}
+
+// What is kept moves from one directory to the other in one step, and stays on
+// the disk that it was synced to: both are on one file system, or nothing starts.
+func TestTheSpillOnADiskOfMemoryIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	memory, err := os.MkdirTemp("/dev/shm", "cordon-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(memory)
+	if err := os.Symlink(memory, filepath.Join(dir, "spill")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryOpen(t, dir); err == nil || !strings.Contains(err.Error(), "different file systems") {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,8 +1,11 @@
 package custody
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"cordon/store"
 )
@@ -51,4 +54,23 @@ func (c *Custody) regroupOne(from, shardName string) error {
 		}
 	}
 	return os.Remove(from)
+}
+
+// tryMove is an error if files cannot move from spill to objects in one step: what
+// is kept would stay where objects are received, which may be no place that lasts
+// (a disk of memory, say), and the next start could not move it either.
+func (c *Custody) tryMove() error {
+	const name = ".move" // nobody's id
+	from, to := filepath.Join(c.spill, name), filepath.Join(c.objects, name)
+	f, err := os.OpenFile(from, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil // that it is full, say, is said when an object comes
+	}
+	f.Close()
+	defer os.Remove(from)
+	defer os.Remove(to)
+	if err := os.Rename(from, to); errors.Is(err, syscall.EXDEV) {
+		return fmt.Errorf("%s and %s are on different file systems: let both be on that of the data directory, or mount that on a disk of its own", c.spill, c.objects)
+	}
+	return nil
 }

@@ -18,10 +18,20 @@ func RoomOf(path string) (Room, error) {
 	if err := syscall.Statfs(path, &disk); err != nil {
 		return Room{}, fmt.Errorf("free space of %s: %w", path, err)
 	}
+	return roomIn(disk), nil
+}
+
+// roomIn counts in fragments, as the kernel does: where they differ from blocks
+// (FUSE, some network file systems), a block is only what it likes to move.
+func roomIn(disk syscall.Statfs_t) Room {
+	unit := disk.Frsize
+	if unit == 0 { // kernels before 2.6.36
+		unit = disk.Bsize
+	}
 	return Room{
-		Bytes: int64(disk.Bavail) * int64(disk.Bsize), Size: int64(disk.Blocks) * int64(disk.Bsize),
+		Bytes: int64(disk.Bavail) * unit, Size: int64(disk.Blocks) * unit,
 		Inodes: int64(disk.Ffree), AllInodes: int64(disk.Files),
-	}, nil
+	}
 }
 
 // Floor is what a file system must have left for something to be done.
