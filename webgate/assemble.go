@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 
 	"cordon/custody"
 	"cordon/dicom"
@@ -17,13 +18,39 @@ type loose struct {
 	metadata []web.DataSet
 	bulk     map[string][]web.BulkPart // by Content-Location, in their order
 	buffers  []*custody.Buffer
+	bytes    int64 // of metadata, as it came
 }
 
 // Limits of one request that sends metadata and bulk data.
 const (
-	maxLooseBytes = 64 << 20 // of metadata
+	maxLooseBytes = 64 << 20 // of metadata, in all parts together
 	maxLoose      = 1024     // instances, and parts of bulk data
 )
+
+// maxLooseAll is how many bytes of metadata all requests together may have sent, since
+// it stays in memory until its request has come to its end.
+const maxLooseAll = 256 << 20
+
+// metadata reads a part that is metadata, as far as there is room for it.
+type metadata struct {
+	st   *storing
+	part io.Reader
+}
+
+func (m *metadata) Read(p []byte) (int, error) {
+	n, err := m.part.Read(p)
+	l := &m.st.loose
+	l.bytes += int64(n)
+	switch all := m.st.rq.s.loose.Add(int64(n)); {
+	case l.bytes > maxLooseBytes:
+		return n, errTooMuch
+	case all > maxLooseAll:
+		return n, errBusy
+	}
+	return n, err
+}
+
+var errTooMuch = refused(http.StatusRequestEntityTooLarge, "more metadata than is taken: send several requests")
 
 // takeOther receives a part that is no whole file.
 func (st *storing) takeOther(ctx context.Context, m *web.MultipartReader, part *web.Part) error {
@@ -32,12 +59,12 @@ func (st *storing) takeOther(ctx context.Context, m *web.MultipartReader, part *
 		st.other(statusWrongPart, "a part that is no application/dicom")
 		return nil
 	case part.Type.IsJSON():
-		return st.addMetadata(web.ReadJSON(part, web.Limits{Bytes: maxLooseBytes, DataSets: maxLoose}, func(d web.DataSet) error {
+		return st.addMetadata(web.ReadJSON(&metadata{st, part}, web.Limits{Bytes: maxLooseBytes, DataSets: maxLoose}, func(d web.DataSet) error {
 			st.loose.metadata = append(st.loose.metadata, d)
 			return nil
 		}))
 	case part.Type.Type == web.TypeXML:
-		d, err := web.ReadXML(part, web.Limits{Bytes: maxLooseBytes})
+		d, err := web.ReadXML(&metadata{st, part}, web.Limits{Bytes: maxLooseBytes})
 		if err == nil {
 			st.loose.metadata = append(st.loose.metadata, d)
 		}
@@ -58,6 +85,10 @@ func (st *storing) other(status dimse.Status, why string) {
 func (st *storing) addMetadata(err error) error {
 	var format *web.FormatError
 	switch {
+	case errors.Is(err, errTooMuch):
+		return errTooMuch
+	case errors.Is(err, errBusy):
+		return errBusy
 	case errors.As(err, &format) && !errors.Is(err, errStalled) && !errors.Is(err, errTooLong):
 		st.other(statusNoObject, "metadata that cannot be read")
 		return nil

@@ -3,6 +3,7 @@ package webgate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -189,6 +190,8 @@ func (st *storing) deliverDIMSE(ctx context.Context, o *object) {
 		st.delivered(ctx, o, statusSyntax)
 	case err != nil:
 		st.notDelivered(ctx, o, err)
+	case rsp.Status.Class() == dimse.ClassPending, rsp.Status.Class() == dimse.ClassCancel: // neither taken nor refused
+		st.notDelivered(ctx, o, fmt.Errorf("status %04X", uint16(rsp.Status)))
 	default:
 		st.delivered(ctx, o, rsp.Status)
 	}

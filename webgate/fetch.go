@@ -158,9 +158,9 @@ func (rq *request) fetchDIMSE(ctx context.Context, r web.Resource, f *fetched) e
 		return ours
 	case err != nil:
 		return err
-	case rsp.Status.Class() == dimse.ClassFailure && rsp.Status&0xFF00 == 0xA700:
+	case transient(rsp.Status):
 		return fmt.Errorf("%w: status %04X", dimse.ErrAway, uint16(rsp.Status))
-	case rsp.Status.Class() == dimse.ClassFailure:
+	case rsp.Status.Class() != dimse.ClassSuccess && rsp.Status.Class() != dimse.ClassWarning:
 		return refused(http.StatusBadGateway, fmt.Sprintf("the archive answered status %04X", uint16(rsp.Status)))
 	case rsp.NumberOfFailedSuboperations != nil && *rsp.NumberOfFailedSuboperations > 0:
 		f.withheld = append(f.withheld, withheld{"", fmt.Sprintf("the archive failed to send %d", *rsp.NumberOfFailedSuboperations)})
@@ -259,7 +259,11 @@ func (rq *request) missing(ctx context.Context, r web.Resource) error {
 func (rq *request) heldOn(ctx context.Context, r web.Resource) ([]withheld, error) {
 	held, err := rq.s.parts.Custody.List(ctx, custody.Filter{
 		States: []custody.State{custody.Held}, Archive: rq.up.Name, StudyInstanceUID: string(r.Study), SOPInstanceUID: string(r.Instance),
+		Limit: maxHeld,
 	})
+	if err == nil && len(held) == maxHeld {
+		err = errManyHeld
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -271,6 +275,12 @@ func (rq *request) heldOn(ctx context.Context, r web.Resource) ([]withheld, erro
 	}
 	return out, nil
 }
+
+// maxHeld is of how many held instances of one study it is known which they are. With
+// more, nothing of it goes out.
+const maxHeld = 20_000
+
+var errManyHeld = refused(http.StatusForbidden, "more instances of the study are held here than can be told from the others: ask for others by themselves")
 
 // withheldError is the answer where nothing of what the archive has goes out.
 func withheldError(held []withheld) error {

@@ -520,7 +520,7 @@ func (a *dimseArchive) Retrieve(_ context.Context, _ string, _ dicom.AETitle, id
 	if a.down {
 		return dimse.Command{}, dimse.ErrAway
 	}
-	return dimse.Command{}, a.each(identifier, func(o *compose.Object) error {
+	return dimse.Command{Status: a.status}, a.each(identifier, func(o *compose.Object) error {
 		object(dimse.StoreRequest{SOPClassUID: o.SOPClass, SOPInstanceUID: o.Instance}, o.TransferSyntax, bytes.NewReader(o.DataSet()))
 		return nil
 	})

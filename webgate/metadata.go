@@ -124,7 +124,11 @@ func (rq *request) metadataOf(o *object, r web.Resource) (web.DataSet, error) {
 func (rq *request) heldOut(ctx context.Context) (map[dicom.UID]bool, error) {
 	held, err := rq.s.parts.Custody.List(ctx, custody.Filter{
 		States: []custody.State{custody.Held}, Archive: rq.up.Name, Device: rq.up.Name, StudyInstanceUID: string(rq.resource.Study),
+		SOPInstanceUID: string(rq.resource.Instance), Limit: maxHeld,
 	})
+	if err == nil && len(held) == maxHeld {
+		err = errManyHeld
+	}
 	out := map[dicom.UID]bool{}
 	for _, o := range held {
 		out[dicom.UID(o.SOPInstanceUID)] = true

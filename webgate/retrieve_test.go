@@ -400,6 +400,8 @@ func TestWorkitemsGoByAllowList(t *testing.T) {
 		{http.MethodDelete, "/workitems/1.2.3", "", 405},
 		{http.MethodPost, "/workitems", `[{"00100010":{"vr":"PN","Value":[{"Alphabetic":"<script>alert(1)</script>"}]}}]`, 403},
 		{http.MethodPost, "/workitems", `[]`, 400},
+		{http.MethodPost, "/workitems", `[{"00420011":{"vr":"OB","BulkDataURI":"http://evil.example/x"}}]`, 400},
+		{http.MethodPost, "/workitems", `[{"0040A730":{"vr":"SQ","Value":[{"00420011":{"vr":"OB","BulkDataURI":"http://evil.example/x"}}]}}]`, 400},
 		{http.MethodGet, "/workitems?evil=1", "", 400},
 	} {
 		if a := h.do(c.method, c.path, map[string]string{"Content-Type": web.TypeJSON}, strings.NewReader(c.body)); a.status != c.status {

@@ -249,6 +249,7 @@ func (st *storing) discard() {
 	for _, b := range st.loose.buffers {
 		b.Discard()
 	}
+	st.rq.s.loose.Add(-st.loose.bytes)
 }
 
 // answer writes the Store Instances Response Module (PS3.18 annex I). Where the body

@@ -9,6 +9,7 @@ import (
 
 	"cordon/custody"
 	"cordon/dicom"
+	"cordon/dicom/dimse"
 	"cordon/finding"
 	"cordon/inspect/compose"
 )
@@ -254,8 +255,14 @@ func TestStoreOverDIMSE(t *testing.T) {
 	if a := h.stow("/studies", compose.CT(32, 32).File()); a.status != http.StatusConflict || a.store(t).Failed[0].FailureReason != 0xA900 {
 		t.Errorf("%d: %s", a.status, a.body)
 	}
+	for n, status := range []dimse.Status{dimse.Cancel, dimse.Pending} { // neither taken nor refused
+		h.dimse.status = status
+		if a := h.stow("/studies", compose.CT(32, 32).File()); a.status != http.StatusOK || len(h.inState(custody.Spooled)) != n+1 {
+			t.Errorf("%v: %d: %s", status, a.status, a.body)
+		}
+	}
 	h.dimse.down = true
-	if a := h.stow("/studies", compose.CT(32, 32).File()); a.status != http.StatusOK || len(h.inState(custody.Spooled)) != 1 {
+	if a := h.stow("/studies", compose.CT(32, 32).File()); a.status != http.StatusOK || len(h.inState(custody.Spooled)) != 3 {
 		t.Errorf("%d: %s", a.status, a.body)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cordon/dicom"
@@ -48,11 +49,11 @@ func (rq *request) workitems(ctx context.Context) error {
 	defer a.Body.Close()
 	rows := newRows(rq.s.parts.Custody, media)
 	defer rows.discard()
+	rq.noteWorkitem(a.Status) // done it is, whatever becomes of the answer
 	held, err := rq.readWorkitems(ctx, a, rows)
 	if err != nil {
 		return err
 	}
-	rq.noteWorkitem(a.Status)
 	return rq.answerWorkitems(a.Status, rows, held)
 }
 
@@ -88,6 +89,9 @@ func (rq *request) workitemRequest(ctx context.Context) (web.Request, error) {
 	if len(sent) != 1 {
 		return web.Request{}, refused(http.StatusBadRequest, "one workitem is expected")
 	}
+	if refersAway(sent[0]) {
+		return web.Request{}, refused(http.StatusBadRequest, "a value of the workitem is at an address: send it with the workitem")
+	}
 	passes, err := rq.lets(ctx, sent[0], rq.origin())
 	if err != nil {
 		return web.Request{}, refused(http.StatusBadRequest, "the workitem cannot be written as a data set")
@@ -101,6 +105,14 @@ func (rq *request) workitemRequest(ctx context.Context) (web.Request, error) {
 		ask.Body = bytes.NewReader(sent[0].AppendJSON(nil))
 	}
 	return ask, nil
+}
+
+// refersAway reports whether a value is elsewhere, where the archive would get what
+// nobody has judged.
+func refersAway(d web.DataSet) bool {
+	return slices.ContainsFunc(d, func(e web.Element) bool {
+		return e.BulkDataURI != "" || slices.ContainsFunc(e.Items, refersAway)
+	})
 }
 
 // A value of a search for workitems, and the parameters beside attributes.

@@ -52,6 +52,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"cordon/asset"
@@ -132,6 +133,7 @@ type Server struct {
 	upstreams  map[string]*upstream     // by name
 	seats      *quota.Crowd[netip.Addr] // requests under way, by address
 	storing    chan struct{}            // one taken by each that stores
+	loose      atomic.Int64             // bytes of metadata that those have in memory
 	refusals   *quota.Quota             // that have a record of their own
 	objections *quota.Quota             // what shadow let pass
 	visits     visits

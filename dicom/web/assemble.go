@@ -26,17 +26,18 @@ type Assembly struct {
 	StudyInstanceUID  dicom.UID
 	TransferSyntaxUID dicom.UID // in which it will be written
 
-	parts map[string][]BulkPart
+	parts map[string][]BulkPart // those that it uses
 }
 
 // Assemble makes an instance of its metadata and the parts that its bulk data URIs name, those
 // with the same Content-Location in the order in which they came. It is written in explicit VR little
 // endian, or in the transfer syntax of its Pixel Data where that is compressed, one fragment to a part.
+// A part is the value of one attribute of one instance: those that are used are taken out of parts.
 // The error is a *[Refusal]: 400 if a part or a UID is missing, 413 if a value is too long for DICOM, 415 for Pixel Data
 // whose transfer syntax is not known or not that of its media type.
 func Assemble(metadata DataSet, parts map[string][]BulkPart) (*Assembly, error) {
 	a := &Assembly{
-		DataSet: metadata.declared(), parts: parts, TransferSyntaxUID: dicom.ExplicitVRLittleEndian,
+		DataSet: metadata.declared(), parts: map[string][]BulkPart{}, TransferSyntaxUID: dicom.ExplicitVRLittleEndian,
 		SOPClassUID: metadata.UID(dicom.TagSOPClassUID), SOPInstanceUID: metadata.UID(dicom.TagSOPInstanceUID),
 		StudyInstanceUID: metadata.UID(dicom.TagStudyInstanceUID),
 	}
@@ -50,8 +51,11 @@ func Assemble(metadata DataSet, parts map[string][]BulkPart) (*Assembly, error) 
 			return nil, err
 		}
 	}
-	if err := a.check(metadata); err != nil {
+	if err := a.use(metadata, parts); err != nil {
 		return nil, err
+	}
+	for uri := range a.parts {
+		delete(parts, uri)
 	}
 	return a, nil
 }
@@ -104,20 +108,23 @@ func (a *Assembly) isFrames(e *Element) bool {
 // maxValue is the longest value that has a length (PS3.5 §7.1.1).
 const maxValue = 0xFFFFFFFE
 
-// check looks for what write would need and not find.
-func (a *Assembly) check(d DataSet) *Refusal {
+// use finds the parts that write needs. One that several attributes named would be
+// written for each, so that little became as much as one likes.
+func (a *Assembly) use(d DataSet, all map[string][]BulkPart) *Refusal {
 	for i := range d {
 		e := &d[i]
 		for _, item := range e.Items {
-			if err := a.check(item); err != nil {
+			if err := a.use(item, all); err != nil {
 				return err
 			}
 		}
 		if e.BulkDataURI == "" {
 			continue
 		}
-		parts := a.parts[e.BulkDataURI]
+		parts := all[e.BulkDataURI]
 		switch {
+		case a.parts[e.BulkDataURI] != nil:
+			return bad("bulk data: the part for %v is that of another attribute too", e.Tag)
 		case len(parts) == 0:
 			return bad("bulk data: no part has the Content-Location that the metadata gives for %v", e.Tag)
 		case len(parts) > 1 && !a.isFrames(e):
@@ -128,6 +135,7 @@ func (a *Assembly) check(d DataSet) *Refusal {
 				return refuse(http.StatusRequestEntityTooLarge, "bulk data: %d bytes for %v, %d are allowed (PS3.5 §7.1.1)", p.Size, e.Tag, int64(maxValue))
 			}
 		}
+		a.parts[e.BulkDataURI] = parts
 	}
 	return nil
 }

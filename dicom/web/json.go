@@ -75,8 +75,11 @@ func (x *jsonReader) body(each func(DataSet) error) error {
 	default:
 		return errors.New("neither a data set nor an array of data sets")
 	}
-	if _, err := x.json.Token(); err != io.EOF {
+	switch _, err := x.json.Token(); {
+	case err == nil:
 		return errors.New("something follows the data sets")
+	case err != io.EOF:
+		return err
 	}
 	return nil
 }
