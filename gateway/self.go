@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/store"
+
+	"golang.org/x/sys/unix"
 )
 
 // selves are the connections that this process has made to its own listener, by
@@ -47,18 +50,18 @@ func (s *selves) has(a netip.AddrPort) bool {
 const selfTitle dicom.AETitle = "CORDON-SELF"
 
 // Echo associates with the listener at address, one of this gateway's own that
-// is plain TCP, and asks it to verify, as a modality would: by the same socket,
-// the same door, seats and state machine. It is answered only if the database's
-// writer answers as well. A rejection is an answer too: somebody busy or without
-// a disk is alive. Nothing of it is recorded, and it opens nothing to anybody.
+// is plain TCP, and asks it to verify, as a modality would: by the same socket
+// and the same state machine. It takes no seat and counts at no limit, so that a
+// crowd at the door does not look like a gateway that hangs. It is answered only
+// if the database's writer answers as well. A rejection is an answer too:
+// somebody without a disk is alive. Nothing of it is recorded, and it opens
+// nothing to anybody.
 func (g *Gateway) Echo(ctx context.Context, address net.Addr) error {
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", reachable(address))
+	nc, err := g.dialSelf(ctx, reachable(address))
 	if err != nil {
 		return fmt.Errorf("calling our own listener: %w", err)
 	}
-	own := addressAndPort(nc.LocalAddr())
-	g.selves.add(own)
-	defer g.selves.remove(own)
+	defer g.selves.remove(addressAndPort(nc.LocalAddr()))
 	conn, err := ul.Associate(ctx, nc, ul.Request{Calling: selfTitle, Called: selfTitle, Contexts: []ul.ProposedContext{
 		{AbstractSyntax: dicom.Verification, TransferSyntaxes: []dicom.UID{dicom.ImplicitVRLittleEndian}},
 	}}, g.config.Limits)
@@ -79,6 +82,54 @@ func (g *Gateway) Echo(ctx context.Context, address net.Addr) error {
 		return fmt.Errorf("verifying our own listener: %w", err)
 	}
 	return c.Release(ctx)
+}
+
+// dialSelf connects from an address that is among the selves before the listener
+// can see it.
+func (g *Gateway) dialSelf(ctx context.Context, to string) (net.Conn, error) {
+	target, err := netip.ParseAddrPort(to)
+	if err != nil {
+		return nil, err
+	}
+	var own netip.AddrPort
+	var binding error
+	d := net.Dialer{ControlContext: func(_ context.Context, _, _ string, c syscall.RawConn) error {
+		err := c.Control(func(fd uintptr) {
+			if own, binding = bind(int(fd), target.Addr()); binding == nil {
+				g.selves.add(own)
+			}
+		})
+		return errors.Join(err, binding)
+	}}
+	nc, err := d.DialContext(ctx, "tcp", to)
+	if err != nil {
+		g.selves.remove(own)
+	}
+	return nc, err
+}
+
+// bind gives a socket that address, which is this machine's, and a free port.
+func bind(fd int, a netip.Addr) (netip.AddrPort, error) {
+	var err error
+	if a.Is4() {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: a.As4()})
+	} else {
+		err = unix.Bind(fd, &unix.SockaddrInet6{Addr: a.As16()})
+	}
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	switch at := name.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(at.Addr).Unmap(), uint16(at.Port)), nil
+	}
+	return netip.AddrPort{}, errors.New("a socket without an address")
 }
 
 // reachable is an address that a listener of that one answers on.
@@ -104,6 +155,19 @@ func addressAndPort(a net.Addr) netip.AddrPort {
 
 // isSelf reports whether a connection is our own Echo's.
 func (g *Gateway) isSelf(nc net.Conn) bool { return g.selves.has(addressAndPort(nc.RemoteAddr())) }
+
+// serveSelf runs one connection of Echo's to its end.
+func (g *Gateway) serveSelf(ctx context.Context, nc net.Conn) {
+	defer nc.Close()
+	defer g.survive("own verification")
+	in, err := ul.Receive(ctx, nc, g.config.Limits)
+	if err == nil {
+		err = g.answerSelf(ctx, in)
+	}
+	if err != nil && ctx.Err() == nil {
+		g.parts.Log.Warn("our own verification ended early", "error", err)
+	}
+}
 
 // answerSelf answers an Echo.
 func (g *Gateway) answerSelf(ctx context.Context, in *ul.Indication) error {

@@ -34,12 +34,24 @@ func TestOurOwnVerificationIsAnsweredAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestATurnedAwayVerificationIsAnAnswer(t *testing.T) {
-	h := start(t, func(c *Config) { c.MaxAssociations = 1 })
+// A crowd at the door is no reason to be taken for dead.
+func TestOurOwnVerificationIsAnsweredInACrowd(t *testing.T) {
+	h := start(t, func(c *Config) { c.MaxAssociations, c.ConnectionRate = 1, 1 })
 	busy := h.modality()
 	defer busy.Close()
-	if err := h.selfEcho(5 * time.Second); err != nil {
-		t.Error(err)
+	for range 2 * (burstSeconds + maxStandingEach) {
+		if nc, err := net.Dial("tcp", h.address); err == nil { // else hung up on at once
+			defer nc.Close()
+		}
+	}
+	before := h.gateway.counts.rejected.Load()
+	for range 3 {
+		if err := h.selfEcho(5 * time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := h.gateway.counts.rejected.Load(); n != before {
+		t.Errorf("%d of them were turned away", n-before)
 	}
 }
 

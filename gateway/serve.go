@@ -21,6 +21,10 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	var recording sync.WaitGroup
 	recording.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is under way any more
 	err := g.attend(ctx, l, func(work context.Context, start func(func()), nc net.Conn) {
+		if g.isSelf(nc) {
+			start(func() { g.serveSelf(ctx, nc) }) // ends with its connection, or with ctx
+			return
+		}
 		c := callerOf(g.site(), address(nc))
 		if !g.door.lets(c, time.Now()) {
 			g.refuseEntry(ctx, nc, c, start)
@@ -73,12 +77,6 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller) {
 	if err != nil {
 		if ctx.Err() == nil {
 			g.noAssociation(work, peer, err)
-		}
-		return
-	}
-	if g.isSelf(nc) {
-		if err := g.answerSelf(ctx, in); err != nil && ctx.Err() == nil {
-			g.parts.Log.Warn("our own verification ended early", "error", err)
 		}
 		return
 	}
