@@ -3,20 +3,46 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"time"
 
 	"cordon/ledger"
 )
 
 // archives asks each archive for what it has answered success for since it was
-// asked last.
+// asked last. It takes at most half of what is left of the run, and of that each
+// archive its share: what was missing before has its turn however much is new.
 func (w *work) archives(ctx context.Context) error {
 	for _, a := range w.config.Archives {
 		w.report.Archives = append(w.report.Archives, Answer{Archive: a.Name, How: w.how(a)})
-		if err := w.archive(ctx, a, &w.report.Archives[len(w.report.Archives)-1]); err != nil {
+	}
+	deadline, _ := ctx.Deadline()
+	half := time.Until(deadline) / 2
+	for i, a := range w.config.Archives {
+		share, cancel := context.WithTimeout(ctx, half/time.Duration(len(w.config.Archives)))
+		err := w.archive(share, a, &w.report.Archives[i])
+		late := share.Err() != nil && ctx.Err() == nil
+		cancel()
+		if late {
+			w.report.Unfinished = true
+		} else if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// window is how many records an archive is asked about before that is noted.
+func (w *work) window(archive string) int64 {
+	if n, ok := w.windows[archive]; ok {
+		return n
+	}
+	return w.config.Window
+}
+
+// tooSlow has an archive that could not be asked about so many records in one run
+// be asked about fewer in the next: it would never come to an end.
+func (w *work) tooSlow(archive string, records int64) {
+	w.windows[archive] = max(records/4, 1)
 }
 
 // how is the first way in which an archive is asked.
@@ -39,8 +65,8 @@ func (w *work) archive(ctx context.Context, a Archive, to *Answer) error {
 		return err
 	}
 	end, err := w.parts.Ledger.Size(ctx)
-	for err == nil && next < end && to.Error == "" {
-		upto := min(end, next+w.config.Window)
+	for first := next; err == nil && next < end && to.Error == ""; {
+		upto := min(end, next+w.window(a.Name))
 		var all batch
 		if all, err = w.delivered(ctx, a.Name, next, upto); err != nil {
 			break
@@ -48,6 +74,8 @@ func (w *work) archive(ctx context.Context, a Archive, to *Answer) error {
 		if err = w.ask(ctx, a, all, to); err == nil && to.Error == "" {
 			next = upto
 			err = w.advance(ctx, a.Name, next)
+		} else if next == first && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			w.tooSlow(a.Name, upto-next)
 		}
 	}
 	return err

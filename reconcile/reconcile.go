@@ -122,6 +122,8 @@ type Reconciler struct {
 	parts  Parts
 	turn   chan struct{} // full while a run is under way
 
+	windows map[string]int64 // of archives that were too slow for Config.Window; the run's that is under way
+
 	mu   sync.Mutex
 	last *Report
 }
@@ -134,7 +136,7 @@ func Migrations() store.Migrations { return store.Embedded("reconcile", migratio
 
 // New returns a Reconciler.
 func New(c Config, p Parts) *Reconciler {
-	return &Reconciler{config: c.withDefaults(), parts: p, turn: make(chan struct{}, 1)}
+	return &Reconciler{config: c.withDefaults(), parts: p, turn: make(chan struct{}, 1), windows: map[string]int64{}}
 }
 
 // Run accounts now and every hour, until ctx ends; then it returns nil.

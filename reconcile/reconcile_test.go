@@ -117,10 +117,12 @@ type archive struct {
 	refuses error        // instead of a commitment
 	blind   int          // questions whose answer is nothing
 	asked   int
+	slow    time.Duration // an answer takes
 }
 
 func (a *archive) Find(_ context.Context, name string, calling dicom.AETitle, class dicom.UID, identifier []byte, match func([]byte, dicom.UID) error) (dimse.Command, error) {
 	a.asked++
+	time.Sleep(a.slow)
 	if a.away != nil || a.status != 0 {
 		return dimse.Command{Status: a.status}, a.away
 	}
@@ -418,4 +420,34 @@ func TestARunIsBoundedInTime(t *testing.T) {
 	if r := s.now(); !r.Well() || s.archive.asked != 30 {
 		t.Errorf("%d questions: %+v", s.archive.asked, r)
 	}
+}
+
+// An archive that answers too slowly for a window of the ledger in one run is
+// asked about fewer records at a time, and what was missing before has its turn
+// in each run.
+func TestASlowArchiveIsAccountedForInTheEnd(t *testing.T) {
+	s := open(t)
+	s.delivered("1.1.1.1") // lost
+	s.now()
+	if n := len(s.kinds("object.missing")); n != 1 {
+		t.Fatalf("%d alarms", n)
+	}
+	s.archive.has["1.1.1.1"] = true // and sent again
+	for n := range 100 {
+		uid := fmt.Sprintf("1.2.%d.1.1", n)
+		s.archive.has[uid] = true
+		s.delivered(uid)
+	}
+	s.archive.slow, s.config.Limit = 10*time.Millisecond, 1600*time.Millisecond // some 40 questions in half of it
+	r := s.reconciler()
+	first, err := r.Now(t.Context())
+	if err != nil || !first.Unfinished || first.Archives[0].Back != 1 {
+		t.Errorf("%+v, %v", first, err)
+	}
+	for range 10 {
+		if next, err := r.Now(t.Context()); err != nil || next.Well() {
+			return
+		}
+	}
+	t.Error("it never comes to an end")
 }
