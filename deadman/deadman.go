@@ -86,27 +86,34 @@ const (
 	remind = time.Minute
 )
 
+// ErrChanged means that the site has chosen otherwise since the watcher began.
+var ErrChanged = errors.New("the configuration of the dead-man's bypass has changed")
+
 // Watch is the watcher. All fields are required.
 type Watch struct {
 	Config
-	Path  Path
-	Alive func(context.Context) error // an error: Cordon does not answer
-	Log   *slog.Logger
+	Path    Path
+	Alive   func(context.Context) error // an error: Cordon does not answer
+	Changed func() bool                 // whether Config is no longer what the site has chosen
+	Log     *slog.Logger
 }
 
 // Run watches until ctx ends, and then undoes what it did. An error means that
-// it cannot do its work.
+// it cannot do its work: ErrChanged, that another Watch should, if any.
 func (w Watch) Run(ctx context.Context) error {
 	if err := store.MakeDir(w.Dir); err != nil {
 		return fmt.Errorf("dead-man's bypass: %w", err)
 	}
-	s := &state{Watch: w, lastAlive: time.Now()}
+	s := &state{Watch: w, lastAlive: time.Now(), ruled: true}
 	if err := s.adopt(); err != nil {
 		return fmt.Errorf("dead-man's bypass: %w", err)
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		if s.Changed() {
+			return errors.Join(ErrChanged, s.shut(time.Now(), "the configuration has changed"))
+		}
 		s.look(ctx, time.Now())
 		select {
 		case <-tick.C:
@@ -120,9 +127,15 @@ func (w Watch) Run(ctx context.Context) error {
 type state struct {
 	Watch
 	lastAlive time.Time
-	open      *Event // nil: closed
+	looked    time.Time // when Cordon was asked last
+	ruled     bool      // there may be rules
+	open      *Event    // nil: closed
 	said      time.Time
 }
+
+// asleep is a pause between two looks that says more of this machine than of
+// Cordon: it was halted, or so busy that Cordon's turn did not come either.
+const asleep = 5 * every
 
 // adopt takes over the event that a watcher which was killed has left.
 func (s *state) adopt() error {
@@ -138,8 +151,13 @@ func (s *state) adopt() error {
 	return nil
 }
 
-// look asks Cordon once, and does what follows.
+// look asks Cordon once, and does what follows. Time in which nobody asked is not
+// time without an answer.
 func (s *state) look(ctx context.Context, now time.Time) {
+	if pause := now.Sub(s.looked); pause > asleep && !s.looked.IsZero() {
+		s.lastAlive = s.lastAlive.Add(pause)
+	}
+	s.looked = now
 	asked, cancel := context.WithTimeout(ctx, 2*every)
 	err := s.Alive(asked)
 	cancel()
@@ -166,6 +184,7 @@ func (s *state) lead(now time.Time, why error) error {
 		}
 		s.open = e
 	}
+	s.ruled = true
 	if err := s.Path.Open(lasts); err != nil {
 		return err
 	}
@@ -178,8 +197,11 @@ func (s *state) lead(now time.Time, why error) error {
 
 // shut undoes the bypass, if it is open.
 func (s *state) shut(now time.Time, why string) error {
-	if err := s.Path.Close(); err != nil {
-		return err
+	if s.ruled {
+		if err := s.Path.Close(); err != nil {
+			return err
+		}
+		s.ruled = false
 	}
 	if s.open == nil {
 		return nil

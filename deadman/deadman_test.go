@@ -18,10 +18,11 @@ import (
 
 // way is a Path that leads nowhere, and says what it was told.
 type way struct {
-	mu    sync.Mutex
-	until time.Time
-	opens int
-	fail  error
+	mu     sync.Mutex
+	until  time.Time
+	opens  int
+	closes int
+	fail   error
 }
 
 func (w *way) Open(lasts time.Duration) error {
@@ -37,7 +38,7 @@ func (w *way) Open(lasts time.Duration) error {
 func (w *way) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.until = time.Time{}
+	w.until, w.closes = time.Time{}, w.closes+1
 	return nil
 }
 
@@ -54,7 +55,7 @@ func watcher(t *testing.T, dir string, path Path, alive *error) *state {
 			Dir: dir, Archive: "pacs", After: 5 * time.Second,
 			Listen: netip.MustParseAddrPort("10.20.0.10:104"), To: netip.MustParseAddrPort("10.30.0.5:11112"),
 		},
-		Path: path, Alive: func(context.Context) error { return *alive }, Log: slog.New(slog.DiscardHandler),
+		Path: path, Alive: func(context.Context) error { return *alive }, Changed: func() bool { return false }, Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
@@ -86,6 +87,55 @@ func TestItOpensAfterAWhileAndClosesAtOnce(t *testing.T) {
 	step(12*time.Second, nil, false)
 	events, err := read(dir)
 	if err != nil || len(events) != 1 || events[0].Until.IsZero() || events[0].To != "10.30.0.5:11112" {
+		t.Errorf("%+v, %v", events, err)
+	}
+}
+
+// A machine that stood still, Cordon with it, has not seen Cordon down.
+func TestAPauseOfTheMachineOpensNothing(t *testing.T) {
+	path, cordon := &way{}, error(nil)
+	s := watcher(t, t.TempDir(), path, &cordon)
+	now := time.Now()
+	s.look(t.Context(), now)
+	cordon = errDown // it is slow to wake
+	s.look(t.Context(), now.Add(time.Minute))
+	s.look(t.Context(), now.Add(time.Minute+2*time.Second))
+	if path.open() {
+		t.Error("opened at the first question after a pause")
+	}
+	for at := 3 * time.Second; at < 8*time.Second; at += every {
+		s.look(t.Context(), now.Add(time.Minute+at))
+	}
+	if !path.open() {
+		t.Error("not opened, and Cordon is down")
+	}
+}
+
+// Rules that are not there are not removed again and again.
+func TestAWatcherThatHasNothingToDoTouchesNoRules(t *testing.T) {
+	path, cordon := &way{}, error(nil)
+	s := watcher(t, t.TempDir(), path, &cordon)
+	s.ruled = true
+	for i := range 5 {
+		s.look(t.Context(), time.Now().Add(time.Duration(i)*every))
+	}
+	if path.closes != 1 {
+		t.Errorf("removed %d times, want once", path.closes)
+	}
+}
+
+// What the site has chosen otherwise since then is not led anywhere any more.
+func TestAWatcherEndsWhenTheChoiceHasChanged(t *testing.T) {
+	dir, path, cordon := t.TempDir(), &way{}, errDown
+	s := watcher(t, dir, path, &cordon)
+	s.After = 0
+	asked := 0
+	s.Changed = func() bool { asked++; return asked > 2 }
+	err := s.Run(t.Context())
+	if !errors.Is(err, ErrChanged) || path.opens != 2 || path.open() {
+		t.Errorf("%v, opened %d times, open %v", err, path.opens, path.open())
+	}
+	if events, err := read(dir); err != nil || len(events) != 1 || events[0].Until.IsZero() {
 		t.Errorf("%+v, %v", events, err)
 	}
 }

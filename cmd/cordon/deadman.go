@@ -26,7 +26,9 @@ type deadmanCommand struct {
 
 type deadmanWatchCommand struct{}
 
-// Run watches until it is told to stop: 0; 2 if it cannot do its work.
+// Run watches until it is told to stop: 0; 2 if the configuration is wrong or does
+// not ask for it; 1 if it cannot do its work now, as before names are resolved at
+// the machine's start, or if the configuration has changed.
 func (deadmanWatchCommand) Run(ctx context.Context, at place, std stdio) error {
 	config, err := at.config()
 	if err != nil {
@@ -38,22 +40,51 @@ func (deadmanWatchCommand) Run(ctx context.Context, at place, std stdio) error {
 	log := logger(std)
 	c, err := config.deadman(ctx)
 	if err != nil {
-		return failure{2, err}
+		return err
 	}
 	table, err := deadman.NewTable(c.Listen, c.To)
 	if err != nil {
-		return failure{2, err}
+		return err
 	}
 	manager, err := notify.Open(os.Getenv)
 	if err != nil {
-		return failure{2, err}
+		return err
 	}
 	defer manager.Close()
 	log.Info("watching", "listen", c.Listen, "archive", c.Archive, "to", c.To, "after", c.After)
 	if err := manager.Ready(); err != nil {
 		log.Warn("the service manager was not told", "error", err)
 	}
-	return deadman.Watch{Config: c, Path: table, Alive: alive(config.Data), Log: log}.Run(ctx)
+	return deadman.Watch{Config: c, Path: table, Alive: alive(config.Data), Changed: config.rechosen(at), Log: log}.Run(ctx)
+}
+
+// rechosen reports whether the configuration says something else by now about the
+// bypass. One that cannot be read says nothing.
+func (c Config) rechosen(at place) func() bool {
+	was, seen := c.deadmanChoice(), time.Time{}
+	return func() bool {
+		info, err := os.Stat(c.File)
+		if err != nil || info.ModTime().Equal(seen) {
+			return false
+		}
+		seen = info.ModTime()
+		now, err := at.config()
+		return err == nil && now.deadmanChoice() != was
+	}
+}
+
+// deadmanChoice is all that the configuration says about the bypass, to compare.
+func (c Config) deadmanChoice() string {
+	if c.Deadman == nil {
+		return ""
+	}
+	choice := fmt.Sprintf("%q %v %q %q", c.Deadman.Archive, c.Deadman.After, c.Gateway.Listen, c.Data)
+	for _, a := range c.Archives {
+		if a.Name == c.Deadman.Archive {
+			choice += fmt.Sprintf(" %q", a.Address)
+		}
+	}
+	return choice
 }
 
 // deadman resolves what the configuration names.
