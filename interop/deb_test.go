@@ -87,6 +87,13 @@ func TestTheDebianPackageInstallsAndLeaves(t *testing.T) {
 	}
 	in("rm", "-r", "/var/lib/cordon/objects/a")
 	in("dpkg", "-i", packages[1])
+	in("sh", "-c", "rm /etc/cordon/cordon.yaml; mkdir -p /var/lib/cordon/archive/study && echo image >/var/lib/cordon/archive/study/image")
+	in("dpkg", "-i", packages[0]) // without the configuration that somebody took away
+	if in("dpkg", "-P", "cordon"); !there("/var/lib/cordon/archive/study/image") {
+		t.Error("an image of the folder archive was purged")
+	}
+	in("rm", "-r", "/var/lib/cordon/archive/study")
+	in("dpkg", "-i", packages[1])
 	in("dpkg", "-P", "cordon")
 	for _, path := range []string{"/var/lib/cordon", "/etc/cordon", "/lib/systemd/system/cordon.service", "/usr/share/doc/cordon"} {
 		if there(path) {

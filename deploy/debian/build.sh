@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the Debian package of the program BIN into the folder OUT; make deb calls it.
 set -eu
+umask 022
 BIN=$1 OUT=$2 VERSION=$3 STAMP=$4
 HERE=$(dirname "$0") TOP=$(dirname "$0")/../..
 ARCH=$(dpkg --print-architecture)
