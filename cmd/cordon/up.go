@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"cordon/console"
 	"cordon/dicom/secure"
@@ -33,6 +35,32 @@ type upCommand struct {
 // Run is the daemon: 0 after SIGTERM or SIGINT, 2 if it could not start, 1 if
 // something failed while it ran.
 func (c upCommand) Run(ctx context.Context, at place, std stdio) error {
+	err := c.up(ctx, at, std)
+	var f failure
+	if errors.As(err, &f) && f.code == 2 {
+		pause(ctx, std, err)
+	}
+	return err
+}
+
+// pause keeps a service manager, which starts Cordon again at once for ever, from
+// doing so five times a second for what only a person, or another program, can put
+// right. What has run and failed is started again without it.
+func pause(ctx context.Context, std stdio, why error) {
+	if os.Getenv("NOTIFY_SOCKET") == "" {
+		return
+	}
+	logger(std).Error("Cordon cannot start; it is tried again in seconds", "error", why)
+	select {
+	case <-time.After(startAgain):
+	case <-ctx.Done():
+	}
+}
+
+// startAgain is how long a start that failed is rested from.
+const startAgain = 5 * time.Second
+
+func (c upCommand) up(ctx context.Context, at place, std stdio) error {
 	config, err := at.config()
 	if err != nil {
 		return err
