@@ -41,8 +41,14 @@ func (rq *request) fetch(ctx context.Context, r web.Resource, accept web.Accept,
 		return rq.take(ctx, r, part, f)
 	})
 	rq.up.asked(err)
+	if errors.Is(err, web.ErrPartial) {
+		f.withheld = append(f.withheld, withheld{"", partial})
+		return nil
+	}
 	return err
 }
+
+const partial = "the archive itself left something out"
 
 // kindOf is the kind of a resource's whole instances.
 func kindOf(r web.Resource) web.Kind {
@@ -221,6 +227,9 @@ func (rq *request) instance(ctx context.Context) (*object, error) {
 			return nil, context.Canceled
 		case err != nil && !isMissing(err):
 			return nil, err
+		case len(f.withheld) > 0 && found != nil:
+			found.buffer.Discard()
+			return nil, errTwo
 		case len(f.withheld) > 0:
 			return nil, withheldError(f.withheld)
 		case found == nil:

@@ -157,6 +157,9 @@ func (rq *request) transcoded(ctx context.Context, d web.DataSet, numbers []int)
 	if _, ok := rq.accept.Best(plain); !ok || rq.up.Web == nil || !sized {
 		return refused(http.StatusNotAcceptable, "frames are given as they are stored: ask for transfer-syntax=*")
 	}
+	if length*int64(len(numbers)) > rq.s.config.MaxAhead {
+		return refused(http.StatusRequestEntityTooLarge, "the frames are longer than is given at once: ask for fewer")
+	}
 	p := &pile{custody: rq.s.parts.Custody}
 	defer p.discard()
 	r := rq.resource

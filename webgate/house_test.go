@@ -448,6 +448,7 @@ type dimseArchive struct {
 	got     map[dicom.UID][]byte // data sets that were stored
 	down    bool
 	status  dimse.Status
+	tail    map[dicom.UID][]byte // that it adds to data sets it gives
 }
 
 func (a *dimseArchive) put(o *compose.Object) {
@@ -521,7 +522,7 @@ func (a *dimseArchive) Retrieve(_ context.Context, _ string, _ dicom.AETitle, id
 		return dimse.Command{}, dimse.ErrAway
 	}
 	return dimse.Command{Status: a.status}, a.each(identifier, func(o *compose.Object) error {
-		object(dimse.StoreRequest{SOPClassUID: o.SOPClass, SOPInstanceUID: o.Instance}, o.TransferSyntax, bytes.NewReader(o.DataSet()))
+		object(dimse.StoreRequest{SOPClassUID: o.SOPClass, SOPInstanceUID: o.Instance}, o.TransferSyntax, io.MultiReader(bytes.NewReader(o.DataSet()), bytes.NewReader(a.tail[o.Instance])))
 		return nil
 	})
 }

@@ -87,6 +87,9 @@ func (rq *request) gather(ctx context.Context, add func(web.DataSet) error) ([]w
 		return add(d)
 	})
 	rq.up.asked(err)
+	if errors.Is(err, web.ErrPartial) {
+		held, err = append(held, withheld{"", partial}), nil
+	}
 	return held, err
 }
 
@@ -95,17 +98,25 @@ var errOther = refused(http.StatusBadGateway, "the archive gave something else t
 // gatherDIMSE makes the metadata from the instances, which stay on the shelf, since
 // their frames are asked for next.
 func (rq *request) gatherDIMSE(ctx context.Context, add func(web.DataSet) error) ([]withheld, error) {
-	f := &fetched{give: func(o *object) error {
+	f := &fetched{}
+	f.give = func(o *object) error {
 		id := o.report.Identity
 		r := web.Resource{Study: dicom.UID(id.StudyInstanceUID), Series: dicom.UID(id.SeriesInstanceUID), Instance: dicom.UID(id.SOPInstanceUID)}
 		d, err := rq.metadataOf(o, r)
 		if err != nil {
 			o.buffer.Discard()
+		}
+		switch {
+		case errors.Is(err, errBuffer):
 			return err
+		case err != nil: // the others of its study can be read
+			rq.log.Warn("metadata cannot be read", "error", loggable(err))
+			f.withheld = append(f.withheld, withheld{r.Instance, "its metadata cannot be read"})
+			return nil
 		}
 		rq.s.shelf.put(rq.key(r), o)
 		return add(d)
-	}}
+	}
 	err := rq.fetch(ctx, rq.resource, nil, f)
 	return f.withheld, err
 }
@@ -149,10 +160,11 @@ func (rq *request) relink(d web.DataSet, instance dicom.UID) {
 	r := web.Resource{
 		Study: d.UID(dicom.TagStudyInstanceUID), Series: d.UID(dicom.TagSeriesInstanceUID), Instance: instance,
 	}
+	rq.relinkBulk(d, r, "")
+	d.RewriteURIs(r, rq.link)
 	if e := d.Find(tagRetrieveURL); e != nil {
 		e.Value = []byte(rq.retrieveURL(r.Study, r.Series, r.Instance))
 	}
-	rq.relinkBulk(d, r, "")
 }
 
 const tagRetrieveURL dicom.Tag = 0x00081190
@@ -210,12 +222,14 @@ func here(d web.DataSet) web.DataSet {
 type rows struct {
 	buffer *custody.Buffer
 	parts  *web.MultipartWriter // nil: JSON
+	array  *web.JSONWriter
 	names  map[dicom.UID]bool   // of the instances in it
 	n      int
 }
 
 func newRows(c *custody.Custody, media web.MediaType) *rows {
 	r := &rows{buffer: c.NewBuffer(), names: map[dicom.UID]bool{}}
+	r.array = web.NewJSONWriter(r.buffer)
 	if media.Part() == web.TypeXML {
 		r.parts = web.NewMultipartWriter(r.buffer, media)
 	}
@@ -234,26 +248,16 @@ func (r *rows) add(d web.DataSet) error {
 		}
 		return d.WriteXML(w)
 	}
-	separator := ","
-	if r.n == 1 {
-		separator = "["
-	}
-	_, err := r.buffer.Write(d.AppendJSON([]byte(separator)))
-	return err
+	return r.array.Write(d)
 }
 
 // answer writes what was added.
 func (r *rows) answer(rq *request, status int) error {
-	contentType, err := web.TypeJSON, error(nil)
-	switch {
-	case r.parts != nil:
-		contentType, err = r.parts.ContentType(), r.parts.Close()
-	case r.n == 0:
-		_, err = r.buffer.Write([]byte("[]"))
-	default:
-		_, err = r.buffer.Write([]byte("]"))
+	contentType, end := web.TypeJSON, r.array.Close
+	if r.parts != nil {
+		contentType, end = r.parts.ContentType(), r.parts.Close
 	}
-	if err != nil {
+	if err := end(); err != nil {
 		return err
 	}
 	body, err := r.buffer.Open()

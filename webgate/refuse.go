@@ -42,6 +42,8 @@ func answerOf(err error) (status int, why string) {
 		return refusal.Status, refusal.Why
 	case errors.As(err, &answer):
 		return answerOfArchive(answer)
+	case errors.Is(err, web.ErrPartial):
+		return http.StatusBadGateway, "the archive gave a part of what was asked for"
 	case isAway(err):
 		return http.StatusServiceUnavailable, "the archive is away: try again later"
 	case errors.As(err, &refusal):

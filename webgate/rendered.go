@@ -54,10 +54,8 @@ func (rq *request) render(ctx context.Context, r web.Resource, query string) err
 	case rq.up.Web == nil:
 		return refused(http.StatusNotImplemented, "the archive does not render: it speaks no DICOMweb")
 	}
-	if r.Instance != "" {
-		if _, err := rq.instance(ctx); err != nil {
-			return err
-		}
+	if err := rq.mayRender(ctx, r); err != nil {
+		return err
 	}
 	image, err := rq.askPicture(ctx, r, query, media)
 	rq.up.asked(err)
@@ -75,6 +73,20 @@ func (rq *request) render(ctx context.Context, r web.Resource, query string) err
 	rq.begin(http.StatusOK, media.Type)
 	_, err = io.Copy(rq.w, body)
 	return rq.end(err)
+}
+
+// mayRender judges the instance that is to be rendered. Of which instance the thumbnail of
+// a study or series is, the archive alone knows: none of them may be held.
+func (rq *request) mayRender(ctx context.Context, r web.Resource) error {
+	if r.Instance != "" {
+		_, err := rq.instance(ctx)
+		return err
+	}
+	held, err := rq.heldOn(ctx, r)
+	if err == nil && len(held) > 0 {
+		err = errHeld
+	}
+	return err
 }
 
 // askPicture has the archive render, and judges what comes.

@@ -266,7 +266,7 @@ func TestSearchPages(t *testing.T) {
 		}
 		below := "/studies/" + string(first.Study) + "/instances"
 		a := h.get(below)
-		if a.status != http.StatusOK || count(a) != 4 || !strings.Contains(a.header.Get("Warning"), "further") {
+		if a.status != http.StatusOK || count(a) != 4 || !strings.Contains(a.header.Get("Warning"), "additional results") {
 			t.Errorf("%d, %d results, %q", a.status, count(a), a.header.Get("Warning"))
 		}
 		if a := h.get(below + "?limit=3"); count(a) != 3 {

@@ -49,7 +49,7 @@ func (rq *request) search(ctx context.Context) error {
 		rq.w.Header().Add("Warning", warning("some results were not let through"))
 	}
 	if page.more {
-		rq.w.Header().Add("Warning", warning("There are further results: ask for them with offset"))
+		rq.w.Header().Add("Warning", warning("There are additional results that can be requested, with offset"))
 	}
 	rq.visit.tally.queries.Add(1)
 	rq.s.parts.Metrics.Count(metric.Queries, 1, rq.up.Name, outcome)

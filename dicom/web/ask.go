@@ -155,6 +155,7 @@ func (c *Client) query(ctx context.Context, r Resource, raw string, each func(Da
 }
 
 // Metadata passes on the metadata of each instance of a study, series or instance (PS3.18 §10.4.1.1.2).
+// [ErrPartial] comes after all that the archive gave.
 func (c *Client) Metadata(ctx context.Context, r Resource, each func(DataSet) error) error {
 	r.Kind = KindMetadata
 	a, err := c.Do(ctx, Request{Resource: r, Accept: acceptJSON()})
@@ -162,7 +163,10 @@ func (c *Client) Metadata(ctx context.Context, r Resource, each func(DataSet) er
 		return err
 	}
 	defer a.Body.Close()
-	return c.dataSets(a, each)
+	if err := c.dataSets(a, each); err != nil {
+		return err
+	}
+	return a.whole()
 }
 
 func acceptJSON() Accept {
@@ -172,7 +176,8 @@ func acceptJSON() Accept {
 // Retrieve retrieves instances as Part 10 files, frames or bulk data (WADO-RS, PS3.18
 // §10.4), and passes each part on as a stream, to be read before each returns. An archive that answers with
 // one body instead of parts is taken to mean one part. Without accept, instances are wanted as they are stored.
-// An error of each ends it and is returned.
+// An error of each ends it and is returned. What is no multipart body is an *[AnswerError]; [ErrPartial]
+// comes after all that the archive gave.
 func (c *Client) Retrieve(ctx context.Context, r Resource, accept Accept, each func(*Part) error) error {
 	if len(accept) == 0 {
 		accept = Accept{Related(TypeDICOM, "*")}
@@ -192,15 +197,31 @@ func (c *Client) Retrieve(ctx context.Context, r Resource, accept Accept, each f
 	for {
 		p, err := m.Next()
 		if err == io.EOF {
-			return nil
+			return a.whole()
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			err = each(p)
 		}
-		if err := each(p); err != nil {
+		var broken *MultipartError
+		switch {
+		case err == nil:
+		case errors.As(err, &broken) && !errors.Is(err, ErrAway) && ctx.Err() == nil: // nobody's fault but the archive's
+			return &AnswerError{Status: a.Status, Why: broken.Why}
+		default:
 			return err
 		}
 	}
+}
+
+// ErrPartial means that the archive said of an answer, all of which was passed on, that it is
+// not all that was asked for (PS3.18 §10.4.3.1: 206).
+var ErrPartial = errors.New("the archive gave a part of what was asked for")
+
+func (a *Answer) whole() error {
+	if a.Status == http.StatusPartialContent {
+		return ErrPartial
+	}
+	return nil
 }
 
 // single passes on a body that is one part by itself. Nothing but its length, or the end of
