@@ -44,7 +44,7 @@ func open(t testing.TB, dir string) site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := custody.Open(t.Context(), db, dir, l, custody.Options{Memory: 4 << 10})
+	c, err := custody.Open(t.Context(), db, dir, l, custody.Options{Memory: 4 << 10, Shared: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package custody
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -25,21 +24,19 @@ type Buffer struct {
 	c     *Custody
 	id    string
 	began time.Time
-	spill bool // it goes to its file at once
-	hash  hash.Hash
 
 	mu        sync.Mutex
-	memory    []byte         // from the pool
-	readers   int            // of memory, not yet closed
-	file      *os.File       // nil while all is in memory
+	content   *content       // unless it is early
 	early     bool           // see Expect
+	hash      hash.Hash      // of an early one
+	sum       Digest         // of an early one, once summed
+	summed    bool           //
+	size      int64          //
+	unchecked int            // bytes since the disk's room was looked at
+	file      *os.File       // what is kept, or will most likely be
 	direct    *store.Direct  // writes file; nil if that goes through the page cache
 	block     []byte         // of direct
 	age       io.WriteCloser // encrypts to file; nil once sealed
-	size      int64
-	unchecked int    // bytes since the disk's room was looked at
-	sum       Digest // once summed
-	summed    bool
 	phase     phase
 	err       error // of a write: nothing may follow
 }
@@ -58,14 +55,22 @@ const (
 
 // NewBuffer begins an object.
 func (c *Custody) NewBuffer() *Buffer {
-	return &Buffer{c: c, id: newID(), began: now(), hash: sha256.New()}
+	return &Buffer{c: c, id: newID(), began: now(), content: &content{c: c}}
 }
 
 // NewSpill begins an object that goes to its file with its first byte: for whoever
 // keeps many at a time, and has no memory for each.
 func (c *Custody) NewSpill() *Buffer {
 	b := c.NewBuffer()
-	b.spill = true
+	b.content.spill, b.content.quiet = true, true
+	return b
+}
+
+// NewPile begins what is no object of its own, but many, or parts of one: nobody
+// will most likely ask for its digest.
+func (c *Custody) NewPile() *Buffer {
+	b := c.NewBuffer()
+	b.content.quiet = true
 	return b
 }
 
@@ -75,7 +80,7 @@ func (c *Custody) NewSpill() *Buffer {
 func (b *Buffer) Expect() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.early = true
+	b.early, b.hash = true, sha256.New()
 }
 
 // ID is what the object's id will be, if it is kept.
@@ -98,25 +103,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.early && b.size == 0 && b.file == nil {
-		b.err = b.earlyFile()
-	}
-	if b.err == nil && b.file == nil && (b.spill || len(b.memory)+len(p) > b.c.memory) {
-		b.hash.Write(b.memory)
-		b.err = b.toFile()
-		b.freeMemory()
-	}
-	if b.unchecked += len(p); b.err == nil && b.file != nil && b.unchecked > roomEvery {
-		b.err = b.c.room(Receiving)
-		b.unchecked = 0
-	}
-	if b.err == nil && b.file == nil {
-		b.toMemory(p)
-	} else if b.err == nil {
-		b.hash.Write(p)
-		_, b.err = b.age.Write(p)
-	}
-	if b.err != nil {
+	if b.err = b.write(p); b.err != nil {
 		b.c.notDirect(b.err)
 		b.err = fmt.Errorf("buffering object: %w", store.Explain(b.err))
 		return 0, b.err
@@ -125,40 +112,33 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// toMemory adds to what is in memory, which is taken from the pool: most objects
-// fit, and come one after the other.
-func (b *Buffer) toMemory(p []byte) {
-	if b.memory == nil {
-		b.memory = b.c.takeMemory()
+func (b *Buffer) write(p []byte) error {
+	if b.early && b.file == nil {
+		if err := b.earlyFile(); err != nil {
+			return err
+		}
 	}
-	b.memory = append(b.memory, p...)
+	if b.unchecked += len(p); b.unchecked > roomEvery && (b.early || b.content.file != nil) {
+		b.unchecked = 0
+		if err := b.c.room(Receiving); err != nil {
+			return err
+		}
+	}
+	if !b.early {
+		return b.content.write(p)
+	}
+	b.hash.Write(p)
+	_, err := b.age.Write(p)
+	return err
 }
 
-// freeMemory gives the memory back, unless somebody still reads it.
-func (b *Buffer) freeMemory() {
-	if b.memory != nil && b.readers == 0 {
-		b.c.giveMemory(b.memory)
-	}
-	b.memory = nil
-}
-
-// toFile copies what is in memory to a new encrypted file.
-func (b *Buffer) toFile() error {
-	if err := b.c.room(Receiving); err != nil {
-		return err
-	}
-	return b.newFile()
-}
-
+// newFile begins the encrypted file that is to be kept.
 func (b *Buffer) newFile() (err error) {
 	b.file, err = os.OpenFile(b.c.spillPath(b.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	if b.age, err = age.Encrypt(b.file, b.c.identity.Recipient()); err != nil {
-		return err
-	}
-	_, err = b.age.Write(b.memory)
+	b.age, err = age.Encrypt(b.file, b.c.identity.Recipient())
 	return err
 }
 
@@ -172,7 +152,7 @@ func (b *Buffer) seal() error {
 	case b.phase != open:
 		return nil
 	}
-	if err := b.closeFile(); err != nil {
+	if err := errors.Join(b.content.seal(), b.closeFile()); err != nil {
 		b.err = fmt.Errorf("buffering object: %w", store.Explain(err))
 		return b.err
 	}
@@ -180,16 +160,19 @@ func (b *Buffer) seal() error {
 	return nil
 }
 
-// digest seals the object and makes its digest. That of an object in memory is
-// made here, not by Write: one that is delivered at once never needs it.
+// digest seals the object and makes its digest.
 func (b *Buffer) digest() error {
 	if err := b.seal(); err != nil || b.summed {
 		return err
 	}
-	if b.file == nil {
-		b.hash.Write(b.memory)
+	if b.file != nil && b.early {
+		b.hash.Sum(b.sum[:0])
+	} else {
+		var err error
+		if b.sum, err = b.content.digest(); err != nil {
+			return fmt.Errorf("reading object buffer: %w", err)
+		}
 	}
-	b.hash.Sum(b.sum[:0])
 	b.summed = true
 	return nil
 }
@@ -224,16 +207,16 @@ func (b *Buffer) SHA256() (Digest, error) {
 }
 
 // Open completes the object and returns a reader of all of it, from its
-// beginning. The caller closes it; it stays valid when the buffer is discarded.
+// beginning: what was written, or an error. The caller closes it; it stays valid
+// when the buffer is discarded.
 func (b *Buffer) Open() (io.ReadCloser, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.seal(); err != nil {
 		return nil, err
 	}
-	if b.memory != nil || b.size == 0 {
-		b.readers++
-		return &memoryReader{Reader: bytes.NewReader(b.memory), buffer: b}, nil
+	if !b.isEarly() {
+		return b.content.open(), nil
 	}
 	if err := b.digest(); err != nil {
 		return nil, err
@@ -245,28 +228,15 @@ func (b *Buffer) Open() (io.ReadCloser, error) {
 	return newBlob(f, b.c.identity, b.size, b.sum)
 }
 
-// memoryReader reads a buffer's memory, which is not used again before Close.
-type memoryReader struct {
-	*bytes.Reader
-	buffer *Buffer
-	closed sync.Once
-}
-
-func (r *memoryReader) Close() error {
-	r.closed.Do(func() {
-		r.buffer.mu.Lock()
-		defer r.buffer.mu.Unlock()
-		r.buffer.readers--
-	})
-	return nil
-}
+// isEarly reports whether the object is in its file alone.
+func (b *Buffer) isEarly() bool { return b.early && b.size > 0 }
 
 // sync makes the object's file, complete and durable, its name included. After
-// an error of the disk a file is not trusted again: one made from memory is made
-// anew by the next call, any other is lost.
+// an error of the disk a file is not trusted again: one made from the content is
+// made anew by the next call, any other is lost.
 func (b *Buffer) sync() error {
 	if b.file == nil {
-		if err := b.fileFromMemory(); err != nil {
+		if err := b.fileFromContent(); err != nil {
 			b.dropFile()
 			return err
 		}
@@ -275,7 +245,7 @@ func (b *Buffer) sync() error {
 	switch {
 	case err == nil:
 		return nil
-	case b.memory != nil || b.size == 0:
+	case !b.isEarly():
 		b.dropFile()
 	default:
 		b.err = err
@@ -301,18 +271,15 @@ func (b *Buffer) earlyFile() error {
 	return b.directFile()
 }
 
-// fileFromMemory writes what is in memory to a new encrypted file, past the page
-// cache where that can be done: it is synced at once.
-func (b *Buffer) fileFromMemory() error {
+// fileFromContent writes the content to a new encrypted file, past the page cache
+// where that can be done: it is synced at once.
+func (b *Buffer) fileFromContent() error {
 	if b.c.buffered.Load() {
 		return b.newWhole()
 	}
 	err := b.directFile()
 	if err == nil {
-		_, err = b.age.Write(b.memory)
-	}
-	if err == nil {
-		err = b.closeFile()
+		err = b.fill()
 	}
 	if !b.c.notDirect(err) {
 		return err
@@ -323,6 +290,14 @@ func (b *Buffer) fileFromMemory() error {
 
 func (b *Buffer) newWhole() error {
 	if err := b.newFile(); err != nil {
+		return err
+	}
+	return b.fill()
+}
+
+// fill writes the content to the file that was begun.
+func (b *Buffer) fill() error {
+	if err := b.content.copyTo(b.age); err != nil {
 		return err
 	}
 	return b.closeFile()
@@ -364,6 +339,6 @@ func (b *Buffer) Discard() {
 		b.file = nil
 	}
 	b.dropFile()
-	b.freeMemory()
+	b.content.discard()
 	b.phase = discarded
 }

@@ -50,7 +50,7 @@ func keepUntilKilled(dir string) error {
 	if err != nil {
 		return err
 	}
-	c, err := custody.Open(ctx, db, dir, l, custody.Options{Memory: testMemory})
+	c, err := custody.Open(ctx, db, dir, l, custody.Options{Memory: testMemory, Shared: -1})
 	if err != nil {
 		return err
 	}
@@ -302,6 +302,7 @@ func TestEveryHalfDoneStepIsPutRight(t *testing.T) {
 	spill := func(id string) string { return filepath.Join(s.dir, "spill", id) }
 
 	unacknowledged := s.c.NewBuffer()
+	unacknowledged.Expect()
 	unacknowledged.Write(data)
 
 	unplaced := s.keep(t, data, held(suspicious)) // committed, not moved yet
@@ -458,7 +459,7 @@ func TestKeyIsNeverReplacedSilently(t *testing.T) {
 func TestFullDiskTakesNothingInAndLetsEverythingOut(t *testing.T) {
 	s := open(t, t.TempDir())
 	small, large := s.keep(t, noise(10), spooled("1")), s.keep(t, noise(1<<20), spooled("2"))
-	c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Marks: custody.Watermarks{Vault: store.Floor{Bytes: 1 << 62}}})
+	c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Shared: -1, Marks: custody.Watermarks{Vault: store.Floor{Bytes: 1 << 62}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,14 +4,15 @@
 // Ordinary use:
 //
 //	c, err := custody.Open(ctx, db, dir, ledger, custody.Options{})
-//	b := c.NewBuffer()                       // receives; memory first, then an encrypted file
+//	b := c.NewBuffer()                       // receives; memory first, then an encrypted file without a name
 //	defer b.Discard()                        // nothing, once the object is kept
 //	o, err := c.Keep(ctx, b, custody.Object{State: custody.Held, …}) // from here on it survives a power failure
 //	r, err := c.OpenBlob(ctx, o.ID)          // the same bytes, or an error before the last of them
 //	d, err := c.Release(ctx, o.ID, custody.Request{By: "A. Able", Reason: "…"}) // and once more by another person
 //
 // The life of an object: it is received into a Buffer, about which nothing is
-// durable and nothing has been promised. Keep writes and syncs its file in
+// durable and nothing has been promised; what memory does not hold of it is in a
+// scratch file under a key that only this process has. Keep writes and syncs its file in
 // DIR/spill, syncs the directory, and commits its row together with the
 // journal's record; only then may success be answered. The file then moves to
 // DIR/objects. From there people release or destroy it, or the deliverer
@@ -68,12 +69,16 @@ type Journal interface {
 
 // Options of Open; the zero value means the defaults.
 type Options struct {
-	Memory int        // bytes that one Buffer keeps in memory before it goes to disk; 1 MiB
+	Memory int        // bytes of memory that one Buffer has for itself; 1 MiB
+	Shared int        // bytes of memory that all Buffers have together, beyond that, before they go to disk; 64 MiB, or none if negative
 	Marks  Watermarks // of the disk
 	Sealed int        // texts of Seal that others keep: without the key they are lost
 }
 
-const defaultMemory = 1 << 20
+const (
+	defaultMemory = 1 << 20
+	defaultShared = 64 << 20
+)
 
 // Custody is open custody. Its methods may be called from any goroutine.
 type Custody struct {
@@ -82,6 +87,7 @@ type Custody struct {
 	identity *age.X25519Identity
 	memory   int
 	pool     sync.Pool // of *[]byte with room for memory bytes
+	shared   *shared
 	disks    []disk
 	sealed   int
 	spill    string // directory of objects being received
@@ -92,6 +98,8 @@ type Custody struct {
 	names    *store.DirSyncer // of spill, for all who keep an object at a time
 	blocks   sync.Pool        // of *[]byte, each a store.NewDirectBuffer
 	buffered atomic.Bool      // the file system takes no direct writes
+
+	scratches sync.Pool // of *[]byte, each with room for a block of a scratch file
 }
 
 // Open opens custody in the data directory dir, which the caller has locked,
@@ -106,6 +114,10 @@ func Open(ctx context.Context, db *store.DB, dir string, j Journal, o Options) (
 	if c.memory == 0 {
 		c.memory = defaultMemory
 	}
+	if o.Shared == 0 {
+		o.Shared = defaultShared
+	}
+	c.shared = newShared(max(0, o.Shared))
 	for _, d := range []string{c.spill, c.objects} {
 		if err := store.MakeDir(d); err != nil {
 			return nil, fmt.Errorf("opening custody: %w", err)

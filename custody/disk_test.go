@@ -28,7 +28,7 @@ func TestWatermarksStopTheSpoolBeforeTheVault(t *testing.T) {
 		{"vault", custody.Watermarks{Vault: store.Floor{Bytes: never}}, true, false, false},
 		{"files for the vault", custody.Watermarks{Spool: store.Floor{Bytes: 1}, Vault: store.Floor{Bytes: 1, Inodes: never}}, true, false, false},
 	} {
-		c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Marks: at.marks})
+		c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: testMemory, Shared: -1, Marks: at.marks})
 		if err != nil {
 			t.Fatal(err)
 		}

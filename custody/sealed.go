@@ -53,8 +53,7 @@ func (b *Buffer) copyTo(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = sealed.Write(b.memory)
-	return errors.Join(err, sealed.Close())
+	return errors.Join(b.content.copyTo(sealed), sealed.Close())
 }
 
 // OpenSealed reads what SealTo wrote, of an object of that size and digest, and

@@ -97,7 +97,7 @@ func open(t *testing.T, dir string, change ...func(*rescan.Config)) *site {
 	t.Cleanup(func() { s.db.Close() })
 	s.ledger, err = ledger.Open(t.Context(), s.db, filepath.Join(dir, "ledger.key"), "test")
 	must(err)
-	s.custody, err = custody.Open(t.Context(), s.db, dir, s.ledger, custody.Options{Memory: 4 << 10})
+	s.custody, err = custody.Open(t.Context(), s.db, dir, s.ledger, custody.Options{Memory: 4 << 10, Shared: -1})
 	must(err)
 	s.judge = judge.New(judge.Config{Rules: policy.DefaultRules(), Engines: []judge.Engine{s.engine}})
 	c := rescan.Config{Dir: filepath.Join(dir, "rescan"), Rules: policy.DefaultRules(), Poll: 5 * time.Millisecond}
