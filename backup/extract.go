@@ -21,12 +21,13 @@ import (
 type extraction struct {
 	ctx     context.Context
 	dir     string
-	all     bool // every file is written; else only the database and the keys, which the check needs
+	all     bool // every file is written; else only the database, which the check needs
 	archive *archive
 	from    From
 
 	db     *store.DB
 	opener *custody.Opener
+	keys   map[string]bool                      // that were there, by name
 	rows   func() (custody.Stored, error, bool) // the next object that the database names
 	stop   func()
 	end    end
@@ -43,7 +44,7 @@ func extract(ctx context.Context, r io.Reader, dir string, all bool, from From) 
 	if err := a.manifest.hasRoom(dir, all); err != nil {
 		return Report{}, err
 	}
-	x := &extraction{ctx: ctx, dir: dir, all: all, archive: a, from: from, stop: func() {}, report: Report{Manifest: a.manifest}}
+	x := &extraction{ctx: ctx, dir: dir, all: all, archive: a, from: from, stop: func() {}, keys: map[string]bool{}, report: Report{Manifest: a.manifest}}
 	err = x.entries()
 	x.stop()
 	if err == nil {
@@ -141,7 +142,8 @@ func (x *extraction) database(body io.Reader) error {
 	return nil
 }
 
-// key writes a key. It is needed for a check, too: objects are opened with it.
+// key keeps a key. Objects are opened with one, so that a check needs it, but not on
+// a disk.
 func (x *extraction) key(name, base string, body io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(body, maxKey+1))
 	if err != nil {
@@ -154,6 +156,10 @@ func (x *extraction) key(name, base string, body io.Reader) error {
 		if x.opener, err = custody.NewOpener(text); err != nil {
 			return err
 		}
+	}
+	x.keys[base] = true
+	if !x.all {
+		return nil
 	}
 	return x.write(name, strings.NewReader(string(text)))
 }
@@ -206,8 +212,11 @@ func (x *extraction) row(name string) (custody.Stored, error) {
 
 // ended holds what was read against what was written.
 func (x *extraction) ended(body io.Reader) error {
-	if x.db == nil || x.opener == nil {
-		return errors.New("not a backup of Cordon: it has no database, or no key")
+	if x.db == nil {
+		return errors.New("not a backup of Cordon: it has no database")
+	}
+	if err := complete(func(name string) bool { return x.keys[name] }); err != nil {
+		return fmt.Errorf("not a whole backup of Cordon: %w", err)
 	}
 	var e end
 	if err := readNote(body, &e); err != nil {

@@ -47,8 +47,12 @@ type Maker struct {
 	making sync.Mutex
 }
 
-// New returns a Maker.
-func New(c Config, p Parts) *Maker { return &Maker{config: c, parts: p} }
+// New returns a Maker, and removes the copy of the database that a crash in the
+// middle of a backup has left: what was erased since then would still be in it.
+func New(c Config, p Parts) *Maker {
+	os.Remove(filepath.Join(c.Dir, snapshotName)) // Write says it if this fails
+	return &Maker{config: c, parts: p}
+}
 
 // Made is what a backup holds.
 type Made struct {
@@ -62,7 +66,7 @@ type Made struct {
 // what custody keeps for the database.
 const room = 256 << 20
 
-// snapshotName is the copy of the database; one that a crash left is replaced.
+// snapshotName is the copy of the database.
 const snapshotName = ".backup.db"
 
 // Write writes a backup to w. After an error what was written is no backup.
@@ -121,6 +125,9 @@ func (m *Maker) write(ctx context.Context, w io.Writer, to To) (Made, error) {
 	err := m.parts.Ledger.Still(func() (err error) {
 		if err = m.parts.DB.Snapshot(ctx, snapshot); err == nil {
 			keys, err = readKeys(filepath.Join(m.config.Dir, "keys"))
+		}
+		if err == nil {
+			err = complete(func(name string) bool { return keys[name] != nil })
 		}
 		return err
 	})
@@ -241,6 +248,20 @@ func readKeys(dir string) (map[string][]byte, error) {
 		keys[e.Name()] = text
 	}
 	return keys, nil
+}
+
+// needed are the keys without which a restore gives nothing back: what is held
+// cannot be read, or the ledger cannot be continued.
+var needed = [...]string{"custody.key", "ledger.key", "ledger.seal"}
+
+// complete is an error unless the needed keys are there.
+func complete(has func(name string) bool) error {
+	for _, name := range needed {
+		if !has(name) {
+			return fmt.Errorf("keys/%s is missing: without it nothing that is restored can be used; put it back from an earlier backup", name)
+		}
+	}
+	return nil
 }
 
 // writer writes entries and counts them.

@@ -43,6 +43,9 @@ func Restore(ctx context.Context, r io.Reader, dir string, from From) (report Re
 		return report, err
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	if err := vacant(dir); err != nil { // another restore may have ended meanwhile
+		return report, err
+	}
 	work := filepath.Join(dir, unfinishedName)
 	if err := begin(dir, work); err != nil {
 		return report, fmt.Errorf("restoring: %w", store.Explain(err))
@@ -51,11 +54,11 @@ func Restore(ctx context.Context, r io.Reader, dir string, from From) (report Re
 	if err == nil {
 		err = record(ctx, work, report.Manifest, from)
 	}
-	if err == nil {
-		err = settle(dir, work)
-	}
 	if err != nil {
 		return report, fmt.Errorf("restoring: %w", errors.Join(store.Explain(err), os.RemoveAll(work)))
+	}
+	if err := settle(dir, work); err != nil { // work stays: without it half a directory would look like one
+		return report, fmt.Errorf("restoring: %w (run the same command again)", store.Explain(err))
 	}
 	return report, nil
 }
