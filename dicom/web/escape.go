@@ -59,11 +59,21 @@ func hasWildcards(vr dicom.VR) bool {
 	return false
 }
 
-// dialect is what was learned of how an archive reads queries.
+// dialect is what was learned of how an archive reads queries. Whoever has to know
+// it first tries it out; others wait for that, each as long as it likes.
 type dialect struct {
 	mu      sync.Mutex
 	learned time.Time
-	plain   bool // it does not decode them
+	plain   bool   // it does not decode them
+	trial   *trial // under way; nil: none
+}
+
+// trial is what comes of trying.
+type trial struct {
+	done  chan struct{} // closed when the rest is set
+	plain bool
+	err   error
+	gone  bool // whoever tried was gone before the archive answered
 }
 
 // dialectAge is how long that counts: an archive may be replaced.
@@ -133,14 +143,52 @@ func like(pattern, text string) bool {
 	return strings.Trim(string(p[i:]), "*") == ""
 }
 
-// readsPlainly reports whether the archive does not decode queries: whether it
-// finds a study that it has, but not by its UID with the first digit escaped.
+// readsPlainly reports whether the archive does not decode queries.
 func (c *Client) readsPlainly(ctx context.Context) (bool, error) {
-	c.dialect.mu.Lock()
-	defer c.dialect.mu.Unlock()
-	if !c.dialect.learned.IsZero() && time.Since(c.dialect.learned) < dialectAge {
-		return c.dialect.plain, nil
+	for {
+		t, mine := c.dialect.claim()
+		if mine {
+			t.plain, t.err = c.tryOut(ctx)
+			t.gone = ctx.Err() != nil
+			c.dialect.settle(t)
+		}
+		select {
+		case <-t.done:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+		if mine || !t.gone {
+			return t.plain, t.err
+		}
 	}
+}
+
+// claim is what is known, or the trial under way; the caller's own if there is none.
+func (d *dialect) claim() (t *trial, mine bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case !d.learned.IsZero() && time.Since(d.learned) < dialectAge:
+		t = &trial{done: make(chan struct{}), plain: d.plain}
+		close(t.done)
+		return t, false
+	case d.trial != nil:
+		return d.trial, false
+	}
+	d.trial = &trial{done: make(chan struct{})}
+	return d.trial, true
+}
+
+func (d *dialect) settle(t *trial) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trial = nil
+	close(t.done)
+}
+
+// tryOut asks whether the archive finds a study that it has, and whether also by its
+// UID with the first digit escaped.
+func (c *Client) tryOut(ctx context.Context) (bool, error) {
 	known, err := c.firstStudy(ctx, "limit=1")
 	if err != nil || known.Validate() != nil {
 		return false, unlessAnswered(err)
@@ -149,6 +197,8 @@ func (c *Client) readsPlainly(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, unlessAnswered(err)
 	}
+	c.dialect.mu.Lock()
+	defer c.dialect.mu.Unlock()
 	c.dialect.learned, c.dialect.plain = time.Now(), found != known
 	return c.dialect.plain, nil
 }

@@ -1,10 +1,15 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"cordon/dicom"
 	"cordon/dicom/web"
@@ -90,5 +95,50 @@ func TestWiderKeysBringNoMore(t *testing.T) {
 		if _, err := c.Query(t.Context(), q, func(web.DataSet) error { n++; return nil }); err != nil || n != want {
 			t.Errorf("%s: %d, %v", value, n, err)
 		}
+	}
+}
+
+// While it is found out how an archive reads queries, nobody waits longer than they
+// like, and it is asked once for all.
+func TestAnArchiveIsTriedOutOnce(t *testing.T) {
+	var asked atomic.Int32
+	answer := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		<-answer
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	c, err := web.NewClient(web.ClientConfig{Base: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	search := func(ctx context.Context) error {
+		q := web.Query{Level: web.LevelStudy, Matches: []web.Match{{Path: web.Path{dicom.TagPatientName}, Value: "a#b"}}}
+		_, err := c.Query(ctx, q, func(web.DataSet) error { return nil })
+		return err
+	}
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if err := search(t.Context()); !errors.Is(err, web.ErrAway) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	for asked.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := search(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	close(answer)
+	all.Wait()
+	if n := asked.Load(); n > 3 { // one, but for who comes late
+		t.Errorf("asked %d times", n)
 	}
 }
