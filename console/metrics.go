@@ -59,6 +59,7 @@ func (s Status) metrics(now time.Time) *metric.Metrics {
 		{metric.ActivityReviewsWaiting, float64(s.ActivityReviews.Waiting)},
 		{metric.ActivityReviewsOverdue, float64(s.ActivityReviews.Overdue)},
 		{metric.BypassOn, truth(len(s.Bypass) > 0)},
+		{metric.DeadmanUnreviewed, float64(len(s.Deadman))},
 		{metric.RescanObjects, float64(s.Rescan.Waiting)},
 		{metric.RescanBytes, float64(s.Rescan.WaitingBytes)},
 		{metric.RecallObjects, float64(s.Rescan.Recalls)},

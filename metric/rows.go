@@ -89,6 +89,7 @@ const (
 	EngineUp
 	EngineSignaturesAge
 	BypassOn
+	DeadmanUnreviewed
 	RescanObjects
 	RescanBytes
 	RecallObjects
@@ -174,6 +175,7 @@ var catalogue = [end]Row{
 	EngineUp:            {Name: "cordon_engine_up", Kind: Gauge, Help: "1 if the engine answers.", Labels: []string{"engine"}},
 	EngineSignaturesAge: {Name: "cordon_engine_signatures_age_seconds", Kind: Gauge, Help: "How old the engine's signatures are, where it says.", Labels: []string{"engine"}},
 	BypassOn:            {Name: "cordon_bypass", Kind: Gauge, Help: "1 if inspection is bypassed for a device or for all."},
+	DeadmanUnreviewed:   {Name: "cordon_deadman_unreviewed", Kind: Gauge, Help: "Times that images went past Cordon while it was down, and that nobody has reviewed."},
 	RescanObjects:       {Name: "cordon_rescan_objects", Kind: Gauge, Help: "Objects delivered unscanned that wait to be judged again."},
 	RescanBytes:         {Name: "cordon_rescan_bytes", Kind: Gauge, Help: "Bytes of their copies."},
 	RecallObjects:       {Name: "cordon_recall_objects", Kind: Gauge, Help: "Objects delivered before they were found harmful, not yet acknowledged."},
