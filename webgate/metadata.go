@@ -223,12 +223,12 @@ type rows struct {
 	buffer *custody.Buffer
 	parts  *web.MultipartWriter // nil: JSON
 	array  *web.JSONWriter
-	names  map[dicom.UID]bool   // of the instances in it
+	names  map[dicom.UID]bool // of the instances in it
 	n      int
 }
 
 func newRows(c *custody.Custody, media web.MediaType) *rows {
-	r := &rows{buffer: c.NewBuffer(), names: map[dicom.UID]bool{}}
+	r := &rows{buffer: c.NewPile(), names: map[dicom.UID]bool{}}
 	r.array = web.NewJSONWriter(r.buffer)
 	if media.Part() == web.TypeXML {
 		r.parts = web.NewMultipartWriter(r.buffer, media)

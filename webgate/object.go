@@ -45,7 +45,11 @@ func (rq *request) receive(ctx context.Context, r io.Reader, from policy.Origin)
 // receiveFrom is receive of what write writes.
 func (rq *request) receiveFrom(ctx context.Context, write func(io.Writer) error, from policy.Origin) (*object, error) {
 	o := &object{rq: rq, from: from, buffer: rq.s.parts.Custody.NewBuffer(), reading: &reading{}}
-	jm := rq.s.parts.Judge.Begin(rq.excepting(from, judge.Source{Monitor: rq.admission.Monitor, Bypass: rq.bypassed}))
+	jm := rq.s.parts.Judge.Begin(rq.excepting(from, judge.Source{
+		Monitor:  rq.admission.Monitor,
+		Bypass:   rq.bypassed,
+		Unhashed: true, // the buffer's digest is of the same bytes
+	}))
 	in := &intake{buffer: o.buffer, jm: jm, room: rq.s.config.MaxObject}
 	err := write(in)
 	o.unkept = in.unkept
@@ -60,6 +64,9 @@ func (rq *request) receiveFrom(ctx context.Context, write func(io.Writer) error,
 	if err != nil {
 		o.buffer.Discard()
 		return nil, err
+	}
+	if o.unkept == nil {
+		o.report.SHA256, o.unkept = o.buffer.SHA256()
 	}
 	m := rq.s.parts.Metrics
 	m.Count(metric.ReceivedWeb, float64(o.report.Bytes))

@@ -50,7 +50,7 @@ func (p *pile) add(b *custody.Buffer, tag any) error {
 // write adds size bytes of r.
 func (p *pile) write(r io.Reader, size int64, tag any) error {
 	if p.spill == nil {
-		p.spill = p.custody.NewBuffer()
+		p.spill = p.custody.NewPile()
 	}
 	if _, err := io.Copy(p.spill, r); err != nil {
 		return err

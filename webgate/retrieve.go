@@ -173,7 +173,7 @@ func (out *outgoing) begin(context.Context) error {
 
 // flush writes what is piled up.
 func (out *outgoing) flush(ctx context.Context) error {
-	rq := out.rq
+	rq, some := out.rq, make([]byte, block)
 	err := out.pile.each(func(r io.Reader, e entry) error {
 		l := e.tag.(leaving)
 		o := l.object
@@ -182,7 +182,7 @@ func (out *outgoing) flush(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := io.Copy(w, r); err != nil {
+		if _, err := io.CopyBuffer(w, r, some); err != nil {
 			return err
 		}
 		rq.recordSent(o)
