@@ -21,6 +21,7 @@ type archive struct {
 	wake     chan struct{} // holds at most one token
 	hurry    atomic.Bool   // something urgent has come since the spool was last looked at
 	traffic  traffic
+	moving   atomic.Int32 // objects on their way to it, whoever sends them
 
 	mu            sync.Mutex
 	asked         bool      // it has been called since the start
@@ -31,6 +32,7 @@ type archive struct {
 	tlsWhy        string    // why the last TLS handshake failed; "" after one that did not
 	lastDelivered time.Time
 	heard         time.Time // it answered, or was called in vain
+	fullUntil     time.Time // it is not asked for further associations before
 }
 
 func newArchive(u Upstream) *archive {

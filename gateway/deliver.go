@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -122,19 +123,31 @@ func (g *Gateway) deliverShares(ctx context.Context, a *archive, n int, all [][]
 		all = all[1:]
 		return share
 	}
+	full := false
+	leave := func(share []custody.Object, err error) (goOn bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if errors.Is(err, errFull) {
+			all, full = slices.Insert(all, 0, share), true
+			return false
+		}
+		errs = append(errs, err)
+		return true
+	}
 	for p := range place(min(n, len(all))) {
 		running.Go(func() { // ends with the shares
 			defer g.survive("delivery")
 			for share := take(); share != nil; share = take() {
-				if err := g.deliverShare(ctx, a, p, share); err != nil {
-					mu.Lock()
-					errs = append(errs, err)
-					mu.Unlock()
+				if err := g.deliverShare(ctx, a, p, share); err != nil && !leave(share, err) {
+					return
 				}
 			}
 		})
 	}
 	running.Wait()
+	if full && len(errs) == 0 {
+		a.full()
+	}
 	return errors.Join(errs...)
 }
 
@@ -165,7 +178,7 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads [
 	if len(contexts) == 0 {
 		return nil // files that cannot be sent at all
 	}
-	up, err := g.associate(ctx, a, ul.Request{
+	up, err := g.associateAt(ctx, a, p, ul.Request{
 		Calling:  dicom.AETitle(heads[0].CallingAE),
 		Called:   a.upstream.AETitle,
 		Contexts: contexts,
@@ -188,6 +201,22 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads [
 	}
 	return up.Release(ctx)
 }
+
+// associateAt opens an association for a place. Only that of the first tells
+// something about the archive: one that serves few at a time is not away, and who
+// sends to it himself must not suffer from our asking for more.
+func (g *Gateway) associateAt(ctx context.Context, a *archive, p place, rq ul.Request) (*dimse.Conn, error) {
+	if p == first {
+		return g.associate(ctx, a, rq)
+	}
+	up, err := g.call(ctx, a.upstream, rq)
+	if err != nil && !isPermanent(err) && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: %w", errFull, err)
+	}
+	return up, err
+}
+
+var errFull = errors.New("archive has no place for a further association")
 
 // withFollowing puts behind each object those that wait behind it in its series,
 // so far as one association delivers them.

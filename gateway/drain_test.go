@@ -214,3 +214,48 @@ func (h *house) keepFor(im image, archive string) {
 		h.t.Fatal(err)
 	}
 }
+
+// An archive with one place for us is emptied to by one association: that it has
+// none for more is no reason to take it for away, and to keep back what modalities
+// send to it themselves.
+func TestDrainOfAnArchiveWithOnePlaceLeavesItUp(t *testing.T) {
+	for name, says := range map[string]bool{"says so": true, "lets others wait": false} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, t.TempDir(), config(archiveWithOnePlace(t, says), func(c *Config) {
+				c.Upstreams[0].Associations, c.ConnectTimeout = 3, 200*time.Millisecond
+			}))
+			a := h.gateway.archives[h.gateway.config.Upstreams[0].Name]
+			for range 20 {
+				h.keepFor(newImage(t, nil), a.upstream.Name)
+			}
+			away := false
+			a.wakeUp()
+			eventually(t, "all deliveries", func() bool {
+				away = away || a.resting()
+				return len(h.inState(custody.Delivered)) == 20
+			})
+			if away || says && !a.isFull() {
+				t.Errorf("taken for away: %v, for full: %v", away, a.isFull())
+			}
+		})
+	}
+}
+
+// An archive that takes its time for a long object is not asked meanwhile whether
+// it is there.
+func TestAnArchiveAtWorkIsNotProbed(t *testing.T) {
+	h := start(t, func(c *Config) { c.Upstreams[0].Probe = 100 * time.Millisecond })
+	var before, after int
+	h.archive.mu.Lock()
+	h.archive.began = func() {
+		before = h.archive.requested()
+		time.Sleep(500 * time.Millisecond)
+		after = h.archive.requested()
+	}
+	h.archive.mu.Unlock()
+	c := h.modality()
+	defer c.Close()
+	if rsp := send(t, c, newImage(t, nil)); rsp.Status != dimse.Success || before != after {
+		t.Errorf("%04X; it was called %d times", uint16(rsp.Status), after-before)
+	}
+}

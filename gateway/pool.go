@@ -202,7 +202,11 @@ func gone(ctx context.Context, released []*carrier) error {
 		return nil
 	}
 	for _, u := range released {
-		<-u.read // within ARTIM
+		select {
+		case <-u.read: // within ARTIM
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	select {
 	case <-ctx.Done():

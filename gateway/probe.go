@@ -18,7 +18,7 @@ func (g *Gateway) probe(ctx context.Context, a *archive) {
 			return
 		case <-time.After(max(a.silence(), a.upstream.Probe/10)):
 		}
-		if a.silence() <= 0 {
+		if a.silence() <= 0 && a.moving.Load() == 0 { // it may have no place beside a long object
 			g.callUp(ctx, a)
 		}
 	}

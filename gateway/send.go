@@ -106,6 +106,8 @@ type storer interface {
 // storeTo sends one object of size bytes to an archive and waits for the
 // answer, both within the response timeout of the last byte moving.
 func (g *Gateway) storeTo(ctx context.Context, a *archive, up storer, id uint8, rq dimse.StoreRequest, data io.Reader, size int64) (dimse.Command, error) {
+	a.moving.Add(1)
+	defer a.moving.Add(-1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	began := time.Now()

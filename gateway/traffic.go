@@ -70,9 +70,26 @@ type place int
 // first goes on while modalities send.
 const first place = 0
 
+// fewPlaces is how long an archive that had no place for a further association is
+// not asked for one.
+const fewPlaces = time.Minute
+
+// full notes that the archive has no place for a further association.
+func (a *archive) full() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fullUntil = time.Now().Add(fewPlaces)
+}
+
+func (a *archive) isFull() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Now().Before(a.fullUntil)
+}
+
 // deliverers is how many associations may deliver to the archive now.
 func (a *archive) deliverers() int {
-	if a.traffic.flows() {
+	if a.traffic.flows() || a.isFull() {
 		return 1
 	}
 	return max(1, a.upstream.Associations)
