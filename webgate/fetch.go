@@ -205,10 +205,19 @@ func retrieveIdentifier(r web.Resource) ([]byte, error) {
 // errHeld is why an instance is not given.
 var errHeld = refused(http.StatusForbidden, "the instance is "+heldHere)
 
-// instance is one whole instance, judged. It is the shelf's.
+// instance is one whole instance, judged. It is the shelf's, and stays until the
+// request is at its end.
 func (rq *request) instance(ctx context.Context) (*object, error) {
+	it, err := rq.shelved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return it.object, nil
+}
+
+func (rq *request) shelved(ctx context.Context) (*shelved, error) {
 	r := web.Resource{Kind: web.KindInstance, Study: rq.resource.Study, Series: rq.resource.Series, Instance: rq.resource.Instance}
-	return rq.s.shelf.get(ctx, rq.key(r), func() (*object, error) {
+	it, err := rq.s.shelf.get(ctx, rq.key(r), func() (*object, error) {
 		var found *object
 		f := &fetched{give: func(o *object) error {
 			if found != nil {
@@ -223,7 +232,7 @@ func (rq *request) instance(ctx context.Context) (*object, error) {
 		case err != nil && found != nil:
 			found.buffer.Discard()
 			return nil, err
-		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		case !isAway(err) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 			return nil, context.Canceled
 		case err != nil && !isMissing(err):
 			return nil, err
@@ -237,6 +246,10 @@ func (rq *request) instance(ctx context.Context) (*object, error) {
 		}
 		return found, nil
 	})
+	if err == nil {
+		rq.uses = append(rq.uses, it)
+	}
+	return it, err
 }
 
 var errTwo = refused(http.StatusBadGateway, "the archive gave several objects for one instance")

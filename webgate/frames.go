@@ -31,11 +31,16 @@ type reading struct {
 
 // parsed is the judged instance, and where its values are.
 func (rq *request) parsed(ctx context.Context) (*object, *web.Object, error) {
-	o, err := rq.instance(ctx)
+	it, err := rq.shelved(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	o.reading.once.Do(func() { o.reading.object, o.reading.err = o.parse(func(path string) string { return path }) })
+	o := it.object
+	o.reading.once.Do(func() {
+		if o.reading.object, o.reading.err = o.parse(func(path string) string { return path }); o.reading.err == nil {
+			rq.s.shelf.weigh(it, o.reading.object.Weight())
+		}
+	})
 	return o, o.reading.object, o.reading.err
 }
 

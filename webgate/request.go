@@ -35,6 +35,7 @@ type request struct {
 	bypassed  bool      // verdicts are set aside for this device now
 	began     bool      // the response has begun
 	unread    io.Reader // the body, without the watch over it
+	uses      []*shelved
 }
 
 // ServeHTTP answers one request.
@@ -75,6 +76,7 @@ func (rq *request) serve(ctx context.Context) error {
 	rq.log = rq.s.parts.Log.With("visit", rq.visit.id, "peer", rq.address, "operation", rq.route.operation)
 	rq.bypassed = rq.s.parts.Bypassed != nil && rq.s.parts.Bypassed(rq.admission.Device, string(rq.admission.Calling))
 	defer rq.guardBody()()
+	defer rq.release()
 	if rq.route.service == policy.ServiceStore {
 		leave, err := rq.s.storeSeat()
 		if err != nil {
@@ -83,6 +85,13 @@ func (rq *request) serve(ctx context.Context) error {
 		defer leave()
 	}
 	return rq.route.serve(rq, ctx)
+}
+
+// release gives back what the request has used of the shelf.
+func (rq *request) release() {
+	for _, it := range rq.uses {
+		rq.s.shelf.release(it)
+	}
 }
 
 // parse reads path, method and the headers that every request may have.

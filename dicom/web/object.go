@@ -49,6 +49,28 @@ func ReadObject(file io.Reader, l Limits, bulk func(path string) string) (*Objec
 	return &Object{DataSet: d, TransferSyntax: b.syntax, bulk: b.pieces}, nil
 }
 
+// Weight is about how many bytes of memory the object takes.
+func (o *Object) Weight() int64 {
+	n := o.DataSet.weight()
+	for _, b := range o.bulk {
+		n += elementWeight + int64(len(b.offsets)) + 16*int64(len(b.Pieces))
+	}
+	return n
+}
+
+// elementWeight is what an element takes without its value, in bytes.
+const elementWeight = 96
+
+func (d DataSet) weight() (n int64) {
+	for i := range d {
+		n += elementWeight + int64(len(d[i].Value)+len(d[i].BulkDataURI))
+		for _, item := range d[i].Items {
+			n += elementWeight + item.weight()
+		}
+	}
+	return n
+}
+
 // bulkOf is where the value is, if it stays there.
 func (b *builder) bulkOf(e *dicom.Element) *Bulk {
 	big := e.Kind == dicom.KindEncapsulated || e.Tag == dicom.TagPixelData || e.VR.IsBulk() && e.Length > inlineMax
