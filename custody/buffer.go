@@ -231,6 +231,14 @@ func (b *Buffer) Open() (io.ReadCloser, error) {
 // isEarly reports whether the object is in its file alone.
 func (b *Buffer) isEarly() bool { return b.early && b.size > 0 }
 
+// unfiled is how many bytes sync has yet to write.
+func (b *Buffer) unfiled() int64 {
+	if b.file != nil {
+		return 0
+	}
+	return b.size
+}
+
 // sync makes the object's file, complete and durable, its name included. After
 // an error of the disk a file is not trusted again: one made from the content is
 // made anew by the next call, any other is lost.
@@ -297,7 +305,7 @@ func (b *Buffer) newWhole() error {
 
 // fill writes the content to the file that was begun.
 func (b *Buffer) fill() error {
-	if err := b.content.copyTo(b.age); err != nil {
+	if err := b.content.copyTo(&rationed{w: b.age, c: b.c}); err != nil {
 		return err
 	}
 	return b.closeFile()

@@ -3,6 +3,7 @@ package custody
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"sync"
@@ -169,7 +170,10 @@ func (t *content) digest() (Digest, error) {
 // copyTo writes all of it.
 func (t *content) copyTo(w io.Writer) error {
 	r := t.open()
-	_, err := io.Copy(w, r)
+	n, err := io.Copy(w, r)
+	if err == nil && n != t.size {
+		err = fmt.Errorf("%w: %d bytes of %d", ErrDamaged, n, t.size)
+	}
 	return errors.Join(err, r.Close())
 }
 

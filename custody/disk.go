@@ -2,6 +2,7 @@ package custody
 
 import (
 	"fmt"
+	"io"
 
 	"cordon/store"
 )
@@ -69,12 +70,16 @@ func (c *Custody) onDisk(path string) (known bool, err error) {
 
 // room is store.ErrFull if the disks are too full for an object to come into
 // this state.
-func (c *Custody) room(s State) error {
+func (c *Custody) room(s State) error { return c.roomFor(s, 0) }
+
+// roomFor is room for an object of which so many bytes are still to be written.
+func (c *Custody) roomFor(s State, bytes int64) error {
 	for _, d := range c.disks {
 		r, err := store.RoomOf(d.path)
 		if err != nil {
 			return err
 		}
+		r.Bytes -= bytes
 		floor, kept := d.marks.Vault, "the database"
 		if s == Spooled {
 			floor, kept = d.marks.Spool, "the vault and the database"
@@ -84,6 +89,24 @@ func (c *Custody) room(s State) error {
 		}
 	}
 	return nil
+}
+
+// rationed writes as long as the disks have room: what many long objects need that
+// are kept at a time is known to none of them before.
+type rationed struct {
+	w         io.Writer
+	c         *Custody
+	unchecked int
+}
+
+func (r *rationed) Write(p []byte) (int, error) {
+	if r.unchecked += len(p); r.unchecked > roomEvery {
+		r.unchecked = 0
+		if err := r.c.room(Receiving); err != nil {
+			return 0, err
+		}
+	}
+	return r.w.Write(p)
 }
 
 // Disk is a file system that a part of the data directory is on, as it is now.

@@ -74,3 +74,30 @@ func TestTheSpillOnADiskOfMemoryIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What is kept takes its room beside the scratch file that it came in: a long
+// object must not eat what the database has left.
+func TestALongObjectIsKeptOnlyWhereItLeavesTheFloor(t *testing.T) {
+	s := open(t, t.TempDir())
+	const long = 96 << 20
+	r, err := store.RoomOf(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	floor := store.Floor{Bytes: r.Bytes - long/2} // others write on this disk as well
+	c, err := custody.Open(t.Context(), s.db, s.dir, s.l, custody.Options{Memory: long, Marks: custody.Watermarks{Spool: floor, Vault: floor}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1 << 10, long} {
+		b := c.NewBuffer()
+		if _, err := b.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.Keep(t.Context(), b, spooled("1"))
+		if (err == nil) != (size < long) || err != nil && !errors.Is(err, store.ErrFull) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		b.Discard()
+	}
+}

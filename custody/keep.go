@@ -36,7 +36,7 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 			return again, err
 		}
 	}
-	if err := c.room(o.State); err != nil {
+	if err := c.roomFor(o.State, b.unfiled()); err != nil {
 		return o, fmt.Errorf("keeping object: %w", err)
 	}
 	if err := b.sync(); err != nil {
