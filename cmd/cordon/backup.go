@@ -200,15 +200,35 @@ func (c Config) backup() backup.Config {
 		b.Files = append(b.Files, c.File)
 	}
 	seen := map[string]bool{}
-	for _, end := range c.ends() {
-		for _, name := range []string{end.files.Certificate, end.files.Key, end.files.Authorities, end.files.CRL} {
-			if path, err := filepath.Abs(name); err == nil && name != "" && !seen[path] && !inside(c.Data, path) {
-				seen[path] = true
-				b.Files = append(b.Files, path)
-			}
+	for _, name := range c.named() {
+		if path, err := filepath.Abs(name); err == nil && name != "" && !seen[path] && !inside(c.Data, path) {
+			seen[path] = true
+			b.Files = append(b.Files, path)
 		}
 	}
 	return b
+}
+
+// named are the files that the configuration names and that Cordon cannot do its
+// work without; some are "".
+func (c Config) named() (names []string) {
+	for _, end := range c.ends() {
+		names = append(names, end.files.Certificate, end.files.Key, end.files.Authorities, end.files.CRL)
+	}
+	for _, a := range c.Archives {
+		if a.Web != nil {
+			names = append(names, a.Web.TokenFile, a.Web.PasswordFile)
+		}
+	}
+	if c.Gateway.Web != nil {
+		for _, t := range c.Gateway.Web.Tokens {
+			names = append(names, t.Keys)
+		}
+	}
+	for _, w := range c.Ledger.Witnesses {
+		names = append(names, w.CA)
+	}
+	return names
 }
 
 // inside reports whether a file lies in the data directory, which is copied as it
