@@ -28,7 +28,7 @@ func TestTheArchiveMisbehaves(t *testing.T) {
 			stop()
 			lost := tr.account(t)
 			tr.intact(t)
-			faults.add(t, faultRow{30 + n, "the archive " + string(does), fmt.Sprintf("every %dth object", every), 1, tr.acknowledged(), lost})
+			faults.add(t, faultRow{30 + n, "the archive " + string(does), fmt.Sprintf("one object in %d", every), 1, tr.acknowledged(), lost})
 		})
 	}
 }

@@ -74,7 +74,8 @@ archive's own store, byte for byte, in the vault, or in the spool (` + "`cordon 
 acknowledged and is nowhere; hostile objects outside the vault and altered bytes fail the run as well. Duplicates are allowed.
 
 The disk is a file system of the tests (` + "`interop/faultfs`" + `): at a power loss it forgets data, names and renames that were not
-synced, each apart, and tears pages; after a failed sync it never writes what that sync was for. Made on %s.
+synced, each apart, and tears pages; after a failed sync it never writes what that sync was for. For the clock alone Cordon
+is compiled with a time.Now of its own. Made on %s.
 
 | fault | points | runs | acknowledged | lost |
 |---|---|---|---|---|
