@@ -129,14 +129,16 @@ func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
 }
 
 // alive asks the Cordon of a data directory whether it answers, whatever it
-// answers: one that is well enough to turn people away is not down.
+// answers: one that is well enough to turn people away is not down, nor is one that
+// is busy. So it is asked for what there is not, which costs it nothing; one whose
+// database hangs is the service manager's to end.
 func alive(dir string) func(context.Context) error {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialControl(ctx, dir) },
 	}}
 	return func(ctx context.Context) error {
-		rq, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cordon/healthz", nil)
+		rq, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cordon/alive", nil)
 		if err != nil {
 			return err
 		}

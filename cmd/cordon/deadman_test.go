@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,5 +52,30 @@ func TestTheWatcherLearnsOfAnotherChoice(t *testing.T) {
 	}
 	if changed() {
 		t.Error("a file that is not there has changed the choice")
+	}
+}
+
+// A Cordon that is busy, or whose database is, is not down.
+func TestABusyCordonIsAlive(t *testing.T) {
+	dir := t.TempDir()
+	l, err := listenControl(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	server := &http.Server{Handler: mux}
+	go server.Serve(l) // ends with Close
+	ask := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		return alive(dir)(ctx)
+	}
+	if err := ask(); err != nil {
+		t.Error(err)
+	}
+	server.Close()
+	if ask() == nil {
+		t.Error("alive, and nobody listens")
 	}
 }
