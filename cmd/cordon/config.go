@@ -33,6 +33,7 @@ type Config struct {
 	Values map[string]string // what the file says, by key: see values
 
 	Arriving int // objects that may keep containers while they come in; 0: the default. The machine says it, not the file
+	Shared   int // bytes of memory that objects under way have together; 0: the default. So of this
 }
 
 // GatewayConfig is the DICOM side.

@@ -97,3 +97,8 @@ func number(s string) int64 {
 // arriving is how many objects may keep containers while they come in, of 16 MiB
 // each: a quarter of the memory, but a few in any case.
 func arriving(limit int64) int { return int(min(max(limit/4/(16<<20), 4), 256)) }
+
+// sharedMemory is how much memory objects under way have together beyond the collector's
+// sight, in bytes: what the limit does not count must fit beside it, in what it
+// leaves of a small control group.
+func sharedMemory(limit int64) int { return int(min(max(limit/8, 1<<20), 64<<20)) }

@@ -46,3 +46,14 @@ func TestMemoryIsLimitedByMachineAndControlGroup(t *testing.T) {
 		t.Error("this machine does not say how much memory it has")
 	}
 }
+
+// What the collector does not see fits into the fifth that it leaves of a small
+// control group.
+func TestSharedMemoryFitsBesideTheLimit(t *testing.T) {
+	for _, group := range []int64{64 << 20, 128 << 20, 512 << 20, 4 << 30, 64 << 30} {
+		limit := group / 5 * 4
+		if n := sharedMemory(limit); n <= 0 || n > 64<<20 || limit+int64(n) > group {
+			t.Errorf("of %d MiB: %d MiB beside %d MiB", group>>20, n>>20, limit>>20)
+		}
+	}
+}

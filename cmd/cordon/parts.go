@@ -125,7 +125,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{Sealed: kept, Marks: c.Disk}); err != nil {
+	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{Shared: c.Shared, Sealed: kept, Marks: c.Disk}); err != nil {
 		return fmt.Errorf("custody: %w", err)
 	}
 	if p.bypass, err = bypass.Open(ctx, p.db, p.ledger); err != nil {

@@ -69,7 +69,8 @@ func (c upCommand) up(ctx context.Context, at place, std stdio) error {
 		return failure{2, errDemoArchives}
 	}
 	log := logger(std)
-	config.Arriving = arriving(limitMemory(log))
+	limit := limitMemory(log)
+	config.Arriving, config.Shared = arriving(limit), sharedMemory(limit)
 	d, err := start(ctx, config, log)
 	if err != nil {
 		return failure{2, err}
