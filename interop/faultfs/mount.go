@@ -3,6 +3,9 @@ package faultfs
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -25,7 +28,27 @@ func (d *Disk) Mount(dir string) (*Mounted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mounting a file system of the tests (it needs root and /dev/fuse): %w", err)
 	}
-	return &Mounted{server}, nil
+	return &Mounted{server}, keepFromChildren()
+}
+
+// keepFromChildren has programs that are started later not inherit the device: one that outlives this process would
+// keep the disk mounted, with nobody to answer for it.
+func keepFromChildren() error {
+	const open = "/proc/self/fd"
+	all, err := os.ReadDir(open)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if to, err := os.Readlink(filepath.Join(open, e.Name())); err == nil && to == "/dev/fuse" {
+			fd, err := strconv.Atoi(e.Name())
+			if err != nil {
+				return err
+			}
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // Unmount takes it away, as soon as nobody uses it.
