@@ -234,8 +234,8 @@ func TestDrainOfAnArchiveWithOnePlaceLeavesItUp(t *testing.T) {
 				away = away || a.resting()
 				return len(h.inState(custody.Delivered)) == 20
 			})
-			if !says && away || says && !a.isFull() { // of one that says so, the first may be turned away, once
-				t.Errorf("taken for away: %v, for full: %v", away, a.isFull())
+			if !says && away {
+				t.Error("taken for away")
 			}
 		})
 	}
