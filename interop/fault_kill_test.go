@@ -12,7 +12,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	tr, rng := newTrial(t), chance(t)
 	stop := tr.flood(t, 4)
 	defer func() { stop() }()
-	n, lost := runs(9, 320), 0
+	n, lost := runs(6, 320), 0
 	for round := range n {
 		away := round%3 == 1
 		if !away {

@@ -91,7 +91,7 @@ func (d *damaged) recover(t *testing.T) {
 func TestThePowerGoesAtAnyMoment(t *testing.T) {
 	beside(t)
 	d, rng := newDamaged(t), chance(t)
-	n, lost := runs(10, 320), 0
+	n, lost := runs(8, 320), 0
 	for round := range n {
 		away := round%2 == 0
 		if !away {
