@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -55,6 +56,7 @@ type jsonReader struct {
 	limits   Limits
 	elements int // of the data set under way
 	depth    int
+	held     int // values within each other that wait for their vr
 }
 
 func (x *jsonReader) body(each func(DataSet) error) error {
@@ -200,7 +202,7 @@ func (x *jsonReader) element(t dicom.Tag) (Element, error) {
 		if e.VR == 0 {
 			e.VR = standardVR(t)
 			if name == "Value" && e.VR == dicom.UN {
-				return e, errors.New("Value before vr")
+				return e, x.heldBack(&e)
 			}
 			vr := e.VR
 			if err = x.value(&e, name); err == nil {
@@ -212,6 +214,39 @@ func (x *jsonReader) element(t dicom.Tag) (Element, error) {
 			return e, err
 		}
 	}
+}
+
+// maxHeldBack bounds how many copies of a value there are while sequences whose vr
+// comes late are nested in each other.
+const maxHeldBack = 4
+
+// heldBack reads the Value of an attribute that no dictionary knows, such as a private
+// one, before its vr: it is kept as text until the vr has come.
+func (x *jsonReader) heldBack(e *Element) error {
+	if x.held++; x.held > maxHeldBack {
+		return errors.New("Value before vr in too many sequences within each other")
+	}
+	defer func() { x.held-- }()
+	var raw json.RawMessage
+	if err := x.json.Decode(&raw); err != nil {
+		return err
+	}
+	name, end, err := x.name()
+	if err != nil || end || name != "vr" {
+		return errors.Join(err, errors.New("no vr"))
+	}
+	if e.VR, err = x.vr(); err != nil {
+		return err
+	}
+	rest := x.json
+	x.json = json.NewDecoder(bytes.NewReader(raw))
+	x.json.UseNumber()
+	err = x.value(e, "Value")
+	x.json = rest
+	if err != nil {
+		return err
+	}
+	return x.expect('}')
 }
 
 // lateVR reads the end of an attribute whose value came before its vr: it was read as
