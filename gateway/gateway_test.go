@@ -39,6 +39,11 @@ func TestCleanObjectArrivesByteExact(t *testing.T) {
 		t.Errorf("%d objects kept", n)
 	}
 	eventually(t, "three deliveries on the ledger", func() bool { return len(h.recorded("object.delivered")) == 3 })
+	for _, r := range h.recorded("object.delivered") { // the reconciler finds the bytes by it
+		if sum, _ := r["sha256"].(string); len(sum) != 64 {
+			t.Errorf("sha256 on the ledger: %v", r["sha256"])
+		}
+	}
 }
 
 func TestHostileObjectIsHeldAndTheStudyGoesOn(t *testing.T) {

@@ -404,7 +404,7 @@ func (o *object) entry(more map[string]any) map[string]any {
 		"sop_class_uid":    string(o.message.Command.AffectedSOPClassUID),
 		"sop_instance_uid": string(o.message.Command.AffectedSOPInstanceUID),
 		"bytes":            o.report.Bytes,
-		"sha256":           fmt.Sprintf("%x", o.digest()),
+		"sha256":           o.digest().String(),
 		"findings":         finding.IDs(o.report.Findings),
 		"alarm":            o.decision.Alarm,
 		"reason":           o.decision.Reason,

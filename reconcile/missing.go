@@ -162,7 +162,7 @@ func (w *work) gone(ctx context.Context, archive string, s series, i instance, t
 // requeue makes an instance due again if the bytes that were delivered are here.
 func (w *work) requeue(ctx context.Context, archive string, i instance) (bool, error) {
 	var sum custody.Digest
-	if raw, err := hex.DecodeString(i.sha256); err != nil || copy(sum[:], raw) != len(sum) {
+	if raw, err := hex.DecodeString(i.sha256); err != nil || len(raw) != len(sum) || copy(sum[:], raw) != len(sum) {
 		return false, nil // a record of an older version
 	}
 	_, err := w.parts.Custody.Requeue(ctx, archive, i.uid, sum)
