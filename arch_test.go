@@ -129,6 +129,11 @@ var house = map[string]room{
 		"store": "its own table",
 	}},
 
+	"people": {2, nil},
+	"console/route": {4, map[string]string{
+		"people": "who may ask",
+	}},
+
 	"deadman": {2, map[string]string{
 		"store": "its own table, durable files",
 	}},
@@ -329,6 +334,13 @@ func packages(t *testing.T) []listed {
 	}
 }
 
+// wing is the daemon that a package of the fourth floor belongs to: its first
+// folder.
+func wing(name string) string {
+	first, _, _ := strings.Cut(name, "/")
+	return first
+}
+
 func inside(importPath string) (string, bool) {
 	return strings.CutPrefix(importPath, "cordon/")
 }
@@ -362,7 +374,7 @@ func TestImportsRunDown(t *testing.T) {
 			if house[dep].floor > here.floor {
 				t.Errorf("%s (floor %d) imports %s (floor %d): imports run down", name, here.floor, dep, house[dep].floor)
 			}
-			if here.floor == 4 && house[dep].floor == 4 {
+			if here.floor == 4 && house[dep].floor == 4 && wing(name) != wing(dep) {
 				t.Errorf("%s imports %s: daemons never import each other", name, dep)
 			}
 		}

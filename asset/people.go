@@ -157,8 +157,16 @@ func (r *Register) rename(tx *store.Tx, s subject, called string) (string, error
 	if slices.ContainsFunc(all, func(o subject) bool { return o.name == called }) {
 		return "", fmt.Errorf("%w: name %q is taken; choose another", custody.ErrRequest, called)
 	}
-	_, err = tx.Exec(`DELETE FROM asset_decision WHERE name = ?`, s.name)
-	return called, err
+	for _, change := range []string{
+		`DELETE FROM asset_decision WHERE name = ?1`,
+		`UPDATE asset_inventory SET device = ?2 WHERE device = ?1`,
+		`UPDATE asset_flows SET device = ?2 WHERE device = ?1`,
+	} {
+		if _, err := tx.Exec(change, s.name, called); err != nil {
+			return "", err
+		}
+	}
+	return called, nil
 }
 
 // put writes a decision and journals it.

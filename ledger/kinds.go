@@ -146,6 +146,8 @@ var kinds = [...]Kind{
 	{Name: "admission.would_refuse", Owner: "gateway, webgate", Means: "What limits that are only watched would have refused.", Keys: ofPeer + " reasons omitted subject"},
 	{Name: "device.proposed", Owner: "asset", Means: "The least that a peer needs, after a day of learning, for a person to decide on.", Keys: "device calling_ae address permissions"},
 	{Name: "device.approved", Owner: "asset", Means: "A person declared a peer, with what it may.", Keys: ofPerson + " device calling_ae permissions was"},
+	{Name: "device.described", Owner: "asset", Means: "A person said what a device is: whose, where, which make.", Keys: ofPerson + " device inventory"},
+	{Name: "device.flows", Owner: "asset", Means: "What a device is declared to talk to was changed.", Keys: ofPerson + " device flows"},
 	{Name: "device.denied", Owner: "asset", Means: "A person denied a peer.", Keys: ofPerson + " device calling_ae permissions was"},
 	{Name: "source.silent", Owner: "silence", Means: "A device that always talks has stopped.", Keys: "device calling_ae address last_heard rule"},
 	{Name: "source.heard", Owner: "silence", Means: "It talks again.", Keys: "device calling_ae address last_heard rule"},

@@ -47,6 +47,8 @@ var alerts = [...]alert{
 	{"device.proposed", nil, securityConfiguration, cordon("DEVICE-PROPOSED", "Device proposed for approval"), Success, aboutPeer, []string{"reason"}},
 	{"device.approved", nil, securityConfiguration, cordon("DEVICE-APPROVED", "Device approved"), Success, aboutPeer, []string{"reason"}},
 	{"device.denied", nil, securityConfiguration, cordon("DEVICE-DENIED", "Device denied"), Success, aboutPeer, []string{"reason"}},
+	{"device.described", nil, securityConfiguration, cordon("DEVICE-DESCRIBED", "Device described in the register"), Success, aboutPeer, []string{"reason"}},
+	{"device.flows", nil, networkConfiguration, cordon("DEVICE-FLOWS", "What a device is declared to talk to was changed"), Success, aboutPeer, []string{"reason"}},
 	{"tls.not_rotated", nil, securityConfiguration, cordon("CERTIFICATE-NOT-ROTATED", "TLS files cannot be used"), Serious, aboutPart("end"), []string{"files", "error"}},
 	{"tokens.rotated", nil, securityConfiguration, cordon("TOKEN-KEYS-ROTATED", "An issuer of bearer tokens has new keys"), Success, aboutPart("issuer"), []string{"keys"}},
 	{"tokens.not_rotated", nil, securityConfiguration, cordon("TOKEN-KEYS-NOT-ROTATED", "An issuer's keys cannot be used"), Serious, aboutPart("issuer"), []string{"error"}},

@@ -1,0 +1,74 @@
+package people
+
+import "slices"
+
+// Permission is one thing that somebody may do, as roles and the scopes of tokens
+// name it.
+type Permission string
+
+const (
+	Anybody  Permission = ""          // nobody need be signed in
+	SignedIn Permission = "signed_in" // whoever has an account
+
+	FlowRead       Permission = "flow:read"       // is imaging flowing; plots, the map
+	HeldRead       Permission = "held:read"       // what is held, and what it looks like: patient data
+	HeldDecide     Permission = "held:decide"     // release, destroy, export, make an exception with it
+	StudySearch    Permission = "study:search"    // where a study is: patient data
+	DeviceRead     Permission = "device:read"     // the register; of a vendor's, own products only
+	DeviceChange   Permission = "device:change"   // approve, deny, describe; exceptions
+	Contain        Permission = "contain"         // contain and restore devices
+	NetworkRead    Permission = "network:read"    // who talks to whom, the firewall plan, tickets, incidents
+	NetworkChange  Permission = "network:change"  // apply a plan, open tickets
+	AlarmRead      Permission = "alarm:read"      //
+	AlarmHandle    Permission = "alarm:handle"    // acknowledge, assign, snooze
+	LedgerRead     Permission = "ledger:read"     // records, proofs, exports
+	ReviewSign     Permission = "review:sign"     // sign activity reviews
+	EngineRead     Permission = "engine:read"     // engines and signatures
+	SettingsRead   Permission = "settings:read"   //
+	SettingsChange Permission = "settings:change" // policy
+	ReportRead     Permission = "report:read"     // the page for management; evidence
+	PeopleRead     Permission = "people:read"     // accounts and who has which role
+	PeopleChange   Permission = "people:change"   // accounts, roles, tokens of others
+	BypassChange   Permission = "bypass:change"   // the emergency override
+	OperateChange  Permission = "operate:change"  // backup, certificates, retries, recalls
+	MetricsRead    Permission = "metrics:read"    // for machines
+	ImageRead      Permission = "image:read"      // images over DICOMweb with a session of the console's
+)
+
+// Role is what somebody is in the hospital.
+type Role string
+
+const (
+	Administrator Role = "administrator"
+	PACS          Role = "pacs"     // administers the archive
+	Security      Role = "security" // of the hospital's IT
+	Biomed        Role = "biomed"   // biomedical engineer
+	Vendor        Role = "vendor"   // of a device: sees own products only
+	Auditor       Role = "auditor"  // reads all, changes nothing
+)
+
+// Grant is a role and what it may do.
+type Grant struct {
+	Role  Role
+	Title string
+	May   []Permission
+}
+
+// grants is the table of roles (docs/people.md shows it).
+var grants = []Grant{
+	{Administrator, "Administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead, PeopleRead, PeopleChange, BypassChange, OperateChange, MetricsRead, ImageRead}},
+	{PACS, "PACS administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, NetworkRead, AlarmRead, AlarmHandle, LedgerRead, EngineRead, SettingsRead, ReportRead, BypassChange, OperateChange, ImageRead}},
+	{Security, "IT security", []Permission{FlowRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead}},
+	{Biomed, "Biomedical engineer", []Permission{FlowRead, DeviceRead, DeviceChange, Contain, NetworkRead, AlarmRead, AlarmHandle, EngineRead, ReportRead}},
+	{Vendor, "Device vendor", []Permission{DeviceRead}},
+	{Auditor, "Auditor", []Permission{FlowRead, HeldRead, StudySearch, DeviceRead, NetworkRead, AlarmRead, LedgerRead, EngineRead, SettingsRead, ReportRead, PeopleRead}},
+}
+
+// Grants is the table of roles. The caller may change its copy.
+func Grants() []Grant { return slices.Clone(grants) }
+
+// May reports whether a role may do something.
+func (r Role) May(p Permission) bool {
+	i := slices.IndexFunc(grants, func(g Grant) bool { return g.Role == r })
+	return i >= 0 && slices.Contains(grants[i].May, p)
+}
