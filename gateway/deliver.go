@@ -109,46 +109,93 @@ func shares(due []custody.Object, associations int) [][]custody.Object {
 
 // deliverShares delivers on n associations at a time, the shares in their order,
 // until all are delivered or one fails; then those under way are seen to their end.
+// The first goes ahead: while it has not associated, nobody knows whether the
+// archive has a place at all.
 func (g *Gateway) deliverShares(ctx context.Context, a *archive, n int, all [][]custody.Object) error {
+	c := &crew{left: all, associated: make(chan struct{})}
+	c.ahead = sync.OnceFunc(func() { close(c.associated) })
 	var running sync.WaitGroup
-	var mu sync.Mutex
-	var errs []error
-	take := func() []custody.Object {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(all) == 0 || len(errs) > 0 {
-			return nil
-		}
-		share := all[0]
-		all = all[1:]
-		return share
-	}
-	full := false
-	leave := func(share []custody.Object, err error) (goOn bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if errors.Is(err, errFull) {
-			all, full = slices.Insert(all, 0, share), true
-			return false
-		}
-		errs = append(errs, err)
-		return true
-	}
 	for p := range place(min(n, len(all))) {
 		running.Go(func() { // ends with the shares
 			defer g.survive("delivery")
-			for share := take(); share != nil; share = take() {
-				if err := g.deliverShare(ctx, a, p, share); err != nil && !leave(share, err) {
+			if p == first {
+				defer c.ahead()
+			} else {
+				<-c.associated
+			}
+			for share := c.take(); share != nil; share = c.take() {
+				if err := g.deliverShare(ctx, a, p, c, share); err != nil && !c.leave(share, err) {
 					return
 				}
 			}
 		})
 	}
 	running.Wait()
-	if full && len(errs) == 0 {
+	if c.full && len(c.errs) == 0 {
 		a.full()
 	}
-	return errors.Join(errs...)
+	return errors.Join(c.errs...)
+}
+
+// crew is the associations that deliver together, and what is left for them.
+type crew struct {
+	associated chan struct{} // closed when the first has associated, or has ended
+	ahead      func()        // closes it
+
+	mu   sync.Mutex
+	left [][]custody.Object
+	errs []error
+	full bool      // the archive had no place for one of them
+	up   int       // associations now
+	last time.Time // when one ended
+}
+
+// take is the next share; nil if there is none, or one has failed.
+func (c *crew) take() []custody.Object {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.left) == 0 || len(c.errs) > 0 {
+		return nil
+	}
+	share := c.left[0]
+	c.left = c.left[1:]
+	return share
+}
+
+// leave takes a share back that could not be delivered, and reports whether its
+// association may try another.
+func (c *crew) leave(share []custody.Object, err error) (goOn bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, errFull) {
+		c.left, c.full = slices.Insert(c.left, 0, share), true
+		return false
+	}
+	c.errs = append(c.errs, err)
+	return true
+}
+
+// began notes an association, ended that it was released.
+func (c *crew) began() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up++
+	c.ahead()
+}
+
+func (c *crew) ended() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up--
+	c.last = time.Now()
+}
+
+// served reports whether the archive serves us now, or did a moment ago: it may
+// not have noticed yet that the place is free again.
+func (c *crew) served() (now, lately bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.up > 0, time.Since(c.last) < time.Second
 }
 
 // delivery is one association that empties the spool.
@@ -165,7 +212,7 @@ type delivery struct {
 // deliverShare delivers objects of one calling AE title, each with those that
 // wait behind it in its series, on one association. An error means that the
 // archive cannot be used now; the objects stay due.
-func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads []custody.Object) error {
+func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, c *crew, heads []custody.Object) error {
 	series, err := g.withFollowing(ctx, heads)
 	if err != nil {
 		return err
@@ -178,7 +225,7 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads [
 	if len(contexts) == 0 {
 		return nil // files that cannot be sent at all
 	}
-	up, err := g.associateAt(ctx, a, p, ul.Request{
+	up, err := g.associateAt(ctx, a, p, c, ul.Request{
 		Calling:  dicom.AETitle(heads[0].CallingAE),
 		Called:   a.upstream.AETitle,
 		Contexts: contexts,
@@ -189,6 +236,7 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads [
 	if err != nil {
 		return err
 	}
+	defer c.ended()
 	defer up.Close()
 	d := &delivery{g: g, to: a, place: p, up: up, moved: newTransfers(g, ""), files: files}
 	defer d.moved.End()
@@ -202,18 +250,42 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, heads [
 	return up.Release(ctx)
 }
 
-// associateAt opens an association for a place. Only that of the first tells
-// something about the archive: one that serves few at a time is not away, and who
-// sends to it himself must not suffer from our asking for more.
-func (g *Gateway) associateAt(ctx context.Context, a *archive, p place, rq ul.Request) (*dimse.Conn, error) {
-	if p == first {
-		return g.associate(ctx, a, rq)
+// placeFree is how long an archive has to notice that we have released an
+// association, before it is asked for the next one again.
+const placeFree = 100 * time.Millisecond
+
+// associateAt opens an association for a place. Only that of the first, while we
+// have no other, tells something about the archive: one that serves few at a time
+// is not away, and who sends to it himself must not suffer from our asking for more.
+func (g *Gateway) associateAt(ctx context.Context, a *archive, p place, c *crew, rq ul.Request) (up *dimse.Conn, err error) {
+	now, lately := c.served()
+	if p != first || now {
+		up, err = g.call(ctx, a.upstream, rq)
+		if err != nil && !isPermanent(err) && ctx.Err() == nil {
+			return nil, fmt.Errorf("%w: %w", errFull, err)
+		}
+	} else {
+		up, err = g.associateAgain(ctx, a, lately, rq)
 	}
-	up, err := g.call(ctx, a.upstream, rq)
-	if err != nil && !isPermanent(err) && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: %w", errFull, err)
+	if err == nil {
+		c.began()
 	}
 	return up, err
+}
+
+// associateAgain opens an association with an archive that may have served us
+// lately: that it refuses at once says nothing yet.
+func (g *Gateway) associateAgain(ctx context.Context, a *archive, lately bool, rq ul.Request) (*dimse.Conn, error) {
+	if lately {
+		if up, err := g.call(ctx, a.upstream, rq); err == nil {
+			return up, nil
+		}
+		select {
+		case <-time.After(placeFree):
+		case <-ctx.Done():
+		}
+	}
+	return g.associate(ctx, a, rq)
 }
 
 var errFull = errors.New("archive has no place for a further association")

@@ -223,8 +223,8 @@ func (d *Disk) found(i *inode, known map[*inode]*inode) *inode {
 		return n
 	}
 	n.entries = map[string]*inode{}
-	for name, to := range i.kept {
-		n.entries[name] = d.found(to, known)
+	for _, name := range slices.Sorted(maps.Keys(i.kept)) { // in one order, so that a seed is one story
+		n.entries[name] = d.found(i.kept[name], known)
 	}
 	n.kept = maps.Clone(n.entries)
 	return n

@@ -55,7 +55,7 @@ func TestForgetsWhatWasNotSynced(t *testing.T) {
 	dir := t.TempDir()
 	whole := bytes.Repeat([]byte("cordon  "), 4096) // eight pages
 	seen := map[string]bool{}
-	for seed := range uint64(40) {
+	for seed := range uint64(200) {
 		d := New(Rand(seed))
 		m := mount(t, d, dir)
 		write(t, filepath.Join(dir, "kept"), whole, true)
