@@ -128,6 +128,7 @@ var house = map[string]room{
 	"bypass": {2, map[string]string{
 		"store": "its own table",
 	}},
+	"firewall": {2, nil},
 
 	"people": {2, nil},
 	"console/route": {4, map[string]string{
