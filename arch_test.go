@@ -153,6 +153,11 @@ var house = map[string]room{
 		"review": "writes the rules as a page",
 	}},
 
+	"network": {3, map[string]string{
+		"asset":  "what devices are declared to talk to",
+		"metric": "counts what sensors see",
+		"store":  "its own tables",
+	}},
 	"backup": {3, map[string]string{
 		"custody": "which files there are, and what is in each",
 		"ledger":  "records; the restored one is verified",
