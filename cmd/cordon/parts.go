@@ -21,6 +21,7 @@ import (
 	"cordon/gateway"
 	"cordon/ledger"
 	"cordon/ledger/atna"
+	"cordon/ledger/search"
 	"cordon/ledger/witness"
 	"cordon/metric"
 	"cordon/mpps"
@@ -38,6 +39,7 @@ import (
 func migrations() []store.Migrations {
 	return []store.Migrations{
 		ledger.Migrations(),
+		search.Migrations(),
 		witness.Migrations(),
 		atna.Migrations(),
 		silence.Migrations(),
@@ -81,6 +83,7 @@ type parts struct {
 
 	audit   *atna.Audit
 	silence *silence.Sources
+	search  *search.Index // of the ledger
 
 	stopLedger func(why error) error // signs the last checkpoint; nil until the ledger runs
 	why        error                 // of the stop
@@ -117,6 +120,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	p.runLedger()
+	p.search = search.Open(p.db)
 	p.silence = silence.Open(p.db, p.ledger, time.Local)
 	if err = p.openWitness(ctx, c); err != nil {
 		return err

@@ -33,6 +33,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		inner.fail(err)
 	}
 	inner.run("rescan", func() error { return d.parts.rescan.Run(rest, d.rescanWork()) })
+	inner.run("index of the ledger", func() error { return d.parts.search.Run(rest, d.log) })
 	inner.run("silent sources", func() error { return d.parts.silence.Run(rest, d.log) })
 	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
 	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
