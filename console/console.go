@@ -6,12 +6,14 @@
 //
 //	c := console.New(console.Config{Site: "Example Hospital", Version: version, Flow: flow, Wake: wake},
 //		console.Parts{Custody: custody, Ledger: ledger, Exceptions: exceptions})
-//	go console.Serve(ctx, tcp, c.Handler(), log)    // GET / /healthz /readyz /metrics; changes nothing
-//	go console.Serve(ctx, socket, c.API(), log)     // /api/v1/status, vault, ledger
+//	go console.Serve(ctx, tcp, c.Handler(), log)    // pages, and the interface
+//	go console.Serve(ctx, socket, c.API(), log)     // the interface: /api/v1/status, vault, ledger
 //
-// Whoever can open the control socket may see and decide everything, under the
-// names that they give; the operating system guards it. What listens on TCP
-// asks nobody who they are, so it only shows: no patient data, no decisions.
+// What it answers is a table of routes, each with who may ask for it. A Guard
+// stands before them; without one, whoever can open the control socket may see
+// and decide everything, under the names that they give, since the operating
+// system guards it, and who comes over TCP is asked nothing and shown what is no
+// secret: no patient data, no decisions.
 //
 // It will not decide anything itself (custody does), and it does not know the
 // gateway: the roof hands it a function that describes the flow.
@@ -25,6 +27,7 @@ import (
 	"cordon/backup"
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/console/route"
 	"cordon/custody"
 	"cordon/deadman"
 	"cordon/evidence"
@@ -71,6 +74,9 @@ type Parts struct {
 
 	Backup  *backup.Maker // nil if no backups are made
 	Deadman *deadman.Past // nil if nothing leads past Cordon
+
+	Features []route.Route // pages of the packages below, and what the interface has beside
+	Guard    Guard         // nil: see the package comment
 }
 
 // Console answers for one Cordon. It is safe for concurrent use.
@@ -82,81 +88,20 @@ type Console struct {
 // New returns a Console.
 func New(c Config, p Parts) *Console { return &Console{c, p} }
 
-// Handler serves the console's address. It changes nothing and shows no
-// patient data.
-func (c *Console) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", c.page)
-	mux.HandleFunc("GET /style.css", style)
-	mux.HandleFunc("GET /healthz", c.healthz)
-	mux.HandleFunc("GET /readyz", c.readyz)
-	mux.HandleFunc("GET /metrics", c.metrics)
-	return guarded(mux)
-}
-
-// API serves the control socket.
-func (c *Console) API() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/status", c.apiStatus)
-	mux.HandleFunc("GET /api/v1/vault", c.vaultList)
-	mux.HandleFunc("GET /api/v1/vault/{id}", c.vaultShow)
-	mux.HandleFunc("POST /api/v1/vault/{id}/release", c.decide(c.release))
-	mux.HandleFunc("POST /api/v1/vault/{id}/destroy", c.decide(plain(c.parts.Custody.Destroy)))
-	mux.HandleFunc("POST /api/v1/vault/{id}/review", c.decide(plain(done(c.parts.Custody.Review))))
-	mux.HandleFunc("POST /api/v1/vault/{id}/retry", c.decide(plain(done(c.parts.Custody.Retry))))
-	mux.HandleFunc("POST /api/v1/vault/{id}/export", c.vaultExport)
-	mux.HandleFunc("GET /api/v1/exceptions", c.exceptions)
-	mux.HandleFunc("POST /api/v1/exceptions", c.exception(c.propose))
-	mux.HandleFunc("POST /api/v1/exceptions/{id}/approve", c.exception(c.approve))
-	mux.HandleFunc("POST /api/v1/exceptions/{id}/revoke", c.exception(c.revoke))
-	mux.HandleFunc("GET /api/v1/devices", c.deviceList)
-	mux.HandleFunc("GET /api/v1/devices/{name}", c.deviceShow)
-	mux.HandleFunc("POST /api/v1/devices/{name}/approve", c.device(c.deviceApprove))
-	mux.HandleFunc("POST /api/v1/devices/{name}/deny", c.device(c.deviceDeny))
-	mux.HandleFunc("POST /api/v1/import", c.importDone)
-	mux.HandleFunc("POST /api/v1/import/held", c.importHeld)
-	c.ledgerRoutes(mux)
-	c.pkiRoutes(mux)
-	c.waitingRoutes(mux)
-	c.reviewRoutes(mux)
-	c.reconcileRoutes(mux)
-	if c.parts.Evidence != nil {
-		mux.HandleFunc("POST /api/v1/evidence", c.evidencePack)
-	}
-	if c.parts.Backup != nil {
-		mux.HandleFunc("POST /api/v1/backup", c.backup)
-	}
-	if c.parts.Deadman != nil {
-		mux.HandleFunc("GET /api/v1/deadman", c.deadmanList)
-		mux.HandleFunc("POST /api/v1/deadman/review", c.deadmanReview)
-	}
-	mux.HandleFunc("GET /healthz", c.healthz)
-	if c.parts.Recalls != nil {
-		mux.HandleFunc("GET /api/v1/recall", c.recallList)
-		mux.HandleFunc("POST /api/v1/recall/{id}/done", c.recallDone)
-	}
-	if c.parts.Bypass != nil {
-		mux.HandleFunc("GET /api/v1/bypass", c.bypassList)
-		mux.HandleFunc("POST /api/v1/bypass", c.bypassStart)
-		mux.HandleFunc("POST /api/v1/bypass/off", c.bypassStop)
-	}
-	return mux
-}
-
 // healthz says whether this process can do its work: its database answers.
 func (c *Console) healthz(w http.ResponseWriter, r *http.Request) {
 	_, err := c.parts.Custody.Stats(r.Context())
-	answer(w, err == nil, "healthy", "the database does not answer")
+	word(w, err == nil, "healthy", "the database does not answer")
 }
 
 // readyz says whether associations are accepted, whether or not an archive is
 // up: what is accepted is kept until it is.
 func (c *Console) readyz(w http.ResponseWriter, r *http.Request) {
 	s, err := c.status(r.Context())
-	answer(w, err == nil && s.Accepting, "ready", "associations are not accepted")
+	word(w, err == nil && s.Accepting, "ready", "associations are not accepted")
 }
 
-func answer(w http.ResponseWriter, good bool, yes, no string) {
+func word(w http.ResponseWriter, good bool, yes, no string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if !good {
 		w.WriteHeader(http.StatusServiceUnavailable)

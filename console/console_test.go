@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cordon/bypass"
+	"cordon/console/answer"
 	"cordon/custody"
 	"cordon/exception"
 	"cordon/finding"
@@ -121,9 +122,17 @@ func held(study string, ids ...string) custody.Object {
 
 func fetch(t *testing.T, method, url, body string) (int, string) {
 	t.Helper()
+	return fetchAs(t, method, url, "", body)
+}
+
+func fetchAs(t *testing.T, method, url, contentType, body string) (int, string) {
+	t.Helper()
 	rq, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if contentType != "" {
+		rq.Header.Set("Content-Type", contentType)
 	}
 	rsp, err := http.DefaultClient.Do(rq)
 	if err != nil {
@@ -312,7 +321,7 @@ func TestReleaseOverTheSocketNeedsTwoPeople(t *testing.T) {
 		{`{"by":"ann","reason":""}`, 400, "why?"},
 		{`{"by":"ann"`, 400, "not a valid request"},
 		{`{"by":"ann","reason":"r","admin":true}`, 400, "admin"},
-		{`{"by":"ann","reason":"` + strings.Repeat("x", maxRequest) + `"}`, 400, "too large"},
+		{`{"by":"ann","reason":"` + strings.Repeat("x", answer.MaxRequest) + `"}`, 413, "too large"},
 		{`{"by":"ann","reason":"r","emergency":true}`, 409, "malicious"},
 		{`{"by":"ann","reason":"r"}`, 200, `"done":false`},
 		{`{"by":"ann","reason":"r"}`, 409, "second person"},
@@ -445,7 +454,7 @@ func TestStopDoesNotWaitForASlowReader(t *testing.T) {
 	begun := make(chan bool, 1)
 	endless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun <- true
-		out := newStream(w)
+		out := answer.NewStream(w)
 		for r.Context().Err() == nil {
 			if _, err := out.Write(make([]byte, 64<<10)); err != nil {
 				return

@@ -6,25 +6,45 @@ import (
 	"net/http"
 	"time"
 
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/deadman"
+	"cordon/people"
 )
 
 // DeadmanRequest is a person's review of what came in uninspected.
 type DeadmanRequest struct {
-	By     string `json:"by"` // as asserted
+	By     string `json:"by"` // of whoever signed in; at the control socket, as asserted
 	Reason string `json:"reason"`
+}
+
+// Asserted is the name that it is made under.
+func (r *DeadmanRequest) Asserted() *string { return &r.By }
+
+// deadmanRoutes are those of what went past Cordon.
+func (c *Console) deadmanRoutes() []route.Route {
+	if c.parts.Deadman == nil {
+		return nil
+	}
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/deadman", May: people.FlowRead, Handler: c.deadmanList, Doc: route.Doc{
+			Summary: "When images went past Cordon, and nobody has reviewed it", Response: deadman.Event{}, Lines: true,
+			Query: []route.Param{{Name: "all", Summary: "true: also what was reviewed", Example: "true"}}}},
+		{Method: "POST", Pattern: "/api/v1/deadman/review", May: people.HeldDecide, Handler: c.deadmanReview, Doc: route.Doc{
+			Summary: "Say that what came in uninspected was looked at", Request: DeadmanRequest{}, Response: []deadman.Event{}, Example: DeadmanRequest{By: "A. Able", Reason: "all of it is ours"}}},
+	}
 }
 
 // deadmanList writes when the dead-man's bypass was open.
 func (c *Console) deadmanList(w http.ResponseWriter, r *http.Request) {
 	events, err := c.parts.Deadman.List(r.Context(), r.URL.Query().Get("all") == "true")
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	out := newLines(w)
+	out := answer.NewLines(w)
 	for _, e := range events {
-		if err := out.write(e); err != nil {
+		if err := out.Write(e); err != nil {
 			return // the reader has gone
 		}
 	}
@@ -32,16 +52,16 @@ func (c *Console) deadmanList(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) deadmanReview(w http.ResponseWriter, r *http.Request) {
 	var rq DeadmanRequest
-	if err := read(w, r, &rq); err != nil {
-		refuse(w, err)
+	if err := answer.Read(w, r, &rq); err != nil {
+		answer.Refuse(w, err)
 		return
 	}
 	done, err := c.parts.Deadman.Review(r.Context(), rq.By, rq.Reason)
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, done)
+	answer.JSON(w, done)
 }
 
 // pastCordon are the times that nobody has reviewed.

@@ -7,16 +7,34 @@ import (
 	"net/netip"
 	"time"
 
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/exception"
+	"cordon/people"
 	"cordon/policy"
 )
+
+// exceptionRoutes are those of the habits of devices.
+func (c *Console) exceptionRoutes() []route.Route {
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/exceptions", May: people.DeviceRead, Handler: c.exceptions, Doc: route.Doc{
+			Summary: "The exceptions and proposals, the oldest first", Response: exception.Exception{}, Lines: true}},
+		{Method: "POST", Pattern: "/api/v1/exceptions", May: people.DeviceChange, Handler: c.exception(c.propose), Doc: route.Doc{
+			Summary: "Propose an exception", Request: ExceptionRequest{}, Response: exception.Exception{},
+			Example: ExceptionRequest{By: "A. Able", Reason: "the vendor confirms it in writing", Device: "CT1", Finding: "DICOM-PREAMBLE-NONZERO"}}},
+		{Method: "POST", Pattern: "/api/v1/exceptions/{id}/approve", May: people.DeviceChange, Fresh: true, Handler: c.exception(c.approve), Doc: route.Doc{
+			Summary: "Approve an exception that another person proposed", Request: ExceptionRequest{}, Response: exception.Exception{}, Example: ExceptionRequest{By: "B. Best", Reason: "agreed", Days: 90}}},
+		{Method: "POST", Pattern: "/api/v1/exceptions/{id}/revoke", May: people.DeviceChange, Handler: c.exception(c.revoke), Doc: route.Doc{
+			Summary: "End an exception", Request: ExceptionRequest{}, Response: exception.Exception{}, Example: ExceptionRequest{By: "B. Best", Reason: "the device is gone"}}},
+	}
+}
 
 // ExceptionRequest is what a person asks about an exception. Device, CallingAE,
 // Address, Finding and Place are for a proposal, Days is for an approval.
 type ExceptionRequest struct {
-	By     string `json:"by"` // as asserted; nobody logs in yet
+	By     string `json:"by"` // of whoever signed in; at the control socket, as asserted
 	Reason string `json:"reason"`
 
 	Device    string `json:"device,omitempty"`     // a declared one, or
@@ -28,6 +46,9 @@ type ExceptionRequest struct {
 	Days int `json:"days,omitempty"` // that it lasts; a year if 0
 }
 
+// Asserted is the name that it is made under.
+func (r *ExceptionRequest) Asserted() *string { return &r.By }
+
 func (r ExceptionRequest) custody() custody.Request {
 	return custody.Request{By: r.By, Reason: r.Reason}
 }
@@ -35,7 +56,7 @@ func (r ExceptionRequest) custody() custody.Request {
 // origin is the device that a proposal is about: declared or learned, not both.
 func (r ExceptionRequest) origin() (policy.Origin, error) {
 	if r.Device != "" && (r.CallingAE != "" || r.Address != "") {
-		return policy.Origin{}, fmt.Errorf("%w: a declared device, or a learned one's AE title and address, not both", errRequest)
+		return policy.Origin{}, fmt.Errorf("%w: a declared device, or a learned one's AE title and address, not both", answer.ErrRequest)
 	}
 	o := policy.Origin{Device: r.Device}
 	if r.Device != "" {
@@ -43,10 +64,10 @@ func (r ExceptionRequest) origin() (policy.Origin, error) {
 	}
 	var err error
 	if o.CallingAE, err = dicom.ParseAETitle(r.CallingAE); err != nil {
-		return o, fmt.Errorf("%w: a device's name, or a learned one's AE title and address: %w", errRequest, err)
+		return o, fmt.Errorf("%w: a device's name, or a learned one's AE title and address: %w", answer.ErrRequest, err)
 	}
 	if o.Address, err = netip.ParseAddr(r.Address); err != nil {
-		return o, fmt.Errorf("%w: %w", errRequest, err)
+		return o, fmt.Errorf("%w: %w", answer.ErrRequest, err)
 	}
 	return o, nil
 }
@@ -55,12 +76,12 @@ func (r ExceptionRequest) origin() (policy.Origin, error) {
 func (c *Console) exceptions(w http.ResponseWriter, r *http.Request) {
 	all, err := c.parts.Exceptions.List(r.Context())
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	out := newLines(w)
+	out := answer.NewLines(w)
 	for _, e := range all {
-		if out.write(e) != nil {
+		if out.Write(e) != nil {
 			return // the reader has gone
 		}
 	}
@@ -70,16 +91,16 @@ func (c *Console) exceptions(w http.ResponseWriter, r *http.Request) {
 func (c *Console) exception(act func(ctx context.Context, id string, rq ExceptionRequest) (exception.Exception, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var rq ExceptionRequest
-		err := read(w, r, &rq)
+		err := answer.Read(w, r, &rq)
 		var e exception.Exception
 		if err == nil {
 			e, err = act(r.Context(), r.PathValue("id"), rq)
 		}
 		if err != nil {
-			refuse(w, err)
+			answer.Refuse(w, err)
 			return
 		}
-		reply(w, e)
+		answer.JSON(w, e)
 	}
 }
 
@@ -94,7 +115,7 @@ func (c *Console) propose(ctx context.Context, _ string, rq ExceptionRequest) (e
 func (c *Console) approve(ctx context.Context, id string, rq ExceptionRequest) (exception.Exception, error) {
 	const day = 24 * time.Hour
 	if rq.Days < 0 || rq.Days > int(exception.MaxTerm/day) {
-		return exception.Exception{}, fmt.Errorf("%w: an exception lasts for 1 to %d days", errRequest, exception.MaxTerm/day)
+		return exception.Exception{}, fmt.Errorf("%w: an exception lasts for 1 to %d days", answer.ErrRequest, exception.MaxTerm/day)
 	}
 	return c.parts.Exceptions.Approve(ctx, id, rq.custody(), time.Duration(rq.Days)*day)
 }

@@ -8,20 +8,35 @@ import (
 	"strconv"
 	"strings"
 
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/custody"
 	"cordon/ledger"
+	"cordon/people"
 )
 
 // ledgerRoutes are those of the ledger.
-func (c *Console) ledgerRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/ledger", c.ledgerTail)
-	mux.HandleFunc("GET /api/v1/ledger/export", c.ledgerExport)
-	mux.HandleFunc("GET /api/v1/ledger/prove", c.ledgerProve)
-	mux.HandleFunc("GET /api/v1/ledger/checkpoint", c.ledgerCheckpoint)
-	mux.HandleFunc("GET /api/v1/ledger/key", c.ledgerKey)
-	mux.HandleFunc("POST /api/v1/ledger/rotate-key", c.ledgerRotate)
-	mux.HandleFunc("POST /api/v1/ledger/erase", c.ledgerErase)
-	mux.HandleFunc("POST /api/v1/ledger/verified", c.ledgerVerified)
+func (c *Console) ledgerRoutes() []route.Route {
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/ledger", May: people.LedgerRead, Handler: c.ledgerTail, Doc: route.Doc{
+			Summary: "The last records of the ledger, the oldest first; that somebody read them is recorded", Response: ledger.Record{}, Lines: true,
+			Query: []route.Param{{Name: "n", Summary: "how many: 1 to 10000, 20 if it is left out", Example: "5"}}}},
+		{Method: "GET", Pattern: "/api/v1/ledger/export", May: people.LedgerRead, Handler: c.ledgerExport, Doc: route.Doc{
+			Summary: "The whole ledger as one file that anybody can verify", Media: "application/octet-stream"}},
+		{Method: "GET", Pattern: "/api/v1/ledger/prove", May: people.LedgerRead, Handler: c.ledgerProve, Doc: route.Doc{
+			Summary: "A proof of some records", Media: "application/octet-stream",
+			Query: []route.Param{{Name: "seq", Summary: "the number of a record; may be given again", Example: "0"}}}},
+		{Method: "GET", Pattern: "/api/v1/ledger/checkpoint", May: people.LedgerRead, Handler: c.ledgerCheckpoint, Doc: route.Doc{
+			Summary: "The signed checkpoint of all records", Media: "text/plain"}},
+		{Method: "GET", Pattern: "/api/v1/ledger/key", May: people.LedgerRead, Handler: c.ledgerKey, Doc: route.Doc{
+			Summary: "The keys that verify what the ledger signs", Response: LedgerKeys{}}},
+		{Method: "POST", Pattern: "/api/v1/ledger/rotate-key", May: people.OperateChange, Fresh: true, Handler: c.ledgerRotate, Doc: route.Doc{
+			Summary: "Replace the ledger's key", Request: VaultRequest{}, Response: LedgerKeys{}, Example: VaultRequest{By: "A. Able", Reason: "yearly"}}},
+		{Method: "POST", Pattern: "/api/v1/ledger/erase", May: people.OperateChange, Fresh: true, Handler: c.ledgerErase, Doc: route.Doc{
+			Summary: "Erase what was sealed about one patient", Request: EraseRequest{}, Response: Erased{}, Example: EraseRequest{By: "A. Able", Reason: "asked to", Patient: "4711"}}},
+		{Method: "POST", Pattern: "/api/v1/ledger/verified", May: people.LedgerRead, Handler: c.ledgerVerified, Doc: route.Doc{
+			Summary: "Record what a verification of the ledger found", Request: Verified{}, Response: Verified{}, Example: Verified{Intact: true, Records: 12}}},
+	}
 }
 
 // MaxTail bounds what one request reads from the ledger's end; an export has
@@ -35,7 +50,7 @@ func (c *Console) ledgerTail(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("n"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > MaxTail {
-			refuse(w, fmt.Errorf("%w: n is a number from 1 to %d", errRequest, MaxTail))
+			answer.Refuse(w, fmt.Errorf("%w: n is a number from 1 to %d", answer.ErrRequest, MaxTail))
 			return
 		}
 	}
@@ -44,19 +59,19 @@ func (c *Console) ledgerTail(w http.ResponseWriter, r *http.Request) {
 		err = c.ledgerRead(r, "tail", map[string]any{"records": min(end, int64(n))})
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	out := newLines(w)
+	out := answer.NewLines(w)
 	written := false
 	err = c.parts.Ledger.Scan(r.Context(), max(0, end-int64(n)), end, func(rec ledger.Record) error {
 		written = true
-		return out.write(rec)
+		return out.Write(rec)
 	})
 	switch {
 	case err == nil:
 	case !written:
-		refuse(w, err)
+		answer.Refuse(w, err)
 	default:
 		panic(http.ErrAbortHandler) // cut, so that the part is not taken for the whole
 	}
@@ -64,19 +79,19 @@ func (c *Console) ledgerTail(w http.ResponseWriter, r *http.Request) {
 
 // ledgerRead records that somebody reads the ledger, before they do.
 func (c *Console) ledgerRead(r *http.Request, how string, body map[string]any) error {
-	body["how"], body["by"] = how, caller(r)
+	body["how"], body["by"] = how, answer.Caller(r)
 	return c.parts.Ledger.Record(r.Context(), "ledger.read", body)
 }
 
 // ledgerExport writes the whole ledger as one canonical file.
 func (c *Console) ledgerExport(w http.ResponseWriter, r *http.Request) {
 	if err := c.ledgerRead(r, "export", map[string]any{}); err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	out := newStream(w)
-	out.end(c.parts.Ledger.Export(r.Context(), out))
+	out := answer.NewStream(w)
+	out.End(c.parts.Ledger.Export(r.Context(), out))
 }
 
 // ledgerProve writes a proof of the records ?seq=N&seq=M.
@@ -85,7 +100,7 @@ func (c *Console) ledgerProve(w http.ResponseWriter, r *http.Request) {
 	for _, text := range r.URL.Query()["seq"] {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			refuse(w, fmt.Errorf("%w: seq is the number of a record", errRequest))
+			answer.Refuse(w, fmt.Errorf("%w: seq is the number of a record", answer.ErrRequest))
 			return
 		}
 		numbers = append(numbers, n)
@@ -96,7 +111,7 @@ func (c *Console) ledgerProve(w http.ResponseWriter, r *http.Request) {
 		err = c.parts.Ledger.Prove(r.Context(), &proof, numbers...)
 	}
 	if err != nil {
-		refuse(w, fmt.Errorf("%w: %w", errRequest, err))
+		answer.Refuse(w, fmt.Errorf("%w: %w", answer.ErrRequest, err))
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
@@ -107,7 +122,7 @@ func (c *Console) ledgerProve(w http.ResponseWriter, r *http.Request) {
 func (c *Console) ledgerCheckpoint(w http.ResponseWriter, r *http.Request) {
 	signed, err := c.parts.Ledger.Checkpoint(r.Context())
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -122,13 +137,13 @@ type LedgerKeys struct {
 }
 
 func (c *Console) ledgerKey(w http.ResponseWriter, _ *http.Request) {
-	reply(w, LedgerKeys{c.parts.Ledger.Key(), c.parts.Ledger.Fingerprint(), c.parts.WitnessKey})
+	answer.JSON(w, LedgerKeys{c.parts.Ledger.Key(), c.parts.Ledger.Fingerprint(), c.parts.WitnessKey})
 }
 
 // ledgerRotate replaces the ledger's key.
 func (c *Console) ledgerRotate(w http.ResponseWriter, r *http.Request) {
 	var rq VaultRequest
-	err := read(w, r, &rq)
+	err := answer.Read(w, r, &rq)
 	var who custody.Request
 	if err == nil {
 		who, err = rq.custody().Check()
@@ -137,7 +152,7 @@ func (c *Console) ledgerRotate(w http.ResponseWriter, r *http.Request) {
 		_, err = c.parts.Ledger.RotateKey(r.Context(), who.By, who.Reason)
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
 	c.ledgerKey(w, r)
@@ -152,6 +167,9 @@ type EraseRequest struct {
 	Study   string `json:"study,omitempty"`   // Study Instance UID, where there was no Patient ID
 }
 
+// Asserted is the name that it is made under.
+func (r *EraseRequest) Asserted() *string { return &r.By }
+
 // Erased says whether there was anything to erase.
 type Erased struct {
 	Erased bool `json:"erased"`
@@ -161,16 +179,16 @@ type Erased struct {
 // its record says who that was.
 func (c *Console) ledgerErase(w http.ResponseWriter, r *http.Request) {
 	var rq EraseRequest
-	if err := read(w, r, &rq); err != nil {
-		refuse(w, err)
+	if err := answer.Read(w, r, &rq); err != nil {
+		answer.Refuse(w, err)
 		return
 	}
 	erased, err := c.erase(r.Context(), rq)
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, Erased{erased})
+	answer.JSON(w, Erased{erased})
 }
 
 func (c *Console) erase(ctx context.Context, rq EraseRequest) (bool, error) {
@@ -179,7 +197,7 @@ func (c *Console) erase(ctx context.Context, rq EraseRequest) (bool, error) {
 		return false, err
 	}
 	if (rq.Patient == "") == (rq.Study == "") {
-		return false, fmt.Errorf("%w: name a patient, or a study without one", errRequest)
+		return false, fmt.Errorf("%w: name a patient, or a study without one", answer.ErrRequest)
 	}
 	return c.parts.Ledger.Erase(ctx, ledger.Subject(rq.Patient, rq.Issuer, rq.Study), who.By, who.Reason)
 }
@@ -194,17 +212,17 @@ type Verified struct {
 // ledgerVerified records what a verification by a command found.
 func (c *Console) ledgerVerified(w http.ResponseWriter, r *http.Request) {
 	var v Verified
-	err := read(w, r, &v)
+	err := answer.Read(w, r, &v)
 	if err == nil {
 		err = c.parts.Ledger.Record(r.Context(), "ledger.verified", map[string]any{
-			"how": "verify", "by": caller(r), "intact": v.Intact, "records": v.Records, "error": clip(v.Error, 300),
+			"how": "verify", "by": answer.Caller(r), "intact": v.Intact, "records": v.Records, "error": clip(v.Error, 300),
 		})
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, v)
+	answer.JSON(w, v)
 }
 
 // clip bounds a text that is recorded.

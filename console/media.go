@@ -9,10 +9,30 @@ import (
 	"net/http"
 	"time"
 
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/custody"
 	"cordon/finding"
 	"cordon/media"
+	"cordon/people"
 )
+
+// importRoutes are those of what comes on a CD, a stick or in a folder.
+func (c *Console) importRoutes() []route.Route {
+	return []route.Route{
+		{Method: "POST", Pattern: "/api/v1/import", May: people.OperateChange, Handler: c.importDone, Doc: route.Doc{
+			Summary: "Record that a medium was imported", Request: Imported{}, Response: Imported{},
+			Example: Imported{media.Summary{By: "A. Able", Archive: "pacs", CallingAE: "IMPORT", Complete: true}}}},
+		{Method: "POST", Pattern: "/api/v1/import/held", May: people.OperateChange, Handler: c.importHeld, Doc: route.Doc{
+			Summary: "Take a file into the vault: multipart/form-data of the parts object (ImportedFile) and file", Form: ImportedFile{}, Response: custody.VaultItem{}}},
+	}
+}
+
+// Imported is the sum of an import.
+type Imported struct{ media.Summary }
+
+// Asserted is the name that it is made under.
+func (r *Imported) Asserted() *string { return &r.By }
 
 // ImportedFile is a file from a CD, a stick or a folder that is to be held, as
 // whoever judged it describes it.
@@ -51,17 +71,17 @@ func (f ImportedFile) object() custody.Object {
 func (c *Console) importHeld(w http.ResponseWriter, r *http.Request) {
 	o, err := c.holdFile(w, r)
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, o.VaultItem())
+	answer.JSON(w, o.VaultItem())
 }
 
 func (c *Console) holdFile(w http.ResponseWriter, r *http.Request) (custody.Object, error) {
 	r.Body = slowly(w, r.Body)
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return custody.Object{}, fmt.Errorf("%w: %w", errRequest, err)
+		return custody.Object{}, fmt.Errorf("%w: %w", answer.ErrRequest, err)
 	}
 	part, err := next(parts, "object")
 	if err != nil {
@@ -69,10 +89,10 @@ func (c *Console) holdFile(w http.ResponseWriter, r *http.Request) (custody.Obje
 	}
 	var f ImportedFile
 	if err := json.NewDecoder(io.LimitReader(part, maxImportedFile)).Decode(&f); err != nil {
-		return custody.Object{}, fmt.Errorf("%w: %w", errRequest, err)
+		return custody.Object{}, fmt.Errorf("%w: %w", answer.ErrRequest, err)
 	}
 	if f.SHA256 == (custody.Digest{}) || f.Archive == "" {
-		return custody.Object{}, fmt.Errorf("%w: sha256 and archive are needed", errRequest)
+		return custody.Object{}, fmt.Errorf("%w: sha256 and archive are needed", answer.ErrRequest)
 	}
 	if part, err = next(parts, "file"); err != nil {
 		return custody.Object{}, err
@@ -92,10 +112,10 @@ const maxImportedFile = 4 << 20
 func next(parts *multipart.Reader, name string) (*multipart.Part, error) {
 	part, err := parts.NextPart()
 	if err != nil {
-		return nil, fmt.Errorf("%w: part %q: %w", errRequest, name, err)
+		return nil, fmt.Errorf("%w: part %q: %w", answer.ErrRequest, name, err)
 	}
 	if part.FormName() != name {
-		return nil, fmt.Errorf("%w: part %q where %q was expected", errRequest, part.FormName(), name)
+		return nil, fmt.Errorf("%w: part %q where %q was expected", answer.ErrRequest, part.FormName(), name)
 	}
 	return part, nil
 }
@@ -124,17 +144,17 @@ func (b slowBody) Read(p []byte) (int, error) {
 
 // importDone records that a medium was imported.
 func (c *Console) importDone(w http.ResponseWriter, r *http.Request) {
-	var s media.Summary
-	err := read(w, r, &s)
+	var s Imported
+	err := answer.Read(w, r, &s)
 	if err == nil && s.By == "" {
-		err = fmt.Errorf("%w: by is needed", errRequest)
+		err = fmt.Errorf("%w: by is needed", answer.ErrRequest)
 	}
 	if err == nil {
 		err = c.parts.Ledger.Record(r.Context(), "media.import", s)
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, s)
+	answer.JSON(w, s)
 }

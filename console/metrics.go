@@ -12,7 +12,7 @@ import (
 func (c *Console) metrics(w http.ResponseWriter, r *http.Request) {
 	s, err := c.status(r.Context())
 	if err != nil {
-		answer(w, false, "", "the database does not answer")
+		word(w, false, "", "the database does not answer")
 		return
 	}
 	w.Header().Set("Content-Type", metric.ContentType)

@@ -49,12 +49,12 @@ type heldStudy struct {
 func (c *Console) page(w http.ResponseWriter, r *http.Request) {
 	v, err := c.view(r.Context())
 	if err != nil {
-		answer(w, false, "", "the database does not answer")
+		word(w, false, "", "the database does not answer")
 		return
 	}
 	var out bytes.Buffer
 	if err := pageTemplate(v.Now).ExecuteTemplate(&out, "page.html", v); err != nil {
-		answer(w, false, "", "the page cannot be made")
+		word(w, false, "", "the page cannot be made")
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -5,9 +5,26 @@ import (
 	"net/http"
 	"time"
 
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/custody"
 	"cordon/finding"
+	"cordon/people"
 )
+
+// recallRoutes are those of what was delivered and then found harmful.
+func (c *Console) recallRoutes() []route.Route {
+	if c.parts.Recalls == nil {
+		return nil
+	}
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/recall", May: people.HeldRead, Handler: c.recallList, Doc: route.Doc{
+			Summary: "What is to be recalled from archives, the oldest first", Response: Recall{}, Lines: true,
+			Query: []route.Param{{Name: "all", Summary: "true: also what was", Example: "true"}}}},
+		{Method: "POST", Pattern: "/api/v1/recall/{id}/done", May: people.HeldDecide, Handler: c.recallDone, Doc: route.Doc{
+			Summary: "Say that an object was recalled", Request: VaultRequest{}, Response: custody.Decision{}, Example: VaultRequest{By: "A. Able", Reason: "deleted in the archive"}}},
+	}
+}
 
 // Recalls are the functions of whoever judges delivered objects again.
 type Recalls struct {
@@ -52,12 +69,12 @@ type Recall struct {
 func (c *Console) recallList(w http.ResponseWriter, r *http.Request) {
 	all, err := c.parts.Recalls.List(r.Context(), r.URL.Query().Get("all") == "true")
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	out := newLines(w)
+	out := answer.NewLines(w)
 	for _, one := range all {
-		if err := out.write(one); err != nil {
+		if err := out.Write(one); err != nil {
 			return // the reader has gone
 		}
 	}
@@ -65,13 +82,13 @@ func (c *Console) recallList(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) recallDone(w http.ResponseWriter, r *http.Request) {
 	var rq VaultRequest
-	err := read(w, r, &rq)
+	err := answer.Read(w, r, &rq)
 	if err == nil {
 		err = c.parts.Recalls.Done(r.Context(), r.PathValue("id"), rq.By, rq.Reason)
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, custody.Decision{Done: true, By: []string{rq.By}})
+	answer.JSON(w, custody.Decision{Done: true, By: []string{rq.By}})
 }

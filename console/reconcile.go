@@ -1,22 +1,28 @@
 package console
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"time"
 
+	"cordon/console/answer"
+	"cordon/console/route"
+	"cordon/people"
 	"cordon/reconcile"
 )
 
 // reconcileRoutes are those of the accounting for what was acknowledged.
-func (c *Console) reconcileRoutes(mux *http.ServeMux) {
+func (c *Console) reconcileRoutes() []route.Route {
 	if c.parts.Reconcile == nil {
-		return
+		return nil
 	}
-	mux.HandleFunc("GET /api/v1/reconcile", c.reconciled)
-	mux.HandleFunc("POST /api/v1/reconcile", c.reconcile)
-	mux.HandleFunc("POST /api/v1/reconcile/give-up", c.reconcileGiveUp)
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/reconcile", May: people.LedgerRead, Handler: c.reconciled, Doc: route.Doc{
+			Summary: "The last accounting for what was acknowledged", Response: Reconciled{}}},
+		{Method: "POST", Pattern: "/api/v1/reconcile", May: people.OperateChange, Handler: c.reconcile, Doc: route.Doc{
+			Summary: "Account for everything that was acknowledged, now; it may take minutes", Response: Reconciled{}}},
+		{Method: "POST", Pattern: "/api/v1/reconcile/give-up", May: people.OperateChange, Fresh: true, Handler: c.reconcileGiveUp, Doc: route.Doc{
+			Summary: "End the alarms about instances that are missing", Request: VaultRequest{}, Response: GivenUp{}, Example: VaultRequest{By: "A. Able", Reason: "deleted in the archive, by the radiologist"}}},
+	}
 }
 
 // Reconciled is the answer to an accounting: the report, and what it says.
@@ -32,40 +38,23 @@ func reconciledAs(r reconcile.Report) Reconciled { return Reconciled{r, r.Well()
 func (c *Console) reconciled(w http.ResponseWriter, _ *http.Request) {
 	last := c.lastAccounting()
 	if last == nil {
-		refuse(w, fmt.Errorf("%w: nothing has been accounted for since the start yet", errRequest))
+		answer.Refuse(w, fmt.Errorf("%w: nothing has been accounted for since the start yet", answer.ErrRequest))
 		return
 	}
-	reply(w, last)
+	answer.JSON(w, last)
 }
 
 // reconcile accounts now. It may take minutes: the answer comes at the end, and
 // ends with whoever asked.
 func (c *Console) reconcile(w http.ResponseWriter, r *http.Request) {
-	stop := keepOpen(r.Context(), http.NewResponseController(w))
+	stop := answer.KeepOpen(r.Context(), http.NewResponseController(w))
 	report, err := c.parts.Reconcile.Now(r.Context())
 	stop()
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, reconciledAs(report))
-}
-
-// keepOpen moves the deadline of an answer on until it is stopped.
-func keepOpen(ctx context.Context, control *http.ResponseController) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() { // ends with stop, or with the request
-		defer close(ended)
-		for patience(control) == nil {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(10 * time.Second):
-			}
-		}
-	}()
-	return func() { cancel(); <-ended }
+	answer.JSON(w, reconciledAs(report))
 }
 
 // GivenUp is how many alarms were ended.
@@ -75,16 +64,16 @@ type GivenUp struct {
 
 func (c *Console) reconcileGiveUp(w http.ResponseWriter, r *http.Request) {
 	var rq VaultRequest
-	err := read(w, r, &rq)
+	err := answer.Read(w, r, &rq)
 	var n int
 	if err == nil {
 		n, err = c.parts.Reconcile.GiveUp(r.Context(), rq.custody())
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, GivenUp{n})
+	answer.JSON(w, GivenUp{n})
 }
 
 // lastAccounting is the last report, or nil.

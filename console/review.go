@@ -6,29 +6,37 @@ import (
 	"net/http"
 	"time"
 
+	"cordon/console/answer"
+	"cordon/console/route"
+	"cordon/people"
 	"cordon/review"
 )
 
 // reviewRoutes are those of the activity reviews.
-func (c *Console) reviewRoutes(mux *http.ServeMux) {
+func (c *Console) reviewRoutes() []route.Route {
 	if c.parts.Reviews == nil {
-		return
+		return nil
 	}
-	mux.HandleFunc("GET /api/v1/review", c.reviewList)
-	mux.HandleFunc("GET /api/v1/review/{id}", c.reviewShow)
-	mux.HandleFunc("POST /api/v1/review/{id}/sign", c.reviewSign)
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/review", May: people.LedgerRead, Handler: c.reviewList, Doc: route.Doc{
+			Summary: "The activity reviews, the latest first", Response: review.Review{}, Lines: true}},
+		{Method: "GET", Pattern: "/api/v1/review/{id}", May: people.LedgerRead, Handler: c.reviewShow, Doc: route.Doc{
+			Summary: "One activity review", Response: review.Review{}}},
+		{Method: "POST", Pattern: "/api/v1/review/{id}/sign", May: people.ReviewSign, Handler: c.reviewSign, Doc: route.Doc{
+			Summary: "Sign an activity review", Request: VaultRequest{}, Response: review.Review{}, Example: VaultRequest{By: "B. Best", Reason: "all of it is the new scanner"}}},
+	}
 }
 
 // reviewList writes all activity reviews, the latest first.
 func (c *Console) reviewList(w http.ResponseWriter, r *http.Request) {
 	all, err := c.parts.Reviews.List(r.Context())
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	out := newLines(w)
+	out := answer.NewLines(w)
 	for _, one := range all {
-		if out.write(one) != nil {
+		if out.Write(one) != nil {
 			return // the reader has gone
 		}
 	}
@@ -37,24 +45,24 @@ func (c *Console) reviewList(w http.ResponseWriter, r *http.Request) {
 func (c *Console) reviewShow(w http.ResponseWriter, r *http.Request) {
 	one, err := c.parts.Reviews.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, one)
+	answer.JSON(w, one)
 }
 
 func (c *Console) reviewSign(w http.ResponseWriter, r *http.Request) {
 	var rq VaultRequest
-	err := read(w, r, &rq)
+	err := answer.Read(w, r, &rq)
 	var one review.Review
 	if err == nil {
 		one, err = c.parts.Reviews.Sign(r.Context(), r.PathValue("id"), rq.custody())
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, one)
+	answer.JSON(w, one)
 }
 
 // activityReviews asks how things stand with them.

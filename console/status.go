@@ -10,6 +10,7 @@ import (
 
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/console/answer"
 	"cordon/custody"
 	"cordon/deadman"
 	"cordon/ledger"
@@ -325,8 +326,8 @@ func age(d time.Duration) string {
 func (c *Console) apiStatus(w http.ResponseWriter, r *http.Request) {
 	s, err := c.status(r.Context())
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, s)
+	answer.JSON(w, s)
 }

@@ -8,19 +8,46 @@ import (
 	"io"
 	"net/http"
 
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/custody"
 	"cordon/dicom"
 	"cordon/exception"
 	"cordon/finding"
+	"cordon/people"
 	"cordon/store"
 )
+
+// vaultRoutes are those of what is held.
+func (c *Console) vaultRoutes() []route.Route {
+	decision := func(summary string) route.Doc {
+		return route.Doc{Summary: summary, Request: VaultRequest{}, Response: custody.Decision{}, Example: VaultRequest{By: "A. Able", Reason: "the vendor confirms that this is its own preamble"}}
+	}
+	return []route.Route{
+		{Method: "GET", Pattern: "/api/v1/vault", May: people.HeldRead, Handler: c.vaultList, Doc: route.Doc{
+			Summary: "What is held, the oldest first", Response: custody.VaultItem{}, Lines: true,
+			Query: []route.Param{
+				{Name: "all", Summary: "true: also what was released or destroyed", Example: "true"},
+				{Name: "study", Summary: "of one study alone: its Study Instance UID (0020,000D)", Example: "1.2.3"},
+				{Name: "attention", Summary: "true: instead, what an archive refused", Example: "false"},
+			}}},
+		{Method: "GET", Pattern: "/api/v1/vault/{id}", May: people.HeldRead, Handler: c.vaultShow, Doc: route.Doc{
+			Summary: "All about one object; that somebody saw it is recorded", Response: VaultDetail{}}},
+		{Method: "POST", Pattern: "/api/v1/vault/{id}/release", May: people.HeldDecide, Fresh: true, Handler: c.decide(c.release), Doc: decision("Ask for an object to be released, or agree: two people, but in an emergency")},
+		{Method: "POST", Pattern: "/api/v1/vault/{id}/destroy", May: people.HeldDecide, Fresh: true, Handler: c.decide(plain(c.parts.Custody.Destroy)), Doc: decision("Ask for an object to be destroyed, or agree: two people")},
+		{Method: "POST", Pattern: "/api/v1/vault/{id}/review", May: people.HeldDecide, Handler: c.decide(plain(done(c.parts.Custody.Review))), Doc: decision("Review an emergency release of somebody else's")},
+		{Method: "POST", Pattern: "/api/v1/vault/{id}/retry", May: people.OperateChange, Handler: c.decide(plain(done(c.parts.Custody.Retry))), Doc: decision("Deliver an object again that its archive refused")},
+		{Method: "POST", Pattern: "/api/v1/vault/{id}/export", May: people.HeldDecide, Handler: c.vaultExport, Doc: route.Doc{
+			Summary: "The object as a file, as it came; that is recorded", Request: VaultRequest{}, Media: "application/octet-stream", Example: VaultRequest{By: "A. Able", Reason: "for the vendor's laboratory"}}},
+	}
+}
 
 // vaultPage is how many objects are read from the database at a time.
 const vaultPage = 100
 
 // VaultRequest is what a person asks of an object in the vault.
 type VaultRequest struct {
-	By        string `json:"by"` // as asserted; nobody logs in yet
+	By        string `json:"by"` // of whoever signed in; at the control socket, as asserted
 	Reason    string `json:"reason"`
 	Emergency bool   `json:"emergency,omitempty"`
 	Except    bool   `json:"except,omitempty"` // release only: from now on, what was found is excepted for the device
@@ -29,6 +56,9 @@ type VaultRequest struct {
 func (r VaultRequest) custody() custody.Request {
 	return custody.Request{By: r.By, Reason: r.Reason, Emergency: r.Emergency}
 }
+
+// Asserted is the name that it is made under.
+func (r *VaultRequest) Asserted() *string { return &r.By }
 
 // VaultDetail is all that there is to say about one object.
 type VaultDetail struct {
@@ -80,15 +110,15 @@ func (c *Console) vaultList(w http.ResponseWriter, r *http.Request) {
 	case query.Get("all") != "true":
 		f.States = []custody.State{custody.Held}
 	}
-	out := newLines(w)
+	out := answer.NewLines(w)
 	for {
 		page, err := c.parts.Custody.List(r.Context(), f)
 		if err != nil {
-			refuse(w, err)
+			answer.Refuse(w, err)
 			return
 		}
 		for _, o := range page {
-			if err := out.write(show(o)); err != nil {
+			if err := out.Write(show(o)); err != nil {
 				return // the reader has gone
 			}
 			f.After = o.ID
@@ -102,20 +132,20 @@ func (c *Console) vaultList(w http.ResponseWriter, r *http.Request) {
 func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
 	o, err := c.parts.Custody.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
 	asked, err := c.parts.Custody.Asked(r.Context(), o.ID)
 	if err == nil {
 		err = c.parts.Ledger.Record(r.Context(), "object.shown", map[string]any{
-			"id": o.ID, "by": caller(r), "sop_instance_uid": o.SOPInstanceUID, "study_instance_uid": o.StudyInstanceUID,
+			"id": o.ID, "by": answer.Caller(r), "sop_instance_uid": o.SOPInstanceUID, "study_instance_uid": o.StudyInstanceUID,
 		})
 	}
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
-	reply(w, detail(o, asked))
+	answer.JSON(w, detail(o, asked))
 }
 
 // decide answers a request that a person decides on with act, and has what may
@@ -123,19 +153,19 @@ func (c *Console) vaultShow(w http.ResponseWriter, r *http.Request) {
 func (c *Console) decide(act func(context.Context, string, VaultRequest) (custody.Decision, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var rq VaultRequest
-		if err := read(w, r, &rq); err != nil {
-			refuse(w, err)
+		if err := answer.Read(w, r, &rq); err != nil {
+			answer.Refuse(w, err)
 			return
 		}
 		d, err := act(r.Context(), r.PathValue("id"), rq)
 		if err != nil {
-			refuse(w, err)
+			answer.Refuse(w, err)
 			return
 		}
 		if d.Done && c.config.Wake != nil {
 			c.config.Wake()
 		}
-		reply(w, d)
+		answer.JSON(w, d)
 	}
 }
 
@@ -148,7 +178,7 @@ func (c *Console) release(ctx context.Context, id string, rq VaultRequest) (cust
 		return c.parts.Custody.Release(ctx, id, request)
 	}
 	if rq.Emergency {
-		return custody.Decision{}, fmt.Errorf("%w: an emergency is for one object; make the exception afterwards", errRequest)
+		return custody.Decision{}, fmt.Errorf("%w: an emergency is for one object; make the exception afterwards", answer.ErrRequest)
 	}
 	o, err := c.parts.Custody.Get(ctx, id)
 	if err == nil {
@@ -172,7 +202,7 @@ func (c *Console) release(ctx context.Context, id string, rq VaultRequest) (cust
 func plain(act func(context.Context, string, custody.Request) (custody.Decision, error)) func(context.Context, string, VaultRequest) (custody.Decision, error) {
 	return func(ctx context.Context, id string, rq VaultRequest) (custody.Decision, error) {
 		if rq.Except {
-			return custody.Decision{}, fmt.Errorf("%w: only a release makes an exception", errRequest)
+			return custody.Decision{}, fmt.Errorf("%w: only a release makes an exception", answer.ErrRequest)
 		}
 		return act(ctx, id, rq.custody())
 	}
@@ -189,23 +219,23 @@ func done(act func(context.Context, string, custody.Request) error) func(context
 // written as it came.
 func (c *Console) vaultExport(w http.ResponseWriter, r *http.Request) {
 	var rq VaultRequest
-	if err := read(w, r, &rq); err != nil {
-		refuse(w, err)
+	if err := answer.Read(w, r, &rq); err != nil {
+		answer.Refuse(w, err)
 		return
 	}
 	o, err := c.parts.Custody.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
-		refuse(w, err)
+		answer.Refuse(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	out := newStream(w)
+	out := answer.NewStream(w)
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	err = c.parts.Custody.Export(r.Context(), o.ID, rq.custody(), &part10{w: buffered, object: o})
 	if err == nil {
 		err = buffered.Flush()
 	}
-	out.end(err)
+	out.End(err)
 }
 
 // part10 puts the file meta information before an object's first byte, unless

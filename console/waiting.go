@@ -7,24 +7,40 @@ import (
 	"strconv"
 	"time"
 
+	"cordon/commitment"
+	"cordon/console/answer"
+	"cordon/console/route"
 	"cordon/custody"
+	"cordon/mpps"
+	"cordon/people"
 )
 
 // What waits for a peer: requests for storage commitment that are not answered
 // yet, and messages about procedure steps whose archive is away.
 
 // waitingRoutes are those of both.
-func (c *Console) waitingRoutes(mux *http.ServeMux) {
+func (c *Console) waitingRoutes() (all []route.Route) {
 	if s := c.parts.Commitment; s != nil {
-		mux.HandleFunc("GET /api/v1/commitment", listing(s.List))
-		mux.HandleFunc("POST /api/v1/commitment/{id}/retry", deciding(s.Retry))
-		mux.HandleFunc("POST /api/v1/commitment/{id}/drop", deciding(s.Drop))
+		all = append(all,
+			route.Route{Method: "GET", Pattern: "/api/v1/commitment", May: people.HeldRead, Handler: listing(s.List), Doc: route.Doc{
+				Summary: "Requests for storage commitment that are not answered yet", Response: commitment.Item{}, Lines: true}},
+			route.Route{Method: "POST", Pattern: "/api/v1/commitment/{id}/retry", May: people.OperateChange, Handler: deciding(s.Retry), Doc: decidingDoc("Try again to answer a request for storage commitment")},
+			route.Route{Method: "POST", Pattern: "/api/v1/commitment/{id}/drop", May: people.OperateChange, Handler: deciding(s.Drop), Doc: decidingDoc("Give up a request for storage commitment")},
+		)
 	}
 	if s := c.parts.Steps; s != nil {
-		mux.HandleFunc("GET /api/v1/step", listing(s.List))
-		mux.HandleFunc("POST /api/v1/step/{id}/retry", deciding(s.Retry))
-		mux.HandleFunc("POST /api/v1/step/{id}/drop", deciding(s.Drop))
+		all = append(all,
+			route.Route{Method: "GET", Pattern: "/api/v1/step", May: people.HeldRead, Handler: listing(s.List), Doc: route.Doc{
+				Summary: "Messages about procedure steps that wait for their archive", Response: mpps.Item{}, Lines: true}},
+			route.Route{Method: "POST", Pattern: "/api/v1/step/{id}/retry", May: people.OperateChange, Handler: deciding(s.Retry), Doc: decidingDoc("Try again to deliver a message about a procedure step")},
+			route.Route{Method: "POST", Pattern: "/api/v1/step/{id}/drop", May: people.OperateChange, Handler: deciding(s.Drop), Doc: decidingDoc("Give up a message about a procedure step")},
+		)
 	}
+	return all
+}
+
+func decidingDoc(summary string) route.Doc {
+	return route.Doc{Summary: summary, Request: VaultRequest{}, Response: custody.Decision{}, Example: VaultRequest{By: "A. Able", Reason: "the archive is repaired"}}
 }
 
 // listing writes one JSON object a line.
@@ -32,12 +48,12 @@ func listing[T any](list func(context.Context) ([]T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		all, err := list(r.Context())
 		if err != nil {
-			refuse(w, err)
+			answer.Refuse(w, err)
 			return
 		}
-		out := newLines(w)
+		out := answer.NewLines(w)
 		for _, one := range all {
-			if err := out.write(one); err != nil {
+			if err := out.Write(one); err != nil {
 				return // the reader has gone
 			}
 		}
@@ -48,20 +64,20 @@ func listing[T any](list func(context.Context) ([]T, error)) http.HandlerFunc {
 func deciding(act func(context.Context, int64, custody.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var rq VaultRequest
-		err := read(w, r, &rq)
+		err := answer.Read(w, r, &rq)
 		if err == nil {
 			var id int64
 			if id, err = strconv.ParseInt(r.PathValue("id"), 10, 64); err != nil {
-				err = fmt.Errorf("%w: %q is not a number as the list shows it", errRequest, r.PathValue("id"))
+				err = fmt.Errorf("%w: %q is not a number as the list shows it", answer.ErrRequest, r.PathValue("id"))
 			} else {
 				err = act(r.Context(), id, rq.custody())
 			}
 		}
 		if err != nil {
-			refuse(w, err)
+			answer.Refuse(w, err)
 			return
 		}
-		reply(w, custody.Decision{Done: true, By: []string{rq.By}})
+		answer.JSON(w, custody.Decision{Done: true, By: []string{rq.By}})
 	}
 }
 

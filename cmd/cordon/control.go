@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"cordon/console"
+	"cordon/console/answer"
 )
 
 // control speaks the console's interface: to the Cordon that runs on a data
@@ -144,7 +145,7 @@ func (c *control) response(ctx context.Context, method, path, contentType string
 		return rsp, nil
 	}
 	defer rsp.Body.Close()
-	var problem console.Problem
+	var problem answer.Problem
 	if err := json.NewDecoder(io.LimitReader(rsp.Body, 1<<20)).Decode(&problem); err != nil {
 		return nil, fmt.Errorf("unexpected answer %s", rsp.Status)
 	}

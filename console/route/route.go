@@ -40,6 +40,7 @@ type Doc struct {
 	Summary  string  // a sentence without a full stop
 	Query    []Param // of the URL
 	Request  any     // a zero value of the body's type; nil: no body
+	Form     any     // instead: of the first part of multipart/form-data, "object", which "file" follows
 	Response any     // a zero value of the answer's type; nil: none
 	Lines    bool    // the answer is any number of Response, one a line (application/x-ndjson)
 	Media    string  // of an answer that is not JSON

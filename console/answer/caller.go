@@ -1,4 +1,4 @@
-package console
+package answer
 
 import (
 	"context"
@@ -9,20 +9,26 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"cordon/people"
 )
 
-// callerKey is where Serve keeps the connection of a request.
+// callerKey is where WithCaller keeps the connection of a request.
 type callerKey struct{}
 
-// withCaller remembers the connection, for caller.
-func withCaller(ctx context.Context, conn net.Conn) context.Context {
+// WithCaller remembers the connection that requests come on, for Caller
+// (http.Server.ConnContext).
+func WithCaller(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, callerKey{}, conn)
 }
 
-// caller is who asks for what no name is given with: the operating system's user
-// at the other end of the control socket, this process's own where it speaks to
-// itself, else the address.
-func caller(r *http.Request) string {
+// Caller is who asks for what no name is given with: who signed in, else the
+// operating system's user at the other end of the control socket, this process's
+// own where it speaks to itself, else the address.
+func Caller(r *http.Request) string {
+	if id := people.From(r.Context()); id.Name != "" && id.How != people.Socket {
+		return id.Name
+	}
 	switch conn := r.Context().Value(callerKey{}).(type) {
 	case *net.UnixConn:
 		return peerOf(conn)

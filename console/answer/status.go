@@ -1,0 +1,52 @@
+package answer
+
+import (
+	"errors"
+	"net/http"
+
+	"cordon/asset"
+	"cordon/backup"
+	"cordon/bypass"
+	"cordon/commitment"
+	"cordon/custody"
+	"cordon/deadman"
+	"cordon/evidence"
+	"cordon/exception"
+	"cordon/mpps"
+	"cordon/people"
+	"cordon/pki"
+	"cordon/review"
+)
+
+// statuses say which errors are not ours, and which status of HTTP each is. The
+// first that fits counts.
+var statuses = []struct {
+	status int
+	errs   []error
+}{
+	{http.StatusUnsupportedMediaType, []error{ErrMedia}},
+	{http.StatusForbidden, []error{people.ErrOther}},
+	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound}},
+	{http.StatusConflict, []error{
+		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
+		exception.ErrState, exception.ErrNotExceptable, review.ErrState, asset.ErrDeclared, backup.ErrBusy, deadman.ErrState,
+	}},
+	{http.StatusBadRequest, []error{ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest}},
+}
+
+// Status is the status of HTTP that fits an error: 500 for what is a fault of
+// ours.
+func Status(err error) int {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	for _, s := range statuses {
+		for _, known := range s.errs {
+			if errors.Is(err, known) {
+				return s.status
+			}
+		}
+	}
+	return http.StatusInternalServerError
+}
