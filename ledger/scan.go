@@ -24,7 +24,16 @@ func Size(ctx context.Context, db *store.DB) (n int64, err error) {
 // memory that does not depend on how many there are. An error of fn ends it and
 // is returned.
 func Scan(ctx context.Context, db *store.DB, from, to int64, fn func(Record) error) error {
+	return Skim(ctx, db, from, to, func([]byte) bool { return true }, fn)
+}
+
+// Skim is Scan for the records whose lines, as an export has them, may says yes to;
+// the others are passed over without being read.
+func Skim(ctx context.Context, db *store.DB, from, to int64, may func(line []byte) bool, fn func(Record) error) error {
 	return scan(ctx, db, from, to, func(seq int64, data []byte) error {
+		if !may(data) {
+			return nil
+		}
 		r, err := decode(data)
 		if err != nil {
 			return fmt.Errorf("ledger record %d: %w", seq, err)

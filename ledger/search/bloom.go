@@ -7,12 +7,12 @@ import (
 )
 
 // A bloom is a Bloom filter: a set of strings that may say yes for what is not in
-// it, one time in a hundred, and never no for what is.
+// it, one time in a thousand, and never no for what is.
 type bloom []byte
 
 const (
-	bitsPerToken = 10
-	probes       = 7
+	bitsPerToken = 14
+	probes       = 9
 )
 
 // newBloom makes a filter of so many strings.

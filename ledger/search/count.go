@@ -22,7 +22,7 @@ func (x *Index) Count(ctx context.Context, from, to time.Time) (map[string]int64
 			out[kind] += n
 		}
 		return false
-	}, func(r ledger.Record) error {
+	}, func([]byte) bool { return true }, func(r ledger.Record) error {
 		if !r.Time.Before(from) && r.Time.Before(to) {
 			out[r.Kind]++
 		}
@@ -50,7 +50,7 @@ func (x *Index) Each(ctx context.Context, q Query, fn func(ledger.Record) error)
 		b, err := x.filter(ctx, e.block)
 		failed = err
 		return err == nil && b.mayHold(wanted)
-	}, func(r ledger.Record) error {
+	}, a.may, func(r ledger.Record) error {
 		if !a.match(r) {
 			return nil
 		}
@@ -65,7 +65,7 @@ func (x *Index) Each(ctx context.Context, q Query, fn func(ledger.Record) error)
 // blocks goes through the ledger in order: it asks look about each block that is
 // indexed and may have records of that time, and reads those for which it says so
 // and what is not indexed.
-func (x *Index) blocks(ctx context.Context, from, to time.Time, look func(entry) bool, fn func(ledger.Record) error) error {
+func (x *Index) blocks(ctx context.Context, from, to time.Time, look func(entry) bool, may func([]byte) bool, fn func(ledger.Record) error) error {
 	size, err := ledger.Size(ctx, x.db)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (x *Index) blocks(ctx context.Context, from, to time.Time, look func(entry)
 		if end > size {
 			break
 		}
-		if err := ledger.Scan(ctx, x.db, next, begin, fn); err != nil {
+		if err := ledger.Skim(ctx, x.db, next, begin, may, fn); err != nil {
 			return err
 		}
 		next = end
@@ -88,9 +88,9 @@ func (x *Index) blocks(ctx context.Context, from, to time.Time, look func(entry)
 		if outside || !look(e) {
 			continue
 		}
-		if err := ledger.Scan(ctx, x.db, begin, end, fn); err != nil {
+		if err := ledger.Skim(ctx, x.db, begin, end, may, fn); err != nil {
 			return err
 		}
 	}
-	return ledger.Scan(ctx, x.db, next, size, fn)
+	return ledger.Skim(ctx, x.db, next, size, may, fn)
 }

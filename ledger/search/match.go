@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -9,15 +10,44 @@ import (
 	"cordon/ledger"
 )
 
-// asked is a query made ready: patterns of kinds, values in lower case.
+// asked is a query made ready: values in lower case, and what a record's line has
+// to have in it.
 type asked struct {
 	Query
-	text string
+	text    string
+	kinds   [][]byte // one of these; nil: any
+	literal []byte   // this, in lower case; nil: anything
 }
 
 func (q Query) prepare() asked {
 	q.Device, q.Person, q.Value = plain(q.Device), plain(q.Person), plain(q.Value)
-	return asked{q, strings.ToLower(strings.TrimSpace(q.Text))}
+	a := asked{Query: q, text: plain(q.Text)}
+	for _, pattern := range q.Kinds {
+		stem, open := strings.CutSuffix(pattern, "*")
+		part := `,"kind":"` + stem
+		if !open {
+			part += `"`
+		}
+		a.kinds = append(a.kinds, []byte(part))
+	}
+	literal := a.text
+	for _, s := range []string{q.Device, q.Person, q.Value} {
+		if len(s) > len(literal) {
+			literal = s
+		}
+	}
+	if !strings.ContainsFunc(literal, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		a.literal = []byte(literal) // lines have it as it is
+	}
+	return a
+}
+
+// may reports whether a record may be what is asked for, by its line.
+func (a asked) may(line []byte) bool {
+	if len(a.kinds) > 0 && !slices.ContainsFunc(a.kinds, func(part []byte) bool { return bytes.Contains(line, part) }) {
+		return false
+	}
+	return len(a.literal) == 0 || bytes.Contains(bytes.ToLower(line), a.literal)
 }
 
 // plain is how names and values are compared.

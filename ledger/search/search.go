@@ -43,7 +43,7 @@ const blockSize = 1024
 const End = math.MaxInt64
 
 // defaultBudget is how long a search reads before it says how far it got.
-const defaultBudget = 700 * time.Millisecond
+const defaultBudget = 250 * time.Millisecond
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -154,25 +154,33 @@ func (f *finding) filtered(ctx context.Context, block int64) (bool, error) {
 // where to go on.
 func (f *finding) read(ctx context.Context, block, next int64) (int64, error) {
 	first := block * blockSize
-	records := make([]ledger.Record, 0, next-first)
-	err := ledger.Scan(ctx, f.db, first, next, func(r ledger.Record) error {
+	var records []ledger.Record
+	err := ledger.Skim(ctx, f.db, first, next, f.asked.may, func(r ledger.Record) error {
 		records = append(records, r)
 		return nil
 	})
 	if err != nil {
 		return next, err
 	}
+	f.page.Read += next - first
 	for i := len(records) - 1; i >= 0; i-- {
-		r := records[i]
-		f.page.Read++
-		f.page.Reached = r.Time
-		next = r.Seq
-		if f.asked.match(r) {
+		if r := records[i]; f.asked.match(r) {
 			f.page.Records = append(f.page.Records, r)
 			if len(f.page.Records) >= f.most {
-				return next, nil
+				f.page.Reached = r.Time
+				return r.Seq, nil
 			}
 		}
 	}
-	return next, nil
+	f.page.Reached, err = f.timeOf(ctx, first)
+	return first, err
+}
+
+// timeOf is when a record was written.
+func (x *Index) timeOf(ctx context.Context, number int64) (at time.Time, err error) {
+	err = ledger.Scan(ctx, x.db, number, number+1, func(r ledger.Record) error {
+		at = r.Time
+		return nil
+	})
+	return at, err
 }
