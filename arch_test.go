@@ -134,7 +134,15 @@ var house = map[string]room{
 	}},
 	"firewall": {2, nil},
 
-	"people": {2, nil},
+	"people": {2, map[string]string{
+		"custody": "who decides and why, checked alike; two names of one person",
+		"store":   "its own tables",
+	}},
+	"console/guard": {4, map[string]string{
+		"console/answer": "problems of the interface",
+		"console/route":  "who may ask for what",
+		"people":         "who asks",
+	}},
 	"console/route": {4, map[string]string{
 		"people": "who may ask",
 	}},
@@ -224,6 +232,17 @@ var house = map[string]room{
 		"policy":  "verdict",
 	}},
 
+	"transparent": {3, map[string]string{
+		"custody":  "who switches it and why, checked alike",
+		"firewall": "the redirects",
+		"store":    "its own table",
+	}},
+
+	"incident": {3, map[string]string{
+		"custody": "who says so and why, checked alike",
+		"ledger":  "what happened; proofs",
+		"store":   "its own tables",
+	}},
 	"quota": {1, nil},
 	"transfer": {3, map[string]string{
 		"dicom":       "UIDs",

@@ -42,6 +42,7 @@ func (s *session) admit() *ul.Rejection {
 		Contexts:        contexts,
 		Awaited:         s.g.moves.awaiting(),
 		Private:         s.private,
+		Through:         s.detour.called(),
 	}
 	s.admission = s.g.site().Admit(s.asked)
 	s.observeAssociation()

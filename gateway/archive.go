@@ -122,9 +122,14 @@ func (a *archive) delivered() {
 // answered and said no; for good, which concerns this title alone and leaves the
 // archive up.
 func (g *Gateway) associate(ctx context.Context, a *archive, rq ul.Request) (*dimse.Conn, error) {
+	return g.associateWith(ctx, a, a.upstream, rq)
+}
+
+// associateWith is associate by the archive's upstream, or as a session calls it.
+func (g *Gateway) associateWith(ctx context.Context, a *archive, u Upstream, rq ul.Request) (*dimse.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.config.ConnectTimeout)
 	defer cancel()
-	as, err := g.pool.open(ctx, a.upstream, rq, g.config.Limits)
+	as, err := g.pool.open(ctx, u, rq, g.config.Limits)
 	g.tlsFailed(a, err)
 	if err != nil {
 		err = fmt.Errorf("archive %s: %w", a.upstream.Name, err)

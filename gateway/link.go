@@ -61,7 +61,7 @@ func (l *link) reuse() *carrier {
 	if !first || !l.storesOnly() {
 		return nil
 	}
-	return l.s.g.pool.take(l.to, &l.rq)
+	return l.s.g.pool.take(l.to, l.s.seenAs(l.to), &l.rq)
 }
 
 func over(x *dimse.Exchange) bool {
@@ -78,12 +78,14 @@ func (l *link) dial(ctx context.Context) (*carrier, error) {
 	if l.to.resting() {
 		return nil, errResting
 	}
-	c, err := l.s.g.associate(ctx, l.to, l.rq)
+	c, err := l.s.g.associateWith(ctx, l.to, l.s.upstreamOf(l.to), l.rq)
 	if err != nil {
 		return nil, err
 	}
 	l.remember(c)
-	return newCarrier(c, l.to), nil
+	u := newCarrier(c, l.to)
+	u.seenAs = l.s.seenAs(l.to)
+	return u, nil
 }
 
 var errResting = errors.New("it failed a moment ago and is tried again later")

@@ -90,6 +90,9 @@ func (s *session) newLink(to *archive) *link {
 		Called:  to.upstream.AETitle,
 		Async:   proposedWindow(s.rq.Async),
 	}
+	if s.detour.called() == to.upstream.Name {
+		l.rq.Called = s.rq.Called // as it was before anything stood between them
+	}
 	if s.admission.UserIdentity != policy.IdentityStrip {
 		l.rq.UserIdentity = s.rq.UserIdentity
 	}

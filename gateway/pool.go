@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,12 +51,13 @@ func newPool() *pool { return &pool{age: carrierAge, crowded: map[string]bool{}}
 // carrier is an association with the other side, which may carry the objects of
 // one session after the other, never of two at a time.
 type carrier struct {
-	x     *dimse.Exchange
-	to    *archive
-	since time.Time
-	owner atomic.Pointer[link] // whose requests are served: nobody's while it waits, and until its session is accepted
-	read  chan struct{}        // closed when its reader has ended; nil while it has none
-	timer *time.Timer          // until it is released; while it waits
+	x      *dimse.Exchange
+	to     *archive
+	seenAs netip.Addr // the address that the archive was called under; the zero Addr: ours
+	since  time.Time
+	owner  atomic.Pointer[link] // whose requests are served: nobody's while it waits, and until its session is accepted
+	read   chan struct{}        // closed when its reader has ended; nil while it has none
+	timer  *time.Timer          // until it is released; while it waits
 }
 
 // errNobody ends an association on which the other side asks for something
@@ -93,11 +95,11 @@ func (p *pool) attend(ctx context.Context, u *carrier, l *link) {
 }
 
 // take returns an association that waits and fits a request, or nil.
-func (p *pool) take(to *archive, rq *ul.Request) *carrier {
+func (p *pool) take(to *archive, as netip.Addr, rq *ul.Request) *carrier {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, u := range slices.Backward(p.idle) { // the last one is the least likely to be stale
-		if u.to == to && !over(u.x) && interchangeable(u.x.Conn().Association().Request(), rq) {
+		if u.to == to && u.seenAs == as && !over(u.x) && interchangeable(u.x.Conn().Association().Request(), rq) {
 			p.remove(i)
 			return u
 		}

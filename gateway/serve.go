@@ -30,7 +30,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 			g.refuseEntry(ctx, nc, c, start)
 			return
 		}
-		start(func() { g.serve(ctx, work, nc, c) }) // ends with its connection, or with work
+		start(func() { g.serve(ctx, work, nc, c, nil) }) // ends with its connection, or with work
 	})
 	ended()
 	recording.Wait()
@@ -62,8 +62,9 @@ func (g *Gateway) accept(ctx context.Context, l net.Listener, start func(net.Con
 }
 
 // serve runs one connection to its end. A panic ends this association alone;
-// it is counted, and what was not acknowledged is the sender's to send again.
-func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller) {
+// it is counted, and what was not acknowledged is the sender's to send again. Via
+// is the way of one that was made to an archive itself, else nil.
+func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller, via *detour) {
 	defer nc.Close()
 	defer g.survive("association")
 	peer := address(nc)
@@ -73,6 +74,15 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller) {
 	}
 	defer g.seats.giveBack(c)
 
+	if via != nil {
+		if err := via.find(nc); err != nil {
+			g.noAssociation(work, peer, err)
+			return
+		}
+		if g.pass(ctx, work, nc, c, via) {
+			return
+		}
+	}
 	in, err := g.receive(ctx, nc, c, g.config.Limits) // nothing is under way yet: it ends with ctx
 	if err != nil {
 		if ctx.Err() == nil {
@@ -81,6 +91,7 @@ func (g *Gateway) serve(ctx, work context.Context, nc net.Conn, c caller) {
 		return
 	}
 	s := newSession(g, peer, in)
+	s.detour = via
 	if err := s.run(ctx, work); err != nil {
 		s.log.Warn("association ended early", "error", err)
 	}

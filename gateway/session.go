@@ -24,7 +24,8 @@ type session struct {
 	id        string
 	log       *slog.Logger
 	peer      netip.Addr
-	private   string // the archive that opened it on a connection of its own; else ""
+	private   string  // the archive that opened it on a connection of its own; else ""
+	detour    *detour // the way of a device that called an archive itself; else nil
 	in        *ul.Indication
 	rq        *ul.Request
 	asked     policy.Association // what admission was asked about

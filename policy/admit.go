@@ -20,6 +20,7 @@ type Association struct {
 	At              WallClock
 	Contexts        []Context
 	Private         string   // the archive whose connection it is, which nobody else can open; "": it came over the network
+	Through         string   // the archive whose own address was called, from which the connection was led here; "": the gateway's was
 	Awaited         []string // archives that the gateway has told to move objects to itself
 }
 
@@ -119,7 +120,7 @@ func (o Objection) String() string {
 // whatever Unknown says. What somebody may do follows, and is refused, or,
 // under ShadowUnknown, let pass and named.
 func (s Site) Admit(a Association) Admission {
-	if archive, to, ok := s.fromArchive(a); ok {
+	if archive, to, ok := s.fromArchive(a); ok && a.Through == "" {
 		return s.admitArchive(a, archive, to)
 	}
 	if a.Private != "" {
@@ -129,6 +130,7 @@ func (s Site) Admit(a Association) Admission {
 	if refusal != NotRefused {
 		return Admission{Refusal: refusal}
 	}
+	s, a = s.through(a)
 	ad := Admission{
 		Device:       device.Name,
 		Learned:      device.Name == "",

@@ -230,3 +230,37 @@ func TestNoArchiveGetsAnObjectTwice(t *testing.T) {
 		t.Error("the site was changed")
 	}
 }
+
+func TestTheCalledAddressMeansItsArchive(t *testing.T) {
+	limited := site
+	limited.Unknown = RefuseUnknown
+	limited.Devices = append(slices.Clone(site.Devices), Device{Name: "xa", AETitle: "XA", Archives: []string{"pacs"}})
+	for _, c := range []struct {
+		name, addr      string
+		calling, called dicom.AETitle
+		through         string
+		refusal         Refusal
+		archive         string
+	}{
+		{"whatever title the device wrote", "10.0.0.21", "CT1", "ANYTHING", "vna", NotRefused, "vna"},
+		{"another archive's title", "10.0.0.21", "CT1", "PACS", "vna", NotRefused, "vna"},
+		{"not the device's own archive", "10.0.1.1", "US", "X", "pacs", NotRefused, "pacs"},
+		{"an archive that it may not use", "10.0.0.9", "XA", "PACS", "vna", ForeignArchive, ""},
+		{"from a foreign address", "10.0.0.99", "CT1", "PACS", "pacs", WrongAddress, ""},
+		{"nobody knows it", "10.0.0.99", "NEW", "PACS", "pacs", UnknownDevice, ""},
+		{"an archive's title from elsewhere", "10.0.0.99", "VNA", "PACS", "pacs", WrongAddress, ""},
+		{"an archive that is none", "10.0.0.21", "CT1", "PACS", "gone", NoArchive, ""},
+	} {
+		ad := limited.Admit(Association{
+			Address: netip.MustParseAddr(c.addr), Calling: c.calling, Called: c.called, Through: c.through, At: monday,
+			Contexts: []Context{{ID: 1, AbstractSyntax: dicom.CTImageStorage}},
+		})
+		if ad.Refusal != c.refusal || ad.Archive != c.archive {
+			t.Errorf("%s: %v, archive %q", c.name, ad.Refusal, ad.Archive)
+			continue
+		}
+		if c.refusal == NotRefused && (ad.Contexts[0].Reason != Granted || ad.Contexts[0].Archive != c.archive) {
+			t.Errorf("%s: %+v", c.name, ad.Contexts[0])
+		}
+	}
+}

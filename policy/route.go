@@ -61,3 +61,16 @@ func within(ps []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
+
+// through narrows a site to the archive whose own address a device called: that one
+// is meant, whatever AE title the device knows it by.
+func (s Site) through(a Association) (Site, Association) {
+	if a.Through == "" {
+		return s, a
+	}
+	s.Archives = slices.DeleteFunc(slices.Clone(s.Archives), func(v Archive) bool { return v.Name != a.Through })
+	if len(s.Archives) > 0 {
+		a.Called = s.Archives[0].AETitle
+	}
+	return s, a
+}
