@@ -59,9 +59,10 @@ func (r Request) Check() (Request, error) {
 // samePerson compares names by their letters and digits alone: without regard to
 // case, accents, spaces, punctuation, and what cannot be seen. It may take two
 // people for one, never one for two because of how the name was typed.
-func samePerson(a, b string) bool { return foldName(a) == foldName(b) }
+func samePerson(a, b string) bool { return FoldName(a) == FoldName(b) }
 
-func foldName(name string) string {
+// FoldName is what two names of one person have in common: see samePerson.
+func FoldName(name string) string {
 	letters := strings.Map(func(r rune) rune {
 		blank := unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) // letters that show nothing
 		if blank || !unicode.IsLetter(r) && !unicode.IsNumber(r) {

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,33 @@ type Identity struct {
 	SignedIn time.Time    `json:"signed_in,omitzero"` // last proved who they are
 	Scopes   []Permission `json:"scopes,omitempty"`   // of a token: no more than these; nil: all of the roles'
 	Products []string     `json:"products,omitempty"` // of a vendor: "VENDOR" or "VENDOR/MODEL"
+	Until    time.Time    `json:"until,omitzero"`     // the session or token ends then, if nobody uses it
+
+	Account string `json:"-"` // the account's; "": the socket's
+	Session string `json:"-"` // the session's, by which people speak of it; "": a token
+}
+
+// FreshFor is how long after saying who one is one may decide.
+const FreshFor = 5 * time.Minute
+
+// Fresh reports whether somebody said who they are not long ago. Programs say it
+// with each request.
+func (id Identity) Fresh(now time.Time) bool {
+	return id.How == Token || id.How == Socket || now.Sub(id.SignedIn) < FreshFor
+}
+
+// Sees reports whether somebody may see a device of that vendor and model (see
+// asset.Inventory): a vendor own products alone, others all. Letters are compared
+// without regard to case; a device of which no vendor is known is no vendor's.
+func (id Identity) Sees(vendor, model string) bool {
+	if !slices.Contains(id.Roles, Vendor) {
+		return true
+	}
+	return slices.ContainsFunc(id.Products, func(p string) bool {
+		v, m, only := strings.Cut(p, "/")
+		return vendor != "" && strings.EqualFold(strings.TrimSpace(v), strings.TrimSpace(vendor)) &&
+			(!only || strings.EqualFold(strings.TrimSpace(m), strings.TrimSpace(model)))
+	})
 }
 
 // May reports whether somebody may do something.

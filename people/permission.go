@@ -1,6 +1,9 @@
 package people
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Permission is one thing that somebody may do, as roles and the scopes of tokens
 // name it.
@@ -10,7 +13,7 @@ const (
 	Anybody  Permission = ""          // nobody need be signed in
 	SignedIn Permission = "signed_in" // whoever has an account
 
-	FlowRead       Permission = "flow:read"       // is imaging flowing; plots, the map
+	FlowRead       Permission = "flow:read"       // is imaging flowing; plots, the map: no patient data. Pages of it are open until there are accounts
 	HeldRead       Permission = "held:read"       // what is held, and what it looks like: patient data
 	HeldDecide     Permission = "held:decide"     // release, destroy, export, make an exception with it
 	StudySearch    Permission = "study:search"    // where a study is: patient data
@@ -52,23 +55,56 @@ type Grant struct {
 	Role  Role
 	Title string
 	May   []Permission
+	Takes []Role // in an emergency, for an hour: see Accounts.Break
 }
 
 // grants is the table of roles (docs/people.md shows it).
 var grants = []Grant{
-	{Administrator, "Administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead, PeopleRead, PeopleChange, BypassChange, OperateChange, MetricsRead, ImageRead}},
-	{PACS, "PACS administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, NetworkRead, AlarmRead, AlarmHandle, LedgerRead, EngineRead, SettingsRead, ReportRead, BypassChange, OperateChange, ImageRead}},
-	{Security, "IT security", []Permission{FlowRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead}},
-	{Biomed, "Biomedical engineer", []Permission{FlowRead, DeviceRead, DeviceChange, Contain, NetworkRead, AlarmRead, AlarmHandle, EngineRead, ReportRead}},
-	{Vendor, "Device vendor", []Permission{DeviceRead}},
-	{Auditor, "Auditor", []Permission{FlowRead, HeldRead, StudySearch, DeviceRead, NetworkRead, AlarmRead, LedgerRead, EngineRead, SettingsRead, ReportRead, PeopleRead}},
+	{Administrator, "Administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead, PeopleRead, PeopleChange, BypassChange, OperateChange, MetricsRead, ImageRead}, nil},
+	{PACS, "PACS administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, NetworkRead, AlarmRead, AlarmHandle, LedgerRead, EngineRead, SettingsRead, ReportRead, BypassChange, OperateChange, ImageRead}, []Role{Security, Biomed}},
+	{Security, "IT security", []Permission{FlowRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead}, []Role{PACS, Biomed}},
+	{Biomed, "Biomedical engineer", []Permission{FlowRead, DeviceRead, DeviceChange, Contain, NetworkRead, AlarmRead, AlarmHandle, EngineRead, ReportRead}, []Role{PACS, Security}},
+	{Vendor, "Device vendor", []Permission{DeviceRead}, nil},
+	{Auditor, "Auditor", []Permission{FlowRead, HeldRead, StudySearch, DeviceRead, NetworkRead, AlarmRead, LedgerRead, EngineRead, SettingsRead, ReportRead, PeopleRead}, nil},
 }
 
 // Grants is the table of roles. The caller may change its copy.
 func Grants() []Grant { return slices.Clone(grants) }
 
 // May reports whether a role may do something.
-func (r Role) May(p Permission) bool {
-	i := slices.IndexFunc(grants, func(g Grant) bool { return g.Role == r })
-	return i >= 0 && slices.Contains(grants[i].May, p)
+func (r Role) May(p Permission) bool { return slices.Contains(r.grant().May, p) }
+
+// Title is what people call a role.
+func (r Role) Title() string { return r.grant().Title }
+
+func (r Role) grant() Grant {
+	if i := slices.IndexFunc(grants, func(g Grant) bool { return g.Role == r }); i >= 0 {
+		return grants[i]
+	}
+	return Grant{}
+}
+
+func (r Role) known() bool { return r.grant().Role != "" }
+
+func (r Role) mayTake(other Role) bool { return slices.Contains(r.grant().Takes, other) }
+
+// Takes are the roles that somebody of this role may take in an emergency.
+func (r Role) Takes() []Role { return slices.Clone(r.grant().Takes) }
+
+func roleNames() string {
+	var names []string
+	for _, g := range grants {
+		names = append(names, string(g.Role))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Having are the roles that may do something, by title: for who may not.
+func Having(p Permission) (titles []string) {
+	for _, g := range grants {
+		if slices.Contains(g.May, p) {
+			titles = append(titles, g.Title)
+		}
+	}
+	return titles
 }

@@ -100,10 +100,14 @@ type EnginesConfig struct {
 	Hashes    string // file of SHA-256 digests of known harmful content
 }
 
-// ConsoleConfig is the status page.
+// ConsoleConfig is where people look.
 type ConsoleConfig struct {
-	Listen string // host:port
-	TLS    *TLSConfig
+	Listen   string // host:port
+	TLS      *TLSConfig
+	URL      string // by which browsers reach it, without a slash at its end; "": made from Listen
+	Sessions SessionsConfig
+	OIDC     *OIDCConfig    // nil: nobody signs in elsewhere
+	Metrics  []netip.Prefix // who may fetch the metrics without a token, once people have accounts
 }
 
 // defaults is the configuration of a site that has written none. Everything

@@ -135,6 +135,10 @@ func (d *document) console(n ast.Node, c *ConsoleConfig) {
 			c.TLS = &TLSConfig{}
 			d.tls(n, c.TLS, keys{})
 		},
+		"url":      d.consoleURL(&c.URL),
+		"sessions": func(n ast.Node) { d.sessions(n, &c.Sessions) },
+		"oidc":     func(n ast.Node) { c.OIDC = &OIDCConfig{}; d.oidc(n, c.OIDC) },
+		"metrics":  d.list("address", d.prefix(&c.Metrics)),
 	})
 }
 

@@ -92,7 +92,7 @@ func openControl(ctx context.Context, config Config) (*control, error) {
 	}
 	serving, stop := context.WithCancel(context.Background())
 	l := newPipes()
-	api := console.New(console.Config{Site: config.Site, Version: version}, parts.consoleParts()).API()
+	api := console.New(console.Config{Site: config.Site, Version: version}, parts.consoleParts(config)).API()
 	served := make(chan error, 1)
 	go func() { // ends when close stops it
 		served <- console.Serve(serving, l, api, slog.New(slog.DiscardHandler))

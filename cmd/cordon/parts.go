@@ -25,6 +25,7 @@ import (
 	"cordon/ledger/witness"
 	"cordon/metric"
 	"cordon/mpps"
+	"cordon/people"
 	"cordon/pki"
 	"cordon/reconcile"
 	"cordon/rescan"
@@ -56,6 +57,7 @@ func migrations() []store.Migrations {
 		pki.Migrations(),
 		deadman.Migrations(),
 		reconcile.Migrations(),
+		people.Migrations(),
 	}
 }
 
@@ -78,6 +80,7 @@ type parts struct {
 	pki     *pki.PKI
 	backup  *backup.Maker
 	deadman *deadman.Past
+	people  *people.Accounts
 
 	witness *witness.Witness // nil: it is none
 
@@ -163,7 +166,8 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
 	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
-	return nil
+	p.people, err = people.Open(ctx, p.db, p.ledger, c.Console.sessions())
+	return err
 }
 
 // runLedger signs checkpoints until close.
@@ -196,6 +200,6 @@ func (p *parts) close() error {
 }
 
 // consoleParts are those that the console shows and acts on.
-func (p *parts) consoleParts() console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman}
+func (p *parts) consoleParts(c Config) console.Parts {
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman, Guard: p.guard(c), Features: p.features(c)}
 }

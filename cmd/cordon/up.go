@@ -179,7 +179,7 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shown := d.parts.consoleParts()
+	shown := d.parts.consoleParts(d.config)
 	d.accounts = d.newReconciler()
 	shown.Reconcile = d.accounts
 	if err := d.newWeb(ctx); err != nil {

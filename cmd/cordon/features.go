@@ -1,0 +1,16 @@
+package main
+
+import (
+	"cordon/console/guard"
+	"cordon/console/route"
+)
+
+// guard stands before the console's routes.
+func (p *parts) guard(c Config) *guard.Guard {
+	return guard.New(guard.Config{Accounts: p.people, Scrapers: c.Console.Metrics})
+}
+
+// features are the routes of the console's packages.
+func (p *parts) features(c Config) (all []route.Route) {
+	return all
+}
