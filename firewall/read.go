@@ -1,0 +1,278 @@
+package firewall
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// found is what the kernel has of one table.
+type found struct {
+	family nftables.TableFamily
+	chains []chain
+	sets   []set // elements in the order of their keys
+	counts map[string]Count
+	ours   bool // it has our mark
+}
+
+// generation numbers what the kernel's rules were and are: each transaction of
+// anybody's is another. By is whose was the last.
+type generation struct {
+	id uint32
+	by string
+}
+
+// generation asks for it. PS: NFT_MSG_GETGEN of linux/netfilter/nf_tables.h.
+func (k *kernel) generation() (g generation, err error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return g, err
+	}
+	defer c.Close()
+	answers, err := c.Execute(netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN), Flags: netlink.Request},
+		Data:   []byte{unix.AF_UNSPEC, 0, 0, 0}, // struct nfgenmsg
+	})
+	if err != nil {
+		return g, err
+	}
+	if len(answers) != 1 || len(answers[0].Data) < 4 {
+		return g, errors.New("nftables: no generation in the kernel's answer")
+	}
+	ad, err := netlink.NewAttributeDecoder(answers[0].Data[4:])
+	if err != nil {
+		return g, err
+	}
+	ad.ByteOrder = binary.BigEndian
+	var pid uint32
+	var program string
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_GEN_ID:
+			g.id = ad.Uint32()
+		case unix.NFTA_GEN_PROC_PID:
+			pid = ad.Uint32()
+		case unix.NFTA_GEN_PROC_NAME:
+			program = ad.String()
+		}
+	}
+	g.by = fmt.Sprintf("%.16q, process %d", program, pid)
+	return g, ad.Err()
+}
+
+// read is what the kernel has, of one generation.
+func (k *kernel) read() (all []found, g generation, err error) {
+	const tries = 20
+	for range tries {
+		if g, err = k.generation(); err != nil {
+			return nil, g, err
+		}
+		all, err = k.readOnce()
+		after, genErr := k.generation()
+		switch {
+		case genErr != nil:
+			return nil, g, genErr
+		case after.id == g.id && err == nil:
+			return all, g, nil
+		case after.id == g.id && !passing(err):
+			return nil, g, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err == nil {
+		err = fmt.Errorf("somebody (%s) changes the rules all the time: %w", g.by, syscall.EAGAIN)
+	}
+	return nil, g, err
+}
+
+func (k *kernel) readOnce() (all []found, err error) {
+	c, err := k.dial()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range families {
+		t, err := c.ListTableOfFamily(k.table, f)
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EOPNOTSUPP) && f == nftables.TableFamilyBridge {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		one, err := k.readTable(c, t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func (k *kernel) readTable(c *nftables.Conn, t *nftables.Table) (f found, err error) {
+	f = found{family: t.Family, counts: map[string]Count{}}
+	chains, err := c.ListChainsOfTableFamily(t.Family)
+	if err != nil {
+		return f, err
+	}
+	for _, ch := range chains {
+		if ch.Table.Name != k.table {
+			continue
+		}
+		if err := f.readChain(c, t, ch); err != nil {
+			return f, err
+		}
+	}
+	sets, err := c.GetSets(t)
+	if err != nil {
+		return f, err
+	}
+	for _, s := range sets {
+		elements, err := c.GetSetElements(s)
+		if err != nil {
+			return f, err
+		}
+		slices.SortFunc(elements, order)
+		f.sets = append(f.sets, set{name: s.Name, key: s.KeyType, interval: s.Interval, concat: s.Concatenation, elements: elements})
+	}
+	objects, err := c.GetNamedObjects(t)
+	for _, o := range objects {
+		if n, ok := o.(*nftables.NamedObj); ok {
+			if count, ok := n.Obj.(*expr.Counter); ok {
+				f.counts[n.Name] = Count{count.Packets, count.Bytes}
+			}
+		}
+	}
+	return f, err
+}
+
+func (f *found) readChain(c *nftables.Conn, t *nftables.Table, ch *nftables.Chain) error {
+	one := chain{name: ch.Name, hook: ch.Hooknum}
+	if ch.Priority != nil {
+		one.priority = *ch.Priority
+	}
+	rules, err := c.GetRules(t, ch)
+	if err != nil {
+		return err
+	}
+	for _, r := range rules {
+		one.rules = append(one.rules, r.Exprs)
+		said, _ := userdata.GetString(r.UserData, userdata.TypeComment)
+		f.ours = f.ours || ch.Name == mark && said == comment
+	}
+	f.chains = append(f.chains, one)
+	return nil
+}
+
+// order is that of keys, the end of one interval before the start of the next.
+func order(a, b nftables.SetElement) int {
+	if c := bytes.Compare(a.Key, b.Key); c != 0 {
+		return c
+	}
+	if c := bytes.Compare(a.KeyEnd, b.KeyEnd); c != 0 {
+		return c
+	}
+	switch {
+	case a.IntervalEnd == b.IntervalEnd:
+		return 0
+	case a.IntervalEnd:
+		return -1
+	}
+	return 1
+}
+
+// differs says how what the kernel has is not what is wanted; "" if it is.
+func differs(want []table, have []found, now time.Time) string {
+	for _, f := range families {
+		i := slices.IndexFunc(want, func(t table) bool { return t.family == f })
+		j := slices.IndexFunc(have, func(t found) bool { return t.family == f })
+		switch {
+		case i < 0 && j < 0:
+		case i < 0:
+			return "there is a table and should be none"
+		case j < 0:
+			return "the table is gone"
+		default:
+			if why := want[i].differs(have[j], now); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+func (t table) differs(f found, now time.Time) string {
+	if !f.ours {
+		return "the table has not the mark that it was written by Cordon"
+	}
+	if len(t.chains) != len(f.chains) {
+		return fmt.Sprintf("it has %d chains, not %d", len(f.chains), len(t.chains))
+	}
+	for _, c := range t.chains {
+		i := slices.IndexFunc(f.chains, c.same)
+		if i < 0 {
+			return "chain " + c.name + " is missing, or hangs elsewhere"
+		}
+		if !equalRules(t.family, c.rules, f.chains[i].rules) {
+			return "the rules of chain " + c.name + " are others"
+		}
+	}
+	if len(t.sets) != len(f.sets) {
+		return fmt.Sprintf("it has %d sets, not %d", len(f.sets), len(t.sets))
+	}
+	for _, s := range t.sets {
+		i := slices.IndexFunc(f.sets, func(g set) bool { return g.name == s.name })
+		if i < 0 || !s.equal(f.sets[i], now) {
+			return "set " + s.name + " is missing, or its elements are others"
+		}
+	}
+	for name := range t.counters {
+		if _, there := f.counts[name]; !there {
+			return "counter " + name + " is missing"
+		}
+	}
+	return ""
+}
+
+// equal compares elements. Those that lapse may be gone once it is time.
+func (s set) equal(have set, now time.Time) bool {
+	if !s.until.IsZero() && !now.Before(s.until.Add(-time.Second)) {
+		return true
+	}
+	want := slices.Clone(s.elements)
+	slices.SortFunc(want, order)
+	return slices.EqualFunc(want, have.elements, func(a, b nftables.SetElement) bool { return order(a, b) == 0 })
+}
+
+func equalRules(f nftables.TableFamily, want, have []rule) bool {
+	return slices.EqualFunc(want, have, func(a, b rule) bool { return bytes.Equal(encoded(f, a), encoded(f, b)) })
+}
+
+// encoded is a rule as bytes, without what the library cannot read back.
+func encoded(f nftables.TableFamily, r rule) (out []byte) {
+	for _, e := range r {
+		switch x := e.(type) {
+		case *expr.TProxy, *expr.Socket:
+			continue
+		case *expr.Objref:
+			e = &expr.Objref{Type: x.Type, Name: strings.TrimRight(x.Name, "\x00")}
+		case *expr.Lookup:
+			e = &expr.Lookup{SourceRegister: x.SourceRegister, SetName: x.SetName}
+		}
+		b, err := expr.Marshal(byte(f), e)
+		if err != nil {
+			return nil
+		}
+		out = append(out, b...)
+	}
+	return out
+}

@@ -1,0 +1,163 @@
+package firewall
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/nftables"
+)
+
+const (
+	// glance is how often the kernel is asked whether anybody changed any rules.
+	glance = 200 * time.Millisecond
+	// truce is how long after a change of somebody else's was undone the next one is
+	// left alone, and loudly so: two programs that undo each other serve nobody.
+	truce = 10 * time.Minute
+)
+
+// Run watches over the table until ctx ends: what somebody else changes is put
+// right once, what has ended is taken out, and what lapses is renewed.
+func (f *Firewall) Run(ctx context.Context) {
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		f.renew()
+		if e := f.look(ctx, time.Now()); e != nil && f.opts.Changed != nil {
+			f.opts.Changed(*e)
+		}
+	}
+}
+
+// look is one glance: nil if all is well, or is known not to be.
+func (f *Firewall) look(ctx context.Context, now time.Time) *Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.collecting {
+		return nil
+	}
+	if f.ended(now) {
+		if err := f.apply(ctx, f.now); err != nil {
+			return nil // the elements have lapsed in any case; the next glance tries again
+		}
+	}
+	g, err := f.kernel.generation()
+	if err != nil || g.id == f.generation {
+		return nil // without an answer there is no news; State says why
+	}
+	have, g, err := f.read()
+	if err != nil {
+		return nil
+	}
+	f.generation = g.id
+	why := differs(f.want, have, now)
+	if why == "" {
+		if f.state.Changed {
+			f.state.Changed, f.state.Applied, f.state.Why = false, true, ""
+			return &Event{At: now, By: g.by, Restored: true, Why: "the table is as it should be again"}
+		}
+		return nil
+	}
+	return f.disturbed(ctx, now, g, why)
+}
+
+// disturbed puts the table right, unless that was done a short time ago.
+func (f *Firewall) disturbed(ctx context.Context, now time.Time, g generation, why string) *Event {
+	e := &Event{At: now, By: g.by, Why: why}
+	if !f.restored.IsZero() && now.Sub(f.restored) < truce {
+		told := f.state.Changed
+		f.state.Changed, f.state.Applied = true, false
+		f.state.Why = fmt.Sprintf("%s (by %s), again after it was put right at %s; find out who does, then have it applied again: cordon firewall apply", why, g.by, f.restored.Format(time.TimeOnly))
+		if e.Why = f.state.Why; told {
+			return nil
+		}
+		return e
+	}
+	f.restored = now
+	if err := f.apply(ctx, f.now); err != nil {
+		f.state.Applied, f.state.Changed = false, true
+		e.Why += "; it could not be put right: " + err.Error()
+		return e
+	}
+	e.Restored = true
+	return e
+}
+
+// Reapply writes all again, and forgives who changed it.
+func (f *Firewall) Reapply(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.restored = time.Time{}
+	return f.apply(ctx, f.now)
+}
+
+// ended reports whether something that is in the table has come to its end.
+func (f *Firewall) ended(now time.Time) bool {
+	left := f.now.at(now)
+	if len(left.Contained) == len(f.now.Contained) && len(left.Openings) == len(f.now.Openings) {
+		return false
+	}
+	f.now = left
+	return true
+}
+
+// renew gives redirects another while.
+func (f *Firewall) renew() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	shortest := time.Duration(0)
+	for _, r := range f.now.Redirects {
+		if r.Lapses > 0 && (shortest == 0 || r.Lapses < shortest) {
+			shortest = r.Lapses
+		}
+	}
+	if shortest == 0 || f.collecting || time.Since(f.renewed) < shortest/3 {
+		return
+	}
+	f.renewed = time.Now()
+	c, err := f.kernel.dial()
+	if err != nil {
+		return // they end, which is what the site chose
+	}
+	t := f.kernel.of(nftables.TableFamilyINet)
+	for _, r := range f.now.Redirects {
+		if r.Lapses > 0 {
+			f.renewOne(c, t, r)
+		}
+	}
+	if c.Flush() == nil {
+		if g, err := f.kernel.generation(); err == nil {
+			f.generation = g.id
+		}
+	}
+}
+
+// renewOne takes the elements out and puts them in again, in the one transaction.
+func (f *Firewall) renewOne(c *nftables.Conn, t *nftables.Table, r Redirect) {
+	for i := range f.want {
+		for j, s := range f.want[i].sets {
+			v := slices.IndexFunc(versions[:], func(v version) bool { return s.name == redirectSet(r)+v.name+"a" })
+			if v < 0 {
+				continue
+			}
+			f.want[i].sets[j].until = r.until()
+			ks := &nftables.Set{Table: t, Name: s.name, KeyType: s.key, Interval: true, Concatenation: true, HasTimeout: true}
+			c.FlushSet(ks)
+			elements := slices.Clone(s.elements)
+			for k := range elements {
+				elements[k].Timeout = r.Lapses
+			}
+			for some := range slices.Chunk(elements, chunk) {
+				if err := c.SetAddElements(ks, some); err != nil {
+					return
+				}
+			}
+		}
+	}
+}
