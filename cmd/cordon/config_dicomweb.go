@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
 	"cordon/dicom"
+	"cordon/policy"
 )
 
 // ArchiveWebConfig is how an archive is asked over DICOMweb.
@@ -62,7 +64,18 @@ func (d *document) needArchive(n ast.Node, a *ArchiveConfig) {
 	if a.webOnly() && a.TLS != nil {
 		d.wrong(n, "tls is for DIMSE, and this archive has no address; write certificate, key and ca under dicomweb")
 	}
+	if !a.webOnly() {
+		return
+	}
+	for _, s := range a.Services {
+		if !slices.Contains(webServices, s) {
+			d.wrong(n, "service %s: DICOMweb has nothing for it, and this archive has no address for DIMSE; write its ae_title and address, or leave %s out", s, s)
+		}
+	}
 }
+
+// webServices are those that an archive with DICOMweb alone can have.
+var webServices = []policy.Service{policy.ServiceEcho, policy.ServiceStore, policy.ServiceCommit, policy.ServiceQuery, policy.ServiceRetrieve, policy.ServiceUPS}
 
 // wholeArchiveWeb holds how an archive is asked against what it is asked with.
 func (d *document) wholeArchiveWeb(w *ArchiveWebConfig, at string) {
