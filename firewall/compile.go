@@ -78,6 +78,11 @@ func (rs Ruleset) empty() bool {
 // at leaves out what has ended.
 func (rs Ruleset) at(now time.Time) Ruleset {
 	out := Ruleset{Plan: rs.Plan, Redirects: rs.Redirects}
+	if rs.Plan != nil && !rs.Plan.Until.IsZero() && !rs.Plan.Until.After(now) {
+		plan := *rs.Plan
+		plan.Mode, plan.Until = Shadow, time.Time{}
+		out.Plan = &plan
+	}
 	for _, c := range rs.Contained {
 		if c.Until.IsZero() || c.Until.After(now) {
 			out.Contained = append(out.Contained, c)

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"net"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -83,14 +84,15 @@ func (t *table) membership(c Contained) {
 		}
 	}
 	if len(c.MACs) > 0 {
-		t.sets = append(t.sets, hardware(id+"_mac", c))
+		t.sets = append(t.sets, hardware(id+"_mac", c.MACs, c.Until))
 	}
 }
 
-func hardware(name string, c Contained) set {
-	s := set{name: name, key: nftables.TypeEtherAddr, until: c.Until}
+// hardware is a set of hardware addresses.
+func hardware(name string, all []net.HardwareAddr, until time.Time) set {
+	s := set{name: name, key: nftables.TypeEtherAddr, until: until}
 	seen := map[string]bool{}
-	for _, m := range c.MACs {
+	for _, m := range all {
 		if len(m) == 6 && !seen[string(m)] {
 			seen[string(m)] = true
 			s.elements = append(s.elements, nftables.SetElement{Key: net.HardwareAddr(m)})

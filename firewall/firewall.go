@@ -84,7 +84,8 @@ type Rule struct {
 type Opening struct {
 	ID string // Count key: "opening " + ID
 	Rule
-	Until time.Time // zero: until it is closed
+	MACs  []net.HardwareAddr // whoever opens it has one of these, on a segment with this machine; none: any
+	Until time.Time          // zero: until it is closed
 }
 
 // Mode says what becomes of what a plan does not allow.
@@ -101,6 +102,7 @@ type Plan struct {
 	Mode    Mode
 	Zones   []Zone
 	Allowed []Rule
+	Until   time.Time      // what is not allowed passes again then; zero: never
 	Closed  []netip.Prefix // nobody here talks to anybody without an Opening, in either mode
 }
 
@@ -119,9 +121,9 @@ type Redirect struct {
 	ID     string         // Count key: "redirect " + ID
 	From   []netip.Prefix // empty: anybody
 	To     netip.AddrPort // the archive
-	Port   uint16         // ours
+	Port   uint16         // ours, at the loopback address of To's version of IP
 	Mark   uint32         // 0: DefaultMark
-	Lapses time.Duration  // it ends so long after Cordon died; 0: it stays
+	Lapses time.Duration  // it ends so long after Cordon died, and what nobody here takes goes its own way; 0: it stays, and that is dropped
 }
 
 // DefaultMark is "Co", the mark of packets that are led to this machine.

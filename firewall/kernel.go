@@ -128,7 +128,7 @@ func (c chain) kernels(t *nftables.Table) *nftables.Chain {
 const chunk = 400
 
 func addSet(c *nftables.Conn, t *nftables.Table, s set) error {
-	ks := &nftables.Set{Table: t, Name: s.name, KeyType: s.key, Interval: s.interval, Concatenation: s.concat, HasTimeout: !s.until.IsZero()}
+	ks := &nftables.Set{Table: t, Name: s.name, KeyType: s.key, Interval: s.interval, Concatenation: s.concat, HasTimeout: s.dynamic || !s.until.IsZero(), Dynamic: s.dynamic}
 	if err := c.AddSet(ks, nil); err != nil {
 		return err
 	}

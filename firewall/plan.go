@@ -40,11 +40,16 @@ func (t *table) plan(rs Ruleset) {
 func (t *table) opening(o Opening) {
 	id := identifier(o.ID)
 	passed := t.counter("opening_"+id, "opening "+o.ID)
+	var who []expr.Any
+	if len(o.MACs) > 0 {
+		t.sets = append(t.sets, hardware("opening_"+id+"_mac", o.MACs, o.Until))
+		who = ethernet(hardwareSource, "opening_"+id+"_mac")
+	}
 	for i := range t.v {
 		v := &t.v[i]
 		for _, s := range tuples("opening_"+id+"_", v, []Rule{o.Rule}, o.Until) {
 			t.sets = append(t.sets, s)
-			t.add("openings", when(v.opens(s.name), do(passed, accept())))
+			t.add("openings", when(who, v.opens(s.name), do(passed, accept())))
 			t.add("openings", answer(v, s.name, do(passed, accept()))...)
 		}
 	}
@@ -55,17 +60,17 @@ func (t *table) closed(all []netip.Prefix) {
 		return
 	}
 	dropped := t.counter("plan.closed", "plan closed")
-	t.members("closed_", all, func(match []expr.Any) { t.add("plan", when(match, do(dropped, drop()))) })
+	t.members("closed_", all, time.Time{}, func(match []expr.Any) { t.add("plan", when(match, do(dropped, drop()))) })
 }
 
 // members makes sets of networks, and has each way of matching them used.
-func (t *table) members(name string, all []netip.Prefix, use func(match []expr.Any)) {
+func (t *table) members(name string, all []netip.Prefix, until time.Time, use func(match []expr.Any)) {
 	for i := range t.v {
 		v := &t.v[i]
 		if len(v.of(all)) == 0 {
 			continue
 		}
-		t.sets = append(t.sets, addresses(name+v.name, v, all, time.Time{}))
+		t.sets = append(t.sets, addresses(name+v.name, v, all, until))
 		use(v.from(name + v.name))
 		use(v.to(name + v.name))
 	}
@@ -93,6 +98,6 @@ func (t *table) zones(p *Plan) {
 	for _, z := range p.Zones {
 		id := identifier(z.Name)
 		stopped := t.counter("plan_"+id, "plan "+z.Name)
-		t.members("zone_"+id+"_", z.Prefixes, func(match []expr.Any) { t.add("plan", when(match, do(stopped, verdict))) })
+		t.members("zone_"+id+"_", z.Prefixes, p.Until, func(match []expr.Any) { t.add("plan", when(match, do(stopped, verdict))) })
 	}
 }

@@ -245,7 +245,7 @@ func (t table) differs(f found, now time.Time) string {
 
 // equal compares elements. Those that lapse may be gone once it is time.
 func (s set) equal(have set, now time.Time) bool {
-	if !s.until.IsZero() && !now.Before(s.until.Add(-time.Second)) {
+	if s.dynamic || !s.until.IsZero() && !now.Before(s.until.Add(-time.Second)) {
 		return true
 	}
 	want := slices.Clone(s.elements)

@@ -14,12 +14,14 @@ import (
 // redirects leads connections to this machine before they are routed:
 //
 //	chain prerouting {
-//	  tcp to or from a socket here that is transparent: mark, accept
-//	  what the redirect is about: tproxy to its port, mark, accept
+//	  tcp of a socket here that is transparent: mark, accept
+//	  what the redirect is about: tproxy to its port at the loopback address, mark, accept
+//	  what the redirect is about and does not lapse: drop
 //	}
 //
-// The second comes first for the first packet of a connection only, since there is
-// no socket yet.
+// The first is for what goes on, and for the answers to what Cordon opened under a
+// device's address. The second matches nothing when nobody listens; then what lapses
+// goes its own way, and what does not comes to its end.
 func (t *table) redirects(all []Redirect) {
 	for _, m := range marksOf(all) {
 		t.add(prerouting, when(tcp(), transparent(), marks(m), do(accept())))
@@ -46,6 +48,9 @@ func (t *table) redirect(r Redirect) {
 		for _, s := range tuples(redirectSet(r), v, []Rule{{From: r.From, To: []netip.Prefix{whole(r.To.Addr())}, Protocol: unix.IPPROTO_TCP, Port: r.To.Port()}}, r.until()) {
 			t.sets = append(t.sets, s)
 			t.add(prerouting, when(v.opens(s.name), v.tproxy(r.Port), marks(r.mark()), do(led, accept())))
+			if r.Lapses == 0 {
+				t.add(prerouting, when(v.opens(s.name), do(drop())))
+			}
 		}
 	}
 }
@@ -100,15 +105,16 @@ func transparent() []expr.Any {
 	}
 }
 
-// tproxy gives a packet to the socket that listens at a port here.
+// tproxy gives a packet to the socket that listens at a port of the loopback address.
 func (v *version) tproxy(port uint16) []expr.Any {
-	family := byte(unix.NFPROTO_IPV4)
+	family, loopback := byte(unix.NFPROTO_IPV4), netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if v.length == 16 {
-		family = unix.NFPROTO_IPV6
+		family, loopback = unix.NFPROTO_IPV6, netip.IPv6Loopback()
 	}
 	return []expr.Any{
-		&expr.Immediate{Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
-		&expr.TProxy{Family: family, TableFamily: unix.NFPROTO_INET, RegPort: 1},
+		&expr.Immediate{Register: 1, Data: loopback.AsSlice()},
+		&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(port)},
+		&expr.TProxy{Family: family, TableFamily: unix.NFPROTO_INET, RegAddr: 1, RegPort: 2},
 	}
 }
 

@@ -34,6 +34,7 @@ type set struct {
 	key      nftables.SetDatatype
 	interval bool
 	concat   bool
+	dynamic  bool      // packets put elements in, of their own time
 	until    time.Time // zero: none lapses
 	elements []nftables.SetElement
 }

@@ -100,7 +100,7 @@ func (f *Firewall) Reapply(ctx context.Context) error {
 // ended reports whether something that is in the table has come to its end.
 func (f *Firewall) ended(now time.Time) bool {
 	left := f.now.at(now)
-	if len(left.Contained) == len(f.now.Contained) && len(left.Openings) == len(f.now.Openings) {
+	if len(left.Contained) == len(f.now.Contained) && len(left.Openings) == len(f.now.Openings) && left.Plan == f.now.Plan {
 		return false
 	}
 	f.now = left
