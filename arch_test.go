@@ -171,6 +171,9 @@ var house = map[string]room{
 		"store":        "its own table, durable files",
 	}},
 
+	"alarm": {2, map[string]string{
+		"store": "its own tables",
+	}},
 	"review": {2, map[string]string{
 		"custody": "who signs and why, checked alike",
 		"ledger":  "what happened",

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cordon/alarm"
 	"cordon/asset"
 	"cordon/backup"
 	"cordon/bypass"
@@ -57,6 +58,7 @@ func migrations() []store.Migrations {
 		pki.Migrations(),
 		deadman.Migrations(),
 		reconcile.Migrations(),
+		alarm.Migrations(),
 		people.Migrations(),
 	}
 }
@@ -80,6 +82,7 @@ type parts struct {
 	pki     *pki.PKI
 	backup  *backup.Maker
 	deadman *deadman.Past
+	alarms  *alarm.Alarms
 	people  *people.Accounts
 
 	witness *witness.Witness // nil: it is none

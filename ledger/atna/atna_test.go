@@ -160,6 +160,9 @@ var quiet = map[string]string{
 	"commitment.dropped":        "as above",
 	"association.accounted":     "of deliveries that transfer.begin told",
 	"reconcile.done":            "what it found has records of its own",
+	"alarm.raised":              "what it is about has a record of its own",
+	"alarm.ended":               "as above",
+	"alarm.handled":             "as above; who saw to it is on the Alarms page",
 	"review.made":               "by Cordon itself; review.signed says who has read it",
 }
 

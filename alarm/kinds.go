@@ -1,0 +1,95 @@
+package alarm
+
+import (
+	"slices"
+	"strings"
+)
+
+// Kind is one kind of alarm.
+type Kind struct {
+	Name     string // "archive.away"; one that ends in ".*" stands for all that begin so
+	Severity Severity
+	Subject  string // what the subject of one is; "" if there is one alarm only
+	Means    string // a sentence
+	Do       string // what to do about it
+	Lasting  bool   // it ends by itself alone, when its cause does
+}
+
+// Kinds returns the table of kinds; docs/alarms.md shows it. The caller may change
+// its copy.
+func Kinds() []Kind { return slices.Clone(kinds[:]) }
+
+// Lookup finds a kind by its name: its own row, or that of all that begin so.
+func Lookup(name string) (Kind, bool) {
+	first, rest, ok := strings.Cut(name, ".")
+	for _, k := range kinds {
+		if k.Name == name || ok && rest != "" && k.Name == first+".*" {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+var kinds = [...]Kind{
+	// Does imaging flow.
+	{"flow.stopped", Critical, "", "Associations are not accepted.", "Look at the first lines of cordon status: it says why. If the cause cannot be removed soon, let images go past Cordon (docs/deadman.md).", true},
+	{"archive.away", Critical, "archive", "An archive does not answer; its images are kept here.", "See whether the archive and the network to it run. Images are delivered by themselves once it answers; watch the room on the disk.", true},
+	{"archive.refused", Critical, "", "An archive refused objects, and a person must decide.", "cordon vault list --attention names them with the archive's reason. Mend what the archive complains of, then retry, or destroy with two people.", true},
+	{"disk.low", Warning, "disk", "A disk fills up.", "Make room, or have the archives take what waits, before senders are turned away.", true},
+	{"disk.full", Critical, "", "Nothing more can be kept here, and senders are asked to try again.", "Make room on the disk of the data directory now.", true},
+	{"object.damaged", Critical, "", "Copies that are kept here are missing or damaged.", "Look at the disk. cordon vault list --all names the objects; restore them from a backup, or have them sent again.", true},
+	{"object.unclaimed", Warning, "", "Files in the data directory belong to no object.", "The database is older than the files: keep both, and restore the later database.", true},
+	{"object.recall", Critical, "", "Objects were delivered and then found harmful.", "cordon recall list names them: have them deleted in the archive, then say so with cordon recall done.", true},
+	{"object.not_rescannable", Warning, "", "Objects were delivered unscanned and cannot be scanned again.", "cordon recall list names them: have the archive's copies scanned.", true},
+	{"object.missing", Critical, "", "What was acknowledged is not all accounted for.", "cordon status --reconcile names what is missing. Have it sent again, or find who deleted it in the archive.", true},
+	{"object.held", Warning, "device", "Objects of a device are held: something suspicious or malicious was found in them.", "Open Held: each object says what was found, and where. Release or destroy with two people. Many of one device and one finding are mostly a habit: make an exception.", true},
+	{"review.late", Warning, "", "Objects were released in an emergency and not reviewed in time.", "A second person looks at each and signs: cordon vault review.", true},
+	{"activity.overdue", Warning, "", "An activity review is overdue.", "Look at it and sign: cordon review show.", true},
+	{"activity.failed", Warning, "", "The activity review could not be made.", "The sentence says why; most often the disk or the database.", true},
+	{"commitment.undelivered", Warning, "", "Answers for storage commitment could not be given to their devices.", "cordon commitment list says which: a person retries or drops them.", true},
+	{"commitment.refused", Warning, "archive", "An archive does not do storage commitment for Cordon.", "Switch it on there, or take commit out of its services.", true},
+	{"commitment.late", Warning, "", "Devices wait long for answers to storage commitment.", "cordon commitment list says for what: mostly an archive that is away.", true},
+	{"step.refused", Warning, "", "An archive refused messages about procedure steps.", "cordon step list says which: a person retries or drops them.", true},
+
+	// Does inspection work.
+	{"bypass.on", Critical, "device", "Inspection is bypassed: what arrives is delivered whatever is found in it.", "End it as soon as it can be: cordon bypass off. What was delivered is judged again then.", true},
+	{"deadman.unreviewed", Critical, "archive", "Images went past Cordon, uninspected.", "Look at what came in, then sign: cordon deadman review.", true},
+	{"engine.down", Warning, "engine", "A scanner does not answer; what it should scan is unscanned.", "See whether it runs. What is delivered meanwhile is scanned again when it is back.", true},
+	{"engine.stale", Warning, "engine", "The signatures of a scanner are old.", "See why it does not update: freshclam's log, the way to the mirror.", true},
+
+	// Can Cordon be believed.
+	{"ledger.unwritable", Critical, "", "The ledger cannot be written.", "Nothing is admitted that cannot be recorded. Look at the disk and the database.", true},
+	{"ledger.cut", Critical, "", "The ledger was changed while Cordon was not running, or an older copy was put back.", "Keep this data directory as evidence, and find out who was on this machine. cordon ledger verify says from where on.", true},
+	{"witness.refused", Critical, "witness", "A witness has seen another history of the ledger.", "Keep this data directory as evidence: one of the two was changed.", true},
+	{"witness.late", Warning, "witness", "A witness does not cosign the ledger.", "See whether it runs and can be reached.", true},
+	{"audit.away", Warning, "repository", "An audit repository is away or behind.", "See whether it runs and reads. No record is lost until it is back.", true},
+	{"audit.skipped", Warning, "repository", "An audit repository has missed records that were pruned before it had them.", "Give it an export of the ledger (cordon ledger export) of that time.", true},
+	{"tls.unusable", Critical, "file", "Files of certificates or keys are not in use.", "The sentence says which and why; put it right, and they are read again.", true},
+	{"tls.ending", Warning, "certificate", "A certificate or a revocation list ends soon, or has ended.", "Renew it: cordon pki renew, or at its authority.", true},
+
+	// What devices do.
+	{"device.silent", Warning, "device", "A device that always talks at this hour has stopped.", "See whether it works, and whether its images take another way.", true},
+	{"device.spent", Warning, "", "Machines that nobody knows open so many associations that they are turned away.", "Approve the device (cordon device list), or find the machine.", true},
+	{"device.waiting", Info, "", "Learned devices wait for somebody to approve or deny them.", "Open Devices: approve what you know, deny what you do not.", true},
+	{"device.contained", Critical, "device", "A device is contained: it can send images and nothing else.", "Open the device. Find out what happened to it; restore it with two people.", true},
+	{"device.propose", Critical, "device", "Containing a device is proposed.", "Open the device, look at the evidence and the preview, and decide.", false},
+	{"containment.not_enforced", Critical, "device", "A device is to be contained, and its packets are not.", "The sentence says why: most often its packets do not pass this machine. Unplug it, or contain it at the switch.", true},
+	{"containment.*", Warning, "device", "Something about a containment must be looked at.", "Open the device.", false},
+	{"firewall.changed", Critical, "", "Somebody else changed Cordon's packet rules.", "They are put back. Find out who changed them, and with what.", false},
+	{"firewall.*", Critical, "", "Cordon's packet rules are not as they should be.", "The sentence says what is wrong.", false},
+	{"network.*", Warning, "device", "A device did on the network what it should not.", "Open the device: the evidence says with whom it talked. Decide whether to contain it.", false},
+	{"incident.*", Critical, "incident", "An incident needs somebody.", "Open the incident.", false},
+	{"plan.*", Warning, "", "The firewall plan needs somebody.", "Open the plan.", false},
+	{"ticket.*", Warning, "ticket", "An opening for a visitor or a remote session needs somebody.", "Open Tickets.", false},
+
+	// Who uses Cordon.
+	{"people.break_glass", Critical, "person", "Somebody used break-glass access.", "Ask why; look at what was done, and sign the review.", false},
+	{"people.locked", Warning, "person", "Signing in as somebody failed again and again.", "Ask that person. If it was not they, somebody tries their password.", false},
+	{"people.recovered", Critical, "person", "Somebody recovered an account from the machine itself.", "Ask whether that was meant.", false},
+	{"people.*", Warning, "person", "Something about an account must be looked at.", "Open People.", false},
+
+	// Can people be told.
+	{"notice.undelivered", Critical, "recipient", "Notices of alarms cannot be delivered.", "cordon alarm test NAME says why. They are kept, and delivered when it answers.", true},
+	{"notice.skipped", Warning, "recipient", "Notices were dropped because they waited too long.", "Look at the Alarms page: it has all of them.", false},
+	{overflow, Critical, "", "More alarms are open than are listed.", "Find the common cause of the many.", false},
+}
