@@ -134,6 +134,14 @@ var house = map[string]room{
 	}},
 	"firewall": {2, nil},
 
+	"preview": {2, map[string]string{
+		"dicom":         "reads objects",
+		"dicom/charset": "decodes whom they are of",
+	}},
+	"whereabouts": {2, map[string]string{
+		"ledger": "follows it; digests under its seal key",
+		"store":  "its own tables",
+	}},
 	"people": {2, map[string]string{
 		"custody": "who decides and why, checked alike; two names of one person",
 		"store":   "its own tables",
