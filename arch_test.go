@@ -133,6 +133,11 @@ var house = map[string]room{
 		"store": "its own table",
 	}},
 	"firewall": {2, nil},
+	"contain": {3, map[string]string{
+		"asset":    "what devices are declared to need",
+		"custody":  "who decides and why, checked alike",
+		"firewall": "what packets may pass",
+	}},
 
 	"preview": {2, map[string]string{
 		"dicom":         "reads objects",
@@ -146,6 +151,12 @@ var house = map[string]room{
 		"custody": "who decides and why, checked alike; two names of one person",
 		"store":   "its own tables",
 	}},
+	"people/openid": {2, map[string]string{
+		"people": "who somebody is; roles of groups",
+	}},
+	"people/passkey": {2, map[string]string{
+		"people": "whose a passkey is",
+	}},
 	"console/guard": {4, map[string]string{
 		"console/answer": "problems of the interface",
 		"console/route":  "who may ask for what",
@@ -155,6 +166,13 @@ var house = map[string]room{
 		"people": "who may ask",
 	}},
 
+	"console/incidents": {4, map[string]string{
+		"console/answer": "reads requests, answers",
+		"console/route":  "who may ask for what",
+		"custody":        "who says so and why",
+		"incident":       "the stories",
+		"people":         "who may do what",
+	}},
 	"console/answer": {4, map[string]string{
 		"asset":      "which errors are not ours",
 		"backup":     "which errors are not ours",
@@ -164,6 +182,7 @@ var house = map[string]room{
 		"deadman":    "which errors are not ours",
 		"evidence":   "which errors are not ours",
 		"exception":  "which errors are not ours",
+		"incident":   "which errors are not ours",
 		"mpps":       "which errors are not ours",
 		"people":     "under whose name a decision is made",
 		"pki":        "which errors are not ours",
@@ -243,6 +262,12 @@ var house = map[string]room{
 		"policy":  "verdict",
 	}},
 
+	"ticket": {3, map[string]string{
+		"custody":  "who decides and why, checked alike",
+		"firewall": "opens what a ticket names",
+		"media":    "the sum of an import",
+		"store":    "its own tables",
+	}},
 	"transparent": {3, map[string]string{
 		"custody":  "who switches it and why, checked alike",
 		"firewall": "the redirects",
