@@ -107,6 +107,14 @@ var house = map[string]room{
 		"ledger": "reads its records",
 		"store":  "its own tables",
 	}},
+	"setting": {2, map[string]string{
+		"custody":       "who decides and why, checked alike",
+		"finding":       "what was found, in what is decided again",
+		"ledger":        "reads what came in",
+		"ledger/search": "finds it",
+		"policy":        "rules; decides again by others",
+		"store":         "its own tables",
+	}},
 	"silence": {2, map[string]string{
 		"ledger": "follows it; records who has fallen silent",
 		"store":  "its own tables",

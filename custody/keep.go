@@ -50,7 +50,7 @@ func (c *Custody) Keep(ctx context.Context, b *Buffer, o Object) (Object, error)
 		}
 		o.Also = nil
 	}
-	more := map[string]any{}
+	more := map[string]any{"reason": o.Reason}
 	if len(o.Findings) > 0 {
 		more["findings"] = findingIDs(o.Findings)
 	}

@@ -54,6 +54,7 @@ type Object struct {
 	TransferSyntaxUID string                 `json:"transfer_syntax_uid"` // of the bytes; "" if they are a file of their own
 	Findings          []finding.Finding      `json:"findings"`
 	Engines           []finding.EngineResult `json:"engines,omitempty"`
+	Reason            string                 `json:"-"` // of the decision, for the journal alone
 
 	// What the C-STORE command said, to be said again on delivery (PS3.7 §9.3.1.1).
 	Priority         uint16 `json:"priority"`

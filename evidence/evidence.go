@@ -43,9 +43,9 @@ import (
 // Config is what a site says of itself.
 type Config struct {
 	Site     string
-	Version  string      // of this Cordon
-	Owner    string      // of controls that name none
-	Standing []Exception // what the configuration exempts, without an end
+	Version  string             // of this Cordon
+	Owner    string             // of controls that name none
+	Standing func() []Exception // what the configuration and the settings exempt, without an end; nil: nothing
 }
 
 // Parts are what is looked at; all are required.

@@ -26,7 +26,9 @@ func (m *making) exceptions(ctx context.Context, kind string) (all []Exception, 
 	case "review":
 		err = m.eachReview(ctx, func(r review.Review) { all = append(all, m.unsigned(r)...) })
 	case "configuration":
-		all = slices.Clone(m.config.Standing)
+		if m.config.Standing != nil {
+			all = m.config.Standing()
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Exception) int {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.What, b.What))

@@ -307,6 +307,7 @@ func (o *object) row(state custody.State) custody.Object {
 		SHA256:            o.digest(),
 		Findings:          o.report.Findings,
 		Engines:           o.report.Engines,
+		Reason:            o.decision.Reason,
 		Priority:          uint16(c.Priority),
 		MoveOriginatorAE:  string(c.MoveOriginatorAETitle),
 	}

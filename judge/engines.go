@@ -49,6 +49,7 @@ type scans struct {
 	judge  *Judge
 	ctx    context.Context // ends with the deadline
 	cancel context.CancelFunc
+	live   Live          // when the object began
 	seats  chan struct{} // bounds the pieces under way
 	wait   time.Duration // for which the object may still wait for seats
 	wg     sync.WaitGroup
@@ -59,10 +60,10 @@ type scans struct {
 	findings []finding.Finding
 }
 
-func newScans(j *Judge) *scans {
+func newScans(j *Judge, live Live) *scans {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &scans{
-		judge: j, ctx: ctx, cancel: cancel, seats: make(chan struct{}, maxPieces), wait: j.config.Deadline,
+		judge: j, ctx: ctx, cancel: cancel, live: live, seats: make(chan struct{}, maxPieces), wait: live.Deadline,
 		worst: map[string]finding.EngineResult{},
 	}
 }
@@ -71,7 +72,7 @@ func newScans(j *Judge) *scans {
 // is not compressed goes to engines only by policy, since it is nearly all
 // there is, and holds no format that they know.
 func (s *scans) piece(p inspect.Piece) io.WriteCloser {
-	if p.Native && !s.judge.config.ScanPixelData {
+	if p.Native && !s.live.ScanPixelData {
 		return nil
 	}
 	return &pieceCopy{scans: s, piece: p, digest: sha256.New()}
@@ -123,7 +124,10 @@ func (c *pieceCopy) Close() error {
 		}
 		defer c.discard()
 		for _, e := range s.judge.config.Engines {
-			s.note(c.piece, c.scan(s.ctx, e))
+			s.judge.asked.begin(e.Name())
+			answer := c.scan(s.ctx, e)
+			s.judge.asked.end(answer)
+			s.note(c.piece, answer)
 		}
 	})
 	s.mu.Lock()
@@ -177,7 +181,7 @@ func (c *pieceCopy) scan(ctx context.Context, e Engine) finding.EngineResult {
 		return unscanned(err)
 	}
 	defer r.Close()
-	return c.scans.judge.ask(ctx, e, r, c.size, digest)
+	return c.scans.judge.ask(ctx, e, r, c.size, digest, c.scans.live.Deadline)
 }
 
 func (c *pieceCopy) open() (io.ReadCloser, error) {
@@ -196,8 +200,8 @@ var (
 // says that it is well, rests, so that not every object waits for it. One that
 // is well was slow over this piece alone: were it to rest, whoever sends such a
 // piece would open the way for the next.
-func (j *Judge) ask(ctx context.Context, e Engine, r io.Reader, size int64, digest [sha256.Size]byte) finding.EngineResult {
-	ctx, cancel := context.WithTimeout(ctx, j.config.Deadline)
+func (j *Judge) ask(ctx context.Context, e Engine, r io.Reader, size int64, digest [sha256.Size]byte, deadline time.Duration) finding.EngineResult {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	answer := e.Scan(ctx, r, size)
 	if answer.Result == finding.Unscanned && ctx.Err() != nil && !well(e) {
@@ -269,7 +273,7 @@ func unasked(engines []Engine) []finding.EngineResult {
 // object's last byte; then what is missing is unscanned.
 func (s *scans) finish(ctx context.Context) ([]finding.EngineResult, []finding.Finding) {
 	defer s.cancel()
-	late := time.AfterFunc(s.judge.config.Deadline, s.cancel)
+	late := time.AfterFunc(s.live.Deadline, s.cancel)
 	defer late.Stop()
 	defer context.AfterFunc(ctx, s.cancel)()
 	s.wg.Wait() // engines end with their context

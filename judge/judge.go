@@ -43,7 +43,24 @@ type Config struct {
 	Scratch       func() Scratch // where larger pieces wait for them; nil: such pieces are not scanned
 	ScanPixelData bool           // engines see uncompressed pixel data as well
 	Deadline      time.Duration  // for the engines, after the object's last byte; 10 s
+	Live          func() Live    // asked for each object; nil: Rules, ScanPixelData and Deadline as they are here
 	Arriving      int            // objects that keep containers while they come in, at a time, of at most 16 MiB each; 64
+}
+
+// Live is what people may change while Cordon runs. It holds from the next object
+// on.
+type Live struct {
+	Rules         policy.Rules
+	ScanPixelData bool
+	Deadline      time.Duration
+}
+
+// live is what holds now.
+func (j *Judge) live() Live {
+	if j.config.Live == nil {
+		return Live{j.config.Rules, j.config.ScanPixelData, j.config.Deadline}
+	}
+	return j.config.Live()
 }
 
 // Judge makes judgements. It is safe for concurrent use.
@@ -53,6 +70,7 @@ type Judge struct {
 	arriving inspect.Turns
 	cache    *engine.Cache
 	rests    rests
+	asked    asked
 }
 
 // New returns a Judge.
@@ -101,7 +119,8 @@ type Judgement struct {
 
 // Begin starts to judge one object. The caller must call Finish.
 func (j *Judge) Begin(s Source) *Judgement {
-	jm := &Judgement{source: s, rules: j.config.Rules}
+	live := j.live()
+	jm := &Judgement{source: s, rules: live.Rules}
 	if !s.Unhashed {
 		jm.digest = sha256.New()
 	}
@@ -118,7 +137,7 @@ func (j *Judge) Begin(s Source) *Judgement {
 	case s.Bypass:
 		jm.unasked = unasked(j.config.Engines)
 	case len(j.config.Engines) > 0:
-		jm.scans = newScans(j)
+		jm.scans = newScans(j, live)
 		o.Pieces = jm.scans.piece
 	}
 	jm.inspection = inspect.New(o)
@@ -166,7 +185,7 @@ func (jm *Judgement) Finish(ctx context.Context) (finding.Report, policy.Decisio
 
 // Tolerable returns the findings that alone keep the object from delivery, if
 // all of them may be excepted for its device.
-func (j *Judge) Tolerable(r finding.Report) []finding.Finding { return j.config.Rules.Tolerable(r) }
+func (j *Judge) Tolerable(r finding.Report) []finding.Finding { return j.live().Rules.Tolerable(r) }
 
 // fatal says why the structure was lost, or nil. It errs towards lost.
 func fatal(out inspect.Outcome) *finding.Finding {

@@ -37,6 +37,9 @@ const (
 	ofStep = "message operation archive sop_instance_uid calling_ae called_ae address association device bytes error status"
 	// ofInstance is one that an archive was asked about.
 	ofInstance = "archive study_instance_uid series_instance_uid sop_instance_uid sop_class_uid sha256"
+	// ofTicket is a ticket: of which kind, whose, for what, where to. The address is
+	// its machine's.
+	ofTicket = ofPerson + " id ticket sponsor visitor purpose address mac to declaration report verified since until ended ended_by why"
 	// ofIssued is a certificate of our own authority.
 	ofIssued = "name kind fingerprint serial not_after by hosts reason"
 )
@@ -148,6 +151,11 @@ var kinds = [...]Kind{
 	{Name: "commitment.retried", Owner: "commitment", Means: "A person has the device told once more.", Keys: ofPerson + " " + ofRequest},
 	{Name: "commitment.dropped", Owner: "commitment", Means: "A person gave the report up.", Keys: ofPerson + " " + ofRequest},
 
+	{Name: "ticket.asked", Owner: "ticket", Means: "A person asked for a ticket that a second one has to agree to.", Keys: ofTicket},
+	{Name: "ticket.opened", Owner: "ticket", Means: "A visitor or a remote service may reach what the ticket names, for a time.", Keys: ofTicket},
+	{Name: "ticket.extended", Owner: "ticket", Means: "The sponsor had it last longer.", Keys: ofTicket},
+	{Name: "ticket.unattended", Owner: "ticket", Means: "The sponsor of a remote service has not been seen; it closes unless they come.", Keys: ofTicket},
+	{Name: "ticket.closed", Owner: "ticket", Means: "A ticket ended: its time was over, a person closed it, or something was not as it says.", Keys: ofTicket},
 	{Name: "transparent.on", Owner: "transparent", Means: "A person had the connections of devices to archives led to Cordon on their way.", Keys: ofPerson + " archives from when_dead"},
 	{Name: "transparent.off", Owner: "transparent", Means: "No connection is led to Cordon any more: by a person, or since it could not be done.", Keys: ofPerson + " archives from when_dead error"},
 	{Name: "transparent.mended", Owner: "transparent", Means: "The routes or rules of it were gone, and are in place again.", Keys: "error"},

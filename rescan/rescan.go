@@ -53,11 +53,12 @@ import (
 // Config is what a Rescan needs to know. Zero limits mean the defaults that are
 // given beside them.
 type Config struct {
-	Dir        string        // of the copies, on custody's disk
-	MaxBytes   int64         // of all copies; 2 GiB
-	MaxObjects int           // copies; 10,000
-	Rules      policy.Rules  // what is harmful: whatever they would not deliver
-	Poll       time.Duration // how often engines are asked while something waits; 5 s
+	Dir        string              // of the copies, on custody's disk
+	MaxBytes   int64               // of all copies; 2 GiB
+	MaxObjects int                 // copies; 10,000
+	Rules      policy.Rules        // what is harmful: whatever they would not deliver
+	Live       func() policy.Rules // asked for each object; nil: Rules
+	Poll       time.Duration       // how often engines are asked while something waits; 5 s
 }
 
 const (
@@ -111,7 +112,6 @@ func Open(ctx context.Context, c Config, p Parts) (*Rescan, error) {
 	if c.Poll == 0 {
 		c.Poll = defaultPoll
 	}
-	c.Rules.Unscanned, c.Rules.Monitor, c.Rules.Bypass = policy.Deliver, false, false
 	r := &Rescan{config: c, parts: p}
 	err := store.MakeDir(c.Dir)
 	if err == nil {
@@ -124,6 +124,16 @@ func Open(ctx context.Context, c Config, p Parts) (*Rescan, error) {
 		return nil, fmt.Errorf("opening rescan: %w", err)
 	}
 	return r, nil
+}
+
+// rules say what is harmful now.
+func (r *Rescan) rules() policy.Rules {
+	rules := r.config.Rules
+	if r.config.Live != nil {
+		rules = r.config.Live()
+	}
+	rules.Unscanned, rules.Monitor, rules.Bypass = policy.Deliver, false, false
+	return rules
 }
 
 func (r *Rescan) path(id string) string { return filepath.Join(r.config.Dir, id) }

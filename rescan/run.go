@@ -118,7 +118,7 @@ func (r *Rescan) again(ctx context.Context, w Work, c *waitingCopy, signatures s
 	}
 	o := c.object
 	o.Findings, o.Engines = report.Findings, report.Engines
-	if d := r.config.Rules.Decide(c.news(report)); d.Verdict != finding.Admit {
+	if d := r.rules().Decide(c.news(report)); d.Verdict != finding.Admit {
 		return r.hit(ctx, o, d.Reason)
 	}
 	if name := c.unasked(report.Engines); name != "" {

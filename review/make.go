@@ -77,14 +77,14 @@ func (r *Reviews) next(tx *store.Tx) (p period, err error) {
 		}
 		ends = r.dayOf(begin)
 	}
-	return period{from: ends, to: ends.In(r.config.Zone).AddDate(0, 0, r.config.Days), first: first}, nil
+	return period{from: ends, to: ends.In(r.config.Zone).AddDate(0, 0, r.days()), first: first}, nil
 }
 
 // dayOf is the beginning of the day of t, or of its week.
 func (r *Reviews) dayOf(t time.Time) time.Time {
 	t = t.In(r.config.Zone)
 	t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, r.config.Zone)
-	if r.config.Days%7 == 0 {
+	if r.days()%7 == 0 {
 		t = t.AddDate(0, 0, -(int(t.Weekday())+6)%7)
 	}
 	return t
@@ -160,7 +160,7 @@ func (r *Reviews) keep(ctx context.Context, c Content, now time.Time) error {
 	sum := sha256.Sum256(text)
 	digest := hex.EncodeToString(sum[:])
 	id := c.From.In(r.config.Zone).Format(time.DateOnly)
-	due := now.In(r.config.Zone).AddDate(0, 0, r.config.Days)
+	due := now.In(r.config.Zone).AddDate(0, 0, r.days())
 	return r.parts.DB.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(`INSERT INTO review (id, first_record, end_record, ends_at, made_at, due_at, content, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			id, c.First, c.End, c.To.UnixMicro(), now.UnixMicro(), due.UnixMicro(), string(text), digest)

@@ -49,6 +49,7 @@ var (
 // Config is what a site chooses.
 type Config struct {
 	Days  int            // length of a period, in days; 7 if 0
+	Every func() int     // the same, asked for each period; nil: Days
 	Owner string         // who is to sign; "" if nobody is named
 	Zone  *time.Location // where days begin and hours are counted; UTC if nil
 }
@@ -118,6 +119,14 @@ func New(c Config, p Parts) *Reviews {
 	return &Reviews{config: c, parts: p}
 }
 
+// days is how long the next period is.
+func (r *Reviews) days() int {
+	if r.config.Every == nil {
+		return r.config.Days
+	}
+	return r.config.Every()
+}
+
 // Status is how things stand with reviews.
 type Status struct {
 	Waiting int       `json:"waiting"` // for a signature
@@ -154,7 +163,7 @@ func (r *Reviews) Status(ctx context.Context, now time.Time) (Status, error) {
 		s.Overdue++
 		s.Error = "it was not made in time"
 	}
-	if s.Next.After(now.AddDate(0, 0, 2*r.config.Days)) {
+	if s.Next.After(now.AddDate(0, 0, 2*r.days())) {
 		s.Overdue++
 		s.Error = "the clock was ahead when the last one was made: nothing is reviewed until " + s.Next.Format(time.DateOnly) + "; look at the ledger yourself"
 	}

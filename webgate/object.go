@@ -180,6 +180,7 @@ func (o *object) row(state custody.State) custody.Object {
 		SHA256:            o.report.SHA256,
 		Findings:          o.report.Findings,
 		Engines:           o.report.Engines,
+		Reason:            o.decision.Reason,
 	}
 }
 

@@ -30,7 +30,9 @@ type Config struct {
 	Witness  *WitnessConfig // nil: it is no witness
 	Deadman  *DeadmanConfig // nil: nothing leads past Cordon
 
-	Values map[string]string // what the file says, by key: see values
+	Values   map[string]string // what the file says, by key: see values
+	Declared map[string]string // of the settings, those that the file sets: see package setting
+	Said     []Said            // all that the file says, in its order, without secrets
 
 	Arriving int // objects that may keep containers while they come in; 0: the default. The machine says it, not the file
 	Shared   int // bytes of memory that objects under way have together; 0: the default. So of this
@@ -93,11 +95,10 @@ type DeviceConfig = policy.Device
 
 // EnginesConfig is what else judges the carved pieces of an object.
 type EnginesConfig struct {
-	Clamd     *engine.ClamdConfig
-	ICAP      *engine.ICAPConfig
-	PixelData bool   // engines see uncompressed pixel data as well
-	Rescan    int64  // bytes of copies of what was delivered unscanned; 0: the default
-	Hashes    string // file of SHA-256 digests of known harmful content
+	Clamd  *engine.ClamdConfig
+	ICAP   *engine.ICAPConfig
+	Rescan int64  // bytes of copies of what was delivered unscanned; 0: the default
+	Hashes string // file of SHA-256 digests of known harmful content
 }
 
 // ConsoleConfig is where people look.

@@ -122,7 +122,9 @@ func (d *document) engines(n ast.Node, e *EnginesConfig) {
 			})
 			d.need(n, "url")
 		},
-		"pixel_data":       d.yes(&e.PixelData),
+		"pixel_data":       d.setting("engines.pixel_data"),
+		"deadline":         d.setting("engines.deadline"),
+		"signature_age":    d.setting("engines.signature_age"),
 		"rescan_quota_mib": d.mebibytes(&e.Rescan, 1<<20),
 		"hashes":           d.path(&e.Hashes),
 	})

@@ -65,6 +65,7 @@ func readConfig(path string, tls bool) (Config, error) {
 	if len(d.problems) == 0 {
 		c.Digest = fmt.Sprintf("%x", sha256.Sum256(text))
 		c.Values = d.values()
+		c.Declared, c.Said = d.declared(), d.said()
 		return c, nil
 	}
 	slices.SortStableFunc(d.problems, func(a, b Problem) int {

@@ -44,7 +44,7 @@ func (c disarmCommand) Run(ctx context.Context, at place, std stdio) error {
 			return failure{2, fmt.Errorf("%s is inside %s: choose a folder outside of what is disarmed", c.Output, path)}
 		}
 	}
-	j, err := config.newJudge(config.Engines.scanners(), newInMemory)
+	j, err := config.newJudge(config.Engines.scanners(), newInMemory, config.settings)
 	if err != nil {
 		return failure{2, err}
 	}

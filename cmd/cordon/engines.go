@@ -13,6 +13,7 @@ import (
 	"cordon/engine"
 	"cordon/inspect"
 	"cordon/judge"
+	"cordon/setting"
 )
 
 // scanners are the engines of the configuration.
@@ -48,15 +49,18 @@ func (m *inMemory) Discard() {}
 func newInMemory() judge.Scratch { return &inMemory{} }
 
 // newJudge is the judge that the configuration describes. Larger pieces wait for
-// the engines in scratch.
-func (c Config) newJudge(scanners []judge.Engine, scratch func() judge.Scratch) (*judge.Judge, error) {
+// the engines in scratch; live are the settings at each moment.
+func (c Config) newJudge(scanners []judge.Engine, scratch func() judge.Scratch, live func() setting.Values) (*judge.Judge, error) {
 	hashes, err := c.Engines.hashes()
 	if err != nil {
 		return nil, err
 	}
 	return judge.New(judge.Config{
-		Rules: c.Rules, Hashes: hashes, Engines: scanners, Scratch: scratch, ScanPixelData: c.Engines.PixelData,
-		Arriving: c.Arriving,
+		Hashes: hashes, Engines: scanners, Scratch: scratch, Arriving: c.Arriving,
+		Live: func() judge.Live {
+			v := live()
+			return judge.Live{Rules: v.Rules, ScanPixelData: v.PixelData, Deadline: v.Deadline}
+		},
 	}), nil
 }
 

@@ -179,18 +179,18 @@ func (c evidenceMappingCommand) Run(std stdio) error {
 	return err
 }
 
-// standing is what the configuration exempts from inspection or admission for as
-// long as it stays as it is; evidence packs name it.
-func (c Config) standing() (all []evidence.Exception) {
+// standing is what the configuration and the settings exempt from inspection or
+// admission for as long as they stay as they are; evidence packs name it.
+func (c Config) standing(rules policy.Rules) (all []evidence.Exception) {
 	add := func(is bool, what string) {
 		if is {
 			all = append(all, evidence.Exception{What: what, Who: "configuration"})
 		}
 	}
 	add(c.Gateway.Unknown != policy.RefuseUnknown, "devices that are not declared are admitted (unknown_devices)")
-	add(c.Rules.Suspicious == policy.Deliver, "suspicious objects are delivered (policy.suspicious)")
-	add(c.Rules.Unscanned == policy.Deliver, "what an engine could not scan is delivered and judged again (policy.unscanned)")
-	add(c.Rules.Unparseable == policy.Deliver, "what cannot be read is delivered (policy.unparseable)")
+	add(rules.Suspicious == policy.Deliver, "suspicious objects are delivered (policy.suspicious)")
+	add(rules.Unscanned == policy.Deliver, "what an engine could not scan is delivered and judged again (policy.unscanned)")
+	add(rules.Unparseable == policy.Deliver, "what cannot be read is delivered (policy.unparseable)")
 	add(c.Engines.Clamd == nil && c.Engines.ICAP == nil, "no outside engine scans (engines)")
 	for _, d := range c.Devices {
 		add(d.Monitor, "device "+d.Name+" is in monitor mode: nothing of it is held")

@@ -105,7 +105,7 @@ func (c importCommand) begin(ctx context.Context, at place, std stdio) (*importi
 		summary: media.Summary{By: c.As, Label: c.Label, Archive: archive.Name, CallingAE: c.Calling},
 	}
 	// The gateway asks the engines about all that it takes; nothing else is copied.
-	if im.judge, err = config.newJudge(nil, nil); err != nil {
+	if im.judge, err = config.newJudge(nil, nil, config.settings); err != nil {
 		return nil, err
 	}
 	if c.Archive != "" {

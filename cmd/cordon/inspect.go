@@ -35,7 +35,7 @@ func (c inspectCommand) Run(ctx context.Context, at place, std stdio) error {
 	}
 	bar := newProgress(std)
 	go measure(c.Paths, 1, bar) // ends with its walk; the process does not wait for it
-	j, err := config.newJudge(config.Engines.scanners(), newInMemory)
+	j, err := config.newJudge(config.Engines.scanners(), newInMemory, config.settings)
 	if err != nil {
 		return failure{2, err}
 	}

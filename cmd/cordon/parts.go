@@ -20,6 +20,7 @@ import (
 	"cordon/evidence"
 	"cordon/exception"
 	"cordon/gateway"
+	"cordon/incident"
 	"cordon/ledger"
 	"cordon/ledger/atna"
 	"cordon/ledger/search"
@@ -28,9 +29,11 @@ import (
 	"cordon/mpps"
 	"cordon/people"
 	"cordon/pki"
+	"cordon/policy"
 	"cordon/reconcile"
 	"cordon/rescan"
 	"cordon/review"
+	"cordon/setting"
 	"cordon/silence"
 	"cordon/store"
 	"cordon/webgate"
@@ -55,8 +58,10 @@ func migrations() []store.Migrations {
 		commitment.Migrations(),
 		mpps.Migrations(),
 		review.Migrations(),
+		setting.Migrations(),
 		pki.Migrations(),
 		deadman.Migrations(),
+		incident.Migrations(),
 		reconcile.Migrations(),
 		alarm.Migrations(),
 		people.Migrations(),
@@ -82,14 +87,18 @@ type parts struct {
 	pki     *pki.PKI
 	backup  *backup.Maker
 	deadman *deadman.Past
-	alarms  *alarm.Alarms
-	people  *people.Accounts
+
+	incidents *incident.Incidents
+	alarms    *alarm.Alarms
+	people    *people.Accounts
 
 	witness *witness.Witness // nil: it is none
 
 	audit   *atna.Audit
 	silence *silence.Sources
 	search  *search.Index // of the ledger
+
+	settings *setting.Settings
 
 	stopLedger func(why error) error // signs the last checkpoint; nil until the ledger runs
 	why        error                 // of the stop
@@ -127,6 +136,9 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	p.runLedger()
 	p.search = search.Open(p.db)
+	if p.settings, err = setting.Open(ctx, setting.Config{Declared: c.Declared}, setting.Parts{DB: p.db, Journal: p.ledger, Search: p.search}); err != nil {
+		return err
+	}
 	p.silence = silence.Open(p.db, p.ledger, time.Local)
 	if err = p.openWitness(ctx, c); err != nil {
 		return err
@@ -141,7 +153,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if p.bypass, err = bypass.Open(ctx, p.db, p.ledger); err != nil {
 		return err
 	}
-	p.rescan, err = rescan.Open(ctx, rescan.Config{Dir: filepath.Join(p.dir, "rescan"), MaxBytes: c.Engines.Rescan, Rules: c.Rules},
+	p.rescan, err = rescan.Open(ctx, rescan.Config{Dir: filepath.Join(p.dir, "rescan"), MaxBytes: c.Engines.Rescan, Live: func() policy.Rules { return p.settings.Now().Rules }},
 		rescan.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger, Log: log})
 	if err != nil {
 		return err
@@ -161,14 +173,17 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if p.devices, err = asset.Open(ctx, p.db, p.ledger, c.site()); err != nil {
 		return err
 	}
-	p.reviews = review.New(review.Config{Days: c.Audit.ReviewDays, Owner: c.Audit.Owner, Zone: time.Local}, review.Parts{DB: p.db, Ledger: p.ledger, Log: log})
-	p.packs = evidence.New(evidence.Config{Site: c.Site, Version: version, Owner: c.Audit.Owner, Standing: c.standing()},
+	p.reviews = review.New(review.Config{Every: func() int { return p.settings.Now().ReviewEvery }, Owner: c.Audit.Owner, Zone: time.Local}, review.Parts{DB: p.db, Ledger: p.ledger, Log: log})
+	p.packs = evidence.New(evidence.Config{Site: c.Site, Version: version, Owner: c.Audit.Owner, Standing: func() []evidence.Exception { return c.standing(p.settings.Now().Rules) }},
 		evidence.Parts{DB: p.db, Ledger: p.ledger, Custody: p.custody, Exceptions: p.except, Reviews: p.reviews})
 	if p.pki, err = pki.Open(ctx, p.db, p.ledger, filepath.Join(p.dir, "pki")); err != nil {
 		return err
 	}
 	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
 	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
+	if p.incidents, err = incident.Open(ctx, p.db, p.ledger); err != nil {
+		return err
+	}
 	p.people, err = people.Open(ctx, p.db, p.ledger, c.Console.sessions())
 	return err
 }

@@ -153,7 +153,7 @@ func (d *daemon) wire(ctx context.Context) error {
 		return err
 	}
 	d.scanners = d.config.Engines.scanners()
-	j, err := d.config.newJudge(d.scanners, func() judge.Scratch { return d.parts.custody.NewBuffer() })
+	j, err := d.config.newJudge(d.scanners, func() judge.Scratch { return d.parts.custody.NewBuffer() }, d.parts.settings.Now)
 	if err != nil {
 		return err
 	}

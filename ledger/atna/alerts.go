@@ -44,8 +44,20 @@ var alerts = [...]alert{
 	{"transparent.encrypted", yes("passed"), restrictedFunction, cordon("ENCRYPTED-PASSED", "An encrypted connection went to an archive uninspected"), Serious, aboutPeer, []string{"archive"}},
 	{"transparent.encrypted", no("passed"), restrictedFunction, cordon("ENCRYPTED-REFUSED", "An encrypted connection to an archive was ended"), Minor, aboutPeer, []string{"archive", "omitted"}},
 
+	// Service by people and equipment from outside, started and stopped.
+	{"ticket.opened", remote, remoteServiceStarted, cordon("REMOTE-SERVICE", "Remote service is let in"), Success, aboutPeer, saysTicket},
+	{"ticket.closed", remoteWas, remoteServiceStopped, cordon("REMOTE-SERVICE-ENDED", "Remote service has ended"), Success, aboutPeer, saysTicket},
+	{"ticket.opened", not(remote), localServiceStarted, cordon("VISITOR", "A visitor's equipment is let in"), Success, aboutPeer, saysTicket},
+	{"ticket.closed", localWas, localServiceStopped, cordon("VISITOR-ENDED", "A visitor's equipment is no longer let in"), Success, aboutPeer, saysTicket},
+	{"ticket.asked", nil, securityConfiguration, cordon("TICKET-ASKED", "One of two people asks for a ticket"), Success, aboutPeer, saysTicket},
+	{"ticket.extended", nil, securityConfiguration, cordon("TICKET-EXTENDED", "A ticket lasts longer"), Success, aboutPeer, saysTicket},
+	{"ticket.unattended", nil, securityConfiguration, cordon("TICKET-UNATTENDED", "The sponsor of a remote service is not there"), Minor, aboutPeer, saysTicket},
+
 	// Security configuration: who and what may pass.
 	{"config.applied", nil, securityConfiguration, cordon("CONFIGURATION-APPLIED", "Configuration applied"), Success, aboutConfiguration, []string{"version"}},
+	{"setting.asked", nil, securityConfiguration, cordon("SETTING-ASKED", "Change of settings that waits for a second person"), Success, aboutConfiguration, []string{"reason"}},
+	{"setting.changed", nil, securityConfiguration, cordon("SETTING-CHANGED", "Settings changed"), Success, aboutConfiguration, []string{"reason"}},
+	{"setting.withdrawn", nil, securityConfiguration, cordon("SETTING-WITHDRAWN", "Change of settings withdrawn"), Success, aboutConfiguration, []string{"reason"}},
 	{"exception.proposed", nil, securityConfiguration, cordon("EXCEPTION-PROPOSED", "Exception proposed"), Success, aboutConfiguration, []string{"finding", "reason"}},
 	{"exception.approved", nil, securityConfiguration, cordon("EXCEPTION-APPROVED", "Exception approved"), Success, aboutConfiguration, []string{"finding", "reason"}},
 	{"exception.revoked", nil, securityConfiguration, cordon("EXCEPTION-REVOKED", "Exception revoked"), Success, aboutConfiguration, []string{"finding", "reason"}},
@@ -135,6 +147,13 @@ func yes(key string) func(body) bool { return func(b body) bool { return b.yes(k
 func no(key string) func(body) bool  { return func(b body) bool { return !b.yes(key) } }
 
 func not(is func(body) bool) func(body) bool { return func(b body) bool { return !is(b) } }
+
+// saysTicket is what is said of a ticket.
+var saysTicket = []string{"id", "ticket", "sponsor", "purpose", "to", "until", "why", "declaration", "report"}
+
+func remote(b body) bool    { return b.text("ticket") == "remote" }
+func remoteWas(b body) bool { return remote(b) && b.has("since") }
+func localWas(b body) bool  { return !remote(b) && b.has("since") }
 
 // malicious errs towards yes: one finding is enough, and so is one that the
 // catalogue does not know.

@@ -37,6 +37,10 @@ var (
 	auditRecordingStopped = dcm("110133", "Audit Recording Stopped")
 	auditRecordingStarted = dcm("110134", "Audit Recording Started")
 	objectSecurityChanged = dcm("110135", "Object Security Attributes Changed")
+	remoteServiceStarted  = dcm("110139", "Remote Service Operation Started")
+	remoteServiceStopped  = dcm("110140", "Remote Service Operation Stopped")
+	localServiceStarted   = dcm("110141", "Local Service Operation Started")
+	localServiceStopped   = dcm("110142", "Local Service Operation Stopped")
 	emergencyStopped      = dcm("110138", "Emergency Override Stopped")
 )
 
