@@ -71,6 +71,9 @@ func (k *kernel) clear(c *nftables.Conn, want table, had found) {
 		}
 	}
 	for _, s := range had.sets {
+		if slices.ContainsFunc(want.sets, s.stays) {
+			continue
+		}
 		c.DelSet(&nftables.Set{Table: t, Name: s.name})
 	}
 	for name := range had.counts {
@@ -90,6 +93,9 @@ func (k *kernel) fill(c *nftables.Conn, want table, had found, last map[string]C
 		}
 	}
 	for _, s := range want.sets {
+		if slices.ContainsFunc(had.sets, s.stays) {
+			continue
+		}
 		if err := addSet(c, t, s); err != nil {
 			return fmt.Errorf("set %s: %w", s.name, err)
 		}
@@ -111,6 +117,9 @@ func (k *kernel) fill(c *nftables.Conn, want table, had found, last map[string]C
 	return nil
 }
 
+// stays reports whether a set is one that packets fill, and is there before and after.
+func (s set) stays(o set) bool { return s.name == o.name && s.dynamic && o.dynamic }
+
 // same reports whether a chain hangs where another does.
 func (c chain) same(d chain) bool {
 	return c.name == d.name && (c.hook == nil) == (d.hook == nil) && (c.hook == nil || *c.hook == *d.hook && c.priority == d.priority)
@@ -129,6 +138,9 @@ const chunk = 400
 
 func addSet(c *nftables.Conn, t *nftables.Table, s set) error {
 	ks := &nftables.Set{Table: t, Name: s.name, KeyType: s.key, Interval: s.interval, Concatenation: s.concat, HasTimeout: s.dynamic || !s.until.IsZero(), Dynamic: s.dynamic}
+	if s.dynamic {
+		ks.Size = maxHits
+	}
 	if err := c.AddSet(ks, nil); err != nil {
 		return err
 	}

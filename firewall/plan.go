@@ -95,9 +95,13 @@ func (t *table) zones(p *Plan) {
 	if p.Mode != Enforce {
 		verdict = accept()
 	}
+	refused := ""
+	if len(p.Zones) > 0 {
+		refused = t.refused(verdict)
+	}
 	for _, z := range p.Zones {
 		id := identifier(z.Name)
 		stopped := t.counter("plan_"+id, "plan "+z.Name)
-		t.members("zone_"+id+"_", z.Prefixes, p.Until, func(match []expr.Any) { t.add("plan", when(match, do(stopped, verdict))) })
+		t.members("zone_"+id+"_", z.Prefixes, p.Until, func(match []expr.Any) { t.add("plan", when(match, do(stopped, goTo(refused)))) })
 	}
 }

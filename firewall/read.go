@@ -142,7 +142,7 @@ func (k *kernel) readTable(c *nftables.Conn, t *nftables.Table) (f found, err er
 			return f, err
 		}
 		slices.SortFunc(elements, order)
-		f.sets = append(f.sets, set{name: s.Name, key: s.KeyType, interval: s.Interval, concat: s.Concatenation, elements: elements})
+		f.sets = append(f.sets, set{name: s.Name, key: s.KeyType, interval: s.Interval, concat: s.Concatenation, dynamic: s.Dynamic, elements: elements})
 	}
 	objects, err := c.GetNamedObjects(t)
 	for _, o := range objects {
@@ -265,6 +265,8 @@ func encoded(f nftables.TableFamily, r rule) (out []byte) {
 			continue
 		case *expr.Objref:
 			e = &expr.Objref{Type: x.Type, Name: strings.TrimRight(x.Name, "\x00")}
+		case *expr.Dynset:
+			e = &expr.Dynset{SrcRegKey: x.SrcRegKey, SetName: strings.TrimRight(x.SetName, "\x00"), Operation: x.Operation, Timeout: x.Timeout}
 		case *expr.Lookup:
 			e = &expr.Lookup{SourceRegister: x.SourceRegister, SetName: x.SetName}
 		}
