@@ -43,14 +43,13 @@ func TestHitsSayWhoAPlanWouldHaveStopped(t *testing.T) {
 		}
 		server := exec.Command("ip", "netns", "exec", right, "python3", "-c", `
 import socket, threading
-def serve(f, a, p):
-    s = socket.socket(f); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((a, p)); s.listen(9)
+def serve(s):
     while True:
         c, _ = s.accept(); c.sendall(b"hello"); c.close()
 for f, a in ((socket.AF_INET, "10.2.0.2"), (socket.AF_INET6, "fd02::2")):
     for p in (104, 445):
-        threading.Thread(target=serve, args=(f, a, p)).start()
+        s = socket.socket(f); s.bind((a, p)); s.listen(9)
+        threading.Thread(target=serve, args=(s,)).start()
 print("ready", flush=True)`)
 		out, err := server.StdoutPipe()
 		if err != nil || server.Start() != nil {
@@ -61,7 +60,7 @@ print("ready", flush=True)`)
 		out.Read(make([]byte, 5))
 		reaches := func(address string, port int) bool {
 			err := exec.Command("ip", "netns", "exec", left, "python3", "-c",
-				fmt.Sprintf("import socket; assert socket.create_connection((%q, %d), 1).recv(9)", address, port)).Run()
+				fmt.Sprintf("import socket; assert socket.create_connection((%q, %d), 2).recv(9)", address, port)).Run()
 			return err == nil
 		}
 
