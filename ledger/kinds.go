@@ -189,6 +189,7 @@ var kinds = [...]Kind{
 	{Name: "backup.made", Owner: "backup", Means: "It was made; the file's digest.", Keys: "by to sha256 bytes objects missing records"},
 	{Name: "backup.restored", Owner: "backup", Means: "The data directory was made of a backup of that time: what this ledger had beyond so many records is not here.", Keys: ofPerson + " made_at records objects"},
 	{Name: "media.import", Owner: "console", Means: "A medium was imported, in numbers.", Keys: "by label dicomdir_sha256 archive calling_ae complete files objects stored held listed refused failed unreadable bytes studies"},
+	{Name: "network.alert", Owner: "network", Means: "Something unusual was seen on the network; of one device and rule the first time, and from then on in growing pauses with its count.", Keys: "rule severity device address acted proof first count peers more service detail sensor omitted"},
 	{Name: "review.made", Owner: "review", Means: "An activity review was made.", Keys: "id first_record end_record items sha256 due"},
 	{Name: "review.signed", Owner: "review", Means: "A person signed it.", Keys: ofPerson + " id first_record end_record sha256 late"},
 	{Name: "evidence.made", Owner: "evidence", Means: "A person had an evidence pack made.", Keys: "by from to mapping sha256"},

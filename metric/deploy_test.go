@@ -134,7 +134,7 @@ func TestEveryRowIsUsed(t *testing.T) {
 func readSource(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, dir := range []string{"../console", "../gateway", "../webgate", "../cmd/cordon", "../commitment", "../mpps", "../silence"} {
+	for _, dir := range []string{"../console", "../gateway", "../webgate", "../cmd/cordon", "../commitment", "../mpps", "../silence", "../network"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -100,7 +100,18 @@ const (
 	ActivityReviewsWaiting
 	ActivityReviewsOverdue
 	DevicesProposed
+	Contained
+	Containments
 	DeviceSilent
+
+	NetworkPackets
+	NetworkDrops
+	NetworkFlows
+	NetworkTracked
+	NetworkAlerts
+	NetworkCPU
+	NetworkRecords
+	NetworkBad
 
 	LedgerWritable
 	LedgerIntact
@@ -186,7 +197,18 @@ var catalogue = [end]Row{
 	ActivityReviewsWaiting: {Name: "cordon_activity_reviews_waiting", Kind: Gauge, Help: "Activity reviews that nobody has signed."},
 	ActivityReviewsOverdue: {Name: "cordon_activity_reviews_overdue", Kind: Gauge, Help: "Activity reviews that nobody has signed in time, or that could not be made."},
 	DevicesProposed:        {Name: "cordon_devices_proposed", Kind: Gauge, Help: "Devices that wait for somebody to approve or deny them."},
+	Contained:              {Name: "cordon_contained_devices", Kind: Gauge, Help: "Devices that are contained, by whether that is enforced: yes or no.", Labels: []string{"enforced"}, Limit: 2},
+	Containments:           {Name: "cordon_containments_total", Kind: Counter, Help: "What befell containments since the start: applied, not_enforced, ended, restored, proposed.", Labels: []string{"what"}, Limit: 10},
 	DeviceSilent:           {Name: "cordon_device_silent", Kind: Gauge, Help: "1 if a device that always talks has stopped.", Labels: []string{"device"}},
+
+	NetworkPackets: {Name: "cordon_network_packets_total", Kind: Counter, Help: "Packets that a capturing sensor looked at since the start.", Labels: []string{"sensor"}, Limit: 20},
+	NetworkDrops:   {Name: "cordon_network_drops_total", Kind: Counter, Help: "Packets that were meant for a capturing sensor and that it did not see, for want of time.", Labels: []string{"sensor"}, Limit: 20},
+	NetworkFlows:   {Name: "cordon_network_reports_total", Kind: Counter, Help: "What sensors said of conversations since the start.", Labels: []string{"sensor"}, Limit: 20},
+	NetworkTracked: {Name: "cordon_network_tracked", Kind: Gauge, Help: "Conversations that a capturing sensor follows now.", Labels: []string{"sensor"}, Limit: 20},
+	NetworkAlerts:  {Name: "cordon_network_alerts_total", Kind: Counter, Help: "Alerts of the network since the start, repetitions included, by rule.", Labels: []string{"rule"}, Limit: 50},
+	NetworkCPU:     {Name: "cordon_network_cpu_seconds_total", Kind: Counter, Help: "Time that a capturing sensor worked, in seconds.", Labels: []string{"sensor"}, Limit: 20},
+	NetworkRecords: {Name: "cordon_network_records_total", Kind: Counter, Help: "Records read of another sensor (Suricata, Zeek) since the start.", Labels: []string{"sensor"}, Limit: 20},
+	NetworkBad:     {Name: "cordon_network_bad_records_total", Kind: Counter, Help: "Of these, records that could not be read.", Labels: []string{"sensor"}, Limit: 20},
 
 	LedgerWritable:    {Name: "cordon_ledger_writable", Kind: Gauge, Help: "1 if the ledger can be written."},
 	LedgerIntact:      {Name: "cordon_ledger_intact", Kind: Gauge, Help: "1 if the ledger was intact at the start."},

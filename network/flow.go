@@ -88,6 +88,7 @@ type Flow struct {
 	Packets, Bytes   uint64 // both ways, since the sensor's last report of it
 	State            State
 	Begun            bool // this is the first report of it
+	Changed          bool // State is another than in the report before
 	Midway           bool // it was under way when the sensor saw it first: who called is a guess
 	Broadcast        bool // to all of a network
 	Proof            Proof

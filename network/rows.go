@@ -12,9 +12,11 @@ const (
 	NewService    = "NET-NEW-SERVICE"
 	Inbound       = "NET-INBOUND"
 	SYNFlood      = "NET-SYN-FLOOD"
+	Flooding      = "NET-FLOODING"
+	StrangerScans = "NET-STRANGER-SCANS"
 	RateStep      = "NET-RATE-STEP"
 	Beacon        = "NET-BEACON"
-	Detected      = "NET-DETECTED"
+	Recognised    = "NET-DETECTED"
 	Attacked      = "NET-ATTACKED"
 	AddressChange = "NET-ADDRESS-CHANGE"
 	Silent        = "NET-SILENT"
@@ -86,12 +88,26 @@ var rules = [...]Rule{
 		Why: "The busiest archive of a large hospital gets some ten associations a second, and completes them.",
 	},
 	{
+		ID: Flooding, Severity: Critical, Acted: true, Title: "A device floods others with half-open connections",
+		Meaning:   "The device asks for far more connections than it completes, of one host or of many.",
+		Action:    contain,
+		Threshold: 100, Unit: "connections never completed", Within: 5 * time.Second,
+		Why: "A device whose server is away tries a few times a second at most.",
+	},
+	{
+		ID: StrangerScans, Severity: Warning, Acted: true, Title: "An address that is no device scans",
+		Meaning:   "A host that no device is calls many others, or many ports of one, without an answer.",
+		Action:    "Find the host and take it off the network. When it watches the network (discovery, vulnerability scans), declare it a device of its own and what it may call.",
+		Threshold: 32, Unit: "destinations or ports without an answer", Within: 10 * time.Second,
+		Why: "Servers call many hosts, and are answered by nearly all.",
+	},
+	{
 		ID: Inbound, Severity: Warning, Acted: false, Title: "Called by somebody who is not declared",
 		Meaning: "A host that nothing declares calls the device. The device is the one in danger.",
 		Action:  "Find out who calls. When it belongs there (a service engineer, monitoring) open a ticket or declare it (devices[].flows with inbound: true).",
 	},
 	{
-		ID: Detected, Severity: Critical, Acted: true, Title: "Recognised by the intrusion detection system",
+		ID: Recognised, Severity: Critical, Acted: true, Title: "Recognised by the intrusion detection system",
 		Meaning: "Suricata recognised something in what the device sent. The detail names the signature.",
 		Action:  contain,
 	},

@@ -44,6 +44,9 @@ var alerts = [...]alert{
 	{"transparent.encrypted", yes("passed"), restrictedFunction, cordon("ENCRYPTED-PASSED", "An encrypted connection went to an archive uninspected"), Serious, aboutPeer, []string{"archive"}},
 	{"transparent.encrypted", no("passed"), restrictedFunction, cordon("ENCRYPTED-REFUSED", "An encrypted connection to an archive was ended"), Minor, aboutPeer, []string{"archive", "omitted"}},
 
+	{"network.alert", no("acted"), networkConfiguration, cordon("NETWORK-DONE-TO", "Something unusual was done to a device on the network, or in its name"), Serious, aboutPeer, saysNetwork},
+	{"network.alert", yes("acted"), restrictedFunction, cordon("NETWORK-UNUSUAL", "A device does on the network what it is not declared to do"), Serious, aboutPeer, saysNetwork},
+
 	// Service by people and equipment from outside, started and stopped.
 	{"ticket.opened", remote, remoteServiceStarted, cordon("REMOTE-SERVICE", "Remote service is let in"), Success, aboutPeer, saysTicket},
 	{"ticket.closed", remoteWas, remoteServiceStopped, cordon("REMOTE-SERVICE-ENDED", "Remote service has ended"), Success, aboutPeer, saysTicket},
@@ -174,3 +177,6 @@ func fromPeer(b body) bool { return b.has("association") || b.has("visit") }
 
 // unbelieved tells who may not ask (401, 403) from what may not be asked.
 func unbelieved(b body) bool { return b.number("status") == 401 || b.number("status") == 403 }
+
+// saysNetwork is what is said of something unusual on the network.
+var saysNetwork = []string{"rule", "detail", "count", "proof"}
