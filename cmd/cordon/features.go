@@ -2,6 +2,7 @@ package main
 
 import (
 	"cordon/console/guard"
+	"cordon/console/incidents"
 	"cordon/console/route"
 )
 
@@ -12,5 +13,8 @@ func (p *parts) guard(c Config) *guard.Guard {
 
 // features are the routes of the console's packages.
 func (p *parts) features(c Config) (all []route.Route) {
+	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents})...)
+	all = append(all, p.settingRoutes(c)...)
+	all = append(all, p.recordRoutes(c)...)
 	return all
 }

@@ -41,6 +41,7 @@ type commands struct {
 	Vault      vaultCommand      `cmd:"" help:"See and decide what is held."`
 	Device     deviceCommand     `cmd:"" help:"The register of devices: what each does, and whom people approved."`
 	Exception  exceptionCommand  `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
+	Incident   incidentCommand   `cmd:"" help:"Devices that were attacked: what happened, who was told, what was imaged meanwhile."`
 	Recall     recallCommand     `cmd:"" help:"What was delivered before it was found harmful."`
 	Commitment commitmentCommand `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
 	Step       stepCommand       `cmd:"" help:"Messages about procedure steps whose archive is away."`
@@ -49,6 +50,7 @@ type commands struct {
 	Restore    restoreCommand    `cmd:"" help:"Make a data directory of a backup."`
 	Deadman    deadmanCommand    `cmd:"" help:"The way past Cordon to the archive while it is down."`
 	PKI        pkiCommand        `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
+	Setting    settingCommand    `cmd:"" help:"What people may change while Cordon runs; what a change would do."`
 	Review     reviewCommand     `cmd:"" help:"Look back regularly at what was unusual, and sign."`
 	Evidence   evidenceCommand   `cmd:"" help:"What can be shown of each control, on paper that can be checked."`
 	Ledger     ledgerCommand     `cmd:"" help:"See and prove what happened."`

@@ -21,6 +21,7 @@ import (
 	"cordon/exception"
 	"cordon/gateway"
 	"cordon/incident"
+	"cordon/judge"
 	"cordon/ledger"
 	"cordon/ledger/atna"
 	"cordon/ledger/search"
@@ -99,6 +100,9 @@ type parts struct {
 	search  *search.Index // of the ledger
 
 	settings *setting.Settings
+
+	judge    *judge.Judge // of the daemon alone, as are the engines
+	scanners []judge.Engine
 
 	stopLedger func(why error) error // signs the last checkpoint; nil until the ledger runs
 	why        error                 // of the stop
@@ -181,6 +185,9 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
 	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
+	if p.alarms, err = alarm.Open(ctx, p.db, p.ledger, alarm.Options{}); err != nil {
+		return err
+	}
 	if p.incidents, err = incident.Open(ctx, p.db, p.ledger); err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("alarms", func() error { return d.parts.alarms.Run(rest, d.log) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
 	inner.run("dead-man's bypass", func() error { return d.watchPast(rest) })
+	inner.run("incidents", func() error { return d.parts.incidents.Run(rest, d.overdue, d.log) })
 	inner.run("service manager", func() error { return d.beat(rest) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
 	inner.run("certificates", func() error { return d.watchCertificates(rest) })

@@ -12,10 +12,13 @@ import (
 	"cordon/deadman"
 	"cordon/evidence"
 	"cordon/exception"
+	"cordon/incident"
+	"cordon/ledger"
 	"cordon/mpps"
 	"cordon/people"
 	"cordon/pki"
 	"cordon/review"
+	"cordon/setting"
 )
 
 // statuses say which errors are not ours, and which status of HTTP each is. The
@@ -26,12 +29,12 @@ var statuses = []struct {
 }{
 	{http.StatusUnsupportedMediaType, []error{ErrMedia}},
 	{http.StatusForbidden, []error{people.ErrOther}},
-	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound}},
+	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, incident.ErrNotFound, setting.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
-		exception.ErrState, exception.ErrNotExceptable, review.ErrState, asset.ErrDeclared, backup.ErrBusy, deadman.ErrState,
+		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, asset.ErrDeclared, backup.ErrBusy, deadman.ErrState, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
 	}},
-	{http.StatusBadRequest, []error{ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest}},
+	{http.StatusBadRequest, []error{ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ledger.ErrValue}},
 }
 
 // Status is the status of HTTP that fits an error: 500 for what is a fault of
