@@ -158,6 +158,7 @@ func (d *daemon) wire(ctx context.Context) error {
 		return err
 	}
 	d.judge = j
+	d.parts.judge, d.parts.scanners = j, d.scanners
 	d.gateway, err = gateway.New(ctx, config, gateway.Parts{
 		DB:      d.parts.db,
 		Custody: d.parts.custody,
