@@ -3,12 +3,16 @@ package ledger
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
 )
+
+// ErrValue means that a body has a value in it that no record can hold.
+var ErrValue = errors.New("cannot be recorded")
 
 const (
 	// maxRecord bounds one record, as bytes of canonical JSON.
@@ -28,7 +32,7 @@ func canonical(v any) ([]byte, error) {
 		return nil, err
 	}
 	if len(out) > maxRecord {
-		return nil, fmt.Errorf("%d bytes: a record has at most %d", len(out), maxRecord)
+		return nil, fmt.Errorf("%w: %d bytes: a record has at most %d", ErrValue, len(out), maxRecord)
 	}
 	return out, nil
 }
@@ -109,14 +113,14 @@ func appendObject(out []byte, object map[string]any, depth int) (_ []byte, err e
 func appendNumber(out []byte, n json.Number) ([]byte, error) {
 	i, err := strconv.ParseInt(n.String(), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("number %.32s: only integers of up to 53 bits", n)
+		return nil, fmt.Errorf("%w: number %.32s: only integers of up to 53 bits", ErrValue, n)
 	}
 	return appendInteger(out, i)
 }
 
 func appendInteger(out []byte, i int64) ([]byte, error) {
 	if i > maxInteger || i < -maxInteger {
-		return nil, fmt.Errorf("number %d: only integers of up to 53 bits", i)
+		return nil, fmt.Errorf("%w: number %d: only integers of up to 53 bits", ErrValue, i)
 	}
 	return strconv.AppendInt(out, i, 10), nil
 }
