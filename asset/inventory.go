@@ -115,14 +115,7 @@ func (r *Register) SetInventory(ctx context.Context, name string, v Inventory, r
 		return err
 	}
 	return r.describe(ctx, name, rq, func(tx *store.Tx, name, by string, now time.Time) error {
-		text, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(`INSERT INTO asset_inventory (device, inventory, changed_by, changed_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT (device) DO UPDATE SET inventory = excluded.inventory, changed_by = excluded.changed_by, changed_at = excluded.changed_at`,
-			name, string(text), by, now.UnixMicro())
-		return err
+		return setInventory(tx, Described{name, v}, by, now)
 	}, "device.described", "inventory", v)
 }
 

@@ -95,3 +95,23 @@ func TestFlowsThatAreNotAccepted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestManyAreDescribedOrNone(t *testing.T) {
+	r := open(t, t.TempDir(), twoArchives)
+	one := asset.Described{Name: "mr-1", Inventory: asset.Inventory{Vendor: "Acme"}}
+	for name, second := range map[string]asset.Described{"unknown": {Name: "ct-9"}, "wrong": {Name: "mr-1", Inventory: asset.Inventory{Criticality: "very"}}} {
+		if err := r.SetInventories(t.Context(), []asset.Described{one, second}, byAble); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if got, err := r.Inventory(t.Context(), "mr-1"); err != nil || got.Vendor != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	told := r.journal.count("device.described")
+	if err := r.SetInventories(t.Context(), []asset.Described{one}, byAble); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Inventory(t.Context(), "mr-1"); err != nil || got.Vendor != "Acme" || r.journal.count("device.described") != told+1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
