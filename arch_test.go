@@ -142,9 +142,12 @@ var house = map[string]room{
 	}},
 	"firewall": {2, nil},
 	"contain": {3, map[string]string{
+		"alarm":    "who is contained, what is proposed",
 		"asset":    "what devices are declared to need",
 		"custody":  "who decides and why, checked alike",
 		"firewall": "what packets may pass",
+		"metric":   "counts containments",
+		"store":    "its own tables",
 	}},
 
 	"preview": {2, map[string]string{
@@ -164,6 +167,22 @@ var house = map[string]room{
 	}},
 	"people/passkey": {2, map[string]string{
 		"people": "whose a passkey is",
+	}},
+	"console/login": {4, map[string]string{
+		"console/answer": "the interface; statuses of errors",
+		"console/guard":  "cookies; why somebody is turned away",
+		"console/route":  "its routes",
+		"custody":        "who ends a session or token, and why",
+		"people":         "who somebody is",
+		"people/openid":  "signs in with an issuer",
+		"people/passkey": "signs in with a passkey",
+	}},
+	"console/people": {4, map[string]string{
+		"console/answer": "the interface; statuses of errors",
+		"console/login":  "pages alike",
+		"console/route":  "its routes",
+		"custody":        "who changes an account, and why",
+		"people":         "accounts",
 	}},
 	"console/guard": {4, map[string]string{
 		"console/answer": "problems of the interface",
@@ -205,7 +224,6 @@ var house = map[string]room{
 		"ledger":         "reads their history",
 		"ledger/search":  "finds it",
 		"people":         "who may see it",
-		"rescan":         "what was left unscanned",
 		"setting":        "how old signatures may be",
 	}},
 	"console/settings": {4, map[string]string{
@@ -318,6 +336,12 @@ var house = map[string]room{
 		"policy":  "verdict",
 	}},
 
+	"plan": {3, map[string]string{
+		"asset":    "what devices are declared to talk to",
+		"custody":  "who decides and why, checked alike",
+		"firewall": "enforces it; what it did not allow",
+		"store":    "its own table",
+	}},
 	"ticket": {3, map[string]string{
 		"custody":  "who decides and why, checked alike",
 		"firewall": "opens what a ticket names",

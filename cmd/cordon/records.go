@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"cordon/console/engines"
@@ -14,7 +15,7 @@ import (
 func (p *parts) recordRoutes(c Config) []route.Route {
 	all := records.Routes(records.Parts{Ledger: p.ledger, Search: p.search, Reviews: p.reviews})
 	return append(all, engines.Routes(engines.Parts{
-		States: p.engineStates, Asked: p.asked, Rescan: p.rescan, Search: p.search, Settings: p.settings, Hashes: c.Engines.Hashes,
+		States: p.engineStates, Asked: p.asked, Rescan: p.unscanned, Recalls: p.toRecall, Recalled: p.rescan.Done, Search: p.search, Settings: p.settings, Hashes: c.Engines.Hashes,
 	})...)
 }
 
@@ -34,4 +35,22 @@ func (p *parts) asked() []judge.Asked {
 		return nil
 	}
 	return p.judge.Asked()
+}
+
+// unscanned is how much was delivered unscanned.
+func (p *parts) unscanned(ctx context.Context) (engines.Rescan, error) {
+	s, err := p.rescan.Status(ctx)
+	return engines.Rescan(s), err
+}
+
+// toRecall is what was delivered before it was found harmful.
+func (p *parts) toRecall(ctx context.Context) (out []engines.Recall, err error) {
+	hits, err := p.rescan.Hits(ctx, false)
+	for _, h := range hits {
+		out = append(out, engines.Recall{
+			ID: h.ID, FoundAt: h.FoundAt, Received: h.ReceivedAt, Device: cmp.Or(h.Device, h.CallingAE), Archive: h.Archive,
+			Study: h.StudyInstanceUID, Instance: h.SOPInstanceUID, Reason: h.Reason, VaultID: h.VaultID,
+		})
+	}
+	return out, err
 }

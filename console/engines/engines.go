@@ -22,7 +22,6 @@ import (
 	"cordon/ledger"
 	"cordon/ledger/search"
 	"cordon/people"
-	"cordon/rescan"
 	"cordon/setting"
 )
 
@@ -30,7 +29,9 @@ import (
 type Parts struct {
 	States   func(context.Context) []engine.State // of every engine of the configuration
 	Asked    func() []judge.Asked                 // since the start
-	Rescan   *rescan.Rescan
+	Rescan   func(context.Context) (Rescan, error)
+	Recalls  func(context.Context) ([]Recall, error) // that nobody has acknowledged, the oldest first
+	Recalled func(ctx context.Context, id, by, reason string) error
 	Search   *search.Index
 	Settings *setting.Settings
 	Hashes   string // the file or folder of the hash list; "" if there is none
@@ -66,22 +67,34 @@ type Change struct {
 
 // Health is the answer to "do the scanners work?".
 type Health struct {
-	Engines   []Engine      `json:"engines"`
-	Limit     float64       `json:"signature_limit_hours"` // from which age signatures are an alarm
-	Unscanned string        `json:"unscanned"`             // what becomes of what is not scanned: deliver or hold
-	Hashes    string        `json:"hashes,omitempty"`
-	Rescan    rescan.Status `json:"rescan"`
-	Since     time.Time     `json:"since"` // of the history
+	Engines   []Engine  `json:"engines"`
+	Limit     float64   `json:"signature_limit_hours"` // from which age signatures are an alarm
+	Unscanned string    `json:"unscanned"`             // what becomes of what is not scanned: deliver or hold
+	Hashes    string    `json:"hashes,omitempty"`
+	Rescan    Rescan    `json:"rescan"`
+	Since     time.Time `json:"since"` // of the history
 }
 
-// Done acknowledges that something was recalled.
-type Done struct {
-	By     string `json:"by,omitempty"`
-	Reason string `json:"reason"`
+// Rescan is how much was delivered unscanned or under a bypass.
+type Rescan struct {
+	Waiting        int   `json:"waiting"` // to be judged again
+	WaitingBytes   int64 `json:"waiting_bytes"`
+	Recalls        int   `json:"recalls"`         // found harmful, and nobody has acknowledged that
+	NotRescannable int   `json:"not_rescannable"` // and will stay so
 }
 
-// Asserted is the name at the control socket.
-func (d *Done) Asserted() *string { return &d.By }
+// Recall is an object that was delivered and then found harmful.
+type Recall struct {
+	ID       string
+	FoundAt  time.Time
+	Received time.Time
+	Device   string
+	Archive  string
+	Study    string // its UID
+	Instance string
+	Reason   string
+	VaultID  string // of the evidence
+}
 
 // Routes are the routes of the engines.
 func Routes(p Parts) []route.Route {
@@ -107,7 +120,7 @@ const history = 30 * 24 * time.Hour
 func (p Parts) health(ctx context.Context, now time.Time) (h Health, err error) {
 	v := p.Settings.Now()
 	h = Health{Limit: v.SignatureAge.Hours(), Unscanned: v.Rules.Unscanned.String(), Hashes: p.Hashes, Since: now.Add(-history).UTC(), Engines: []Engine{}}
-	if h.Rescan, err = p.Rescan.Status(ctx); err != nil {
+	if h.Rescan, err = p.Rescan(ctx); err != nil {
 		return h, err
 	}
 	past, err := p.past(ctx, h.Since, now)
