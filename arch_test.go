@@ -244,6 +244,7 @@ var house = map[string]room{
 		"evidence":   "which errors are not ours",
 		"exception":  "which errors are not ours",
 		"incident":   "which errors are not ours",
+		"ledger":     "which errors are not ours",
 		"mpps":       "which errors are not ours",
 		"people":     "under whose name a decision is made",
 		"pki":        "which errors are not ours",

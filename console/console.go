@@ -22,11 +22,13 @@ package console
 import (
 	"context"
 	"net/http"
+	"sync"
 
 	"cordon/asset"
 	"cordon/backup"
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/console/openapi"
 	"cordon/console/route"
 	"cordon/custody"
 	"cordon/deadman"
@@ -81,12 +83,17 @@ type Parts struct {
 
 // Console answers for one Cordon. It is safe for concurrent use.
 type Console struct {
-	config Config
-	parts  Parts
+	config   Config
+	parts    Parts
+	document func() ([]byte, error) // describes the interface; made when it is first asked for
 }
 
 // New returns a Console.
-func New(c Config, p Parts) *Console { return &Console{c, p} }
+func New(c Config, p Parts) *Console {
+	made := &Console{config: c, parts: p}
+	made.document = sync.OnceValues(func() ([]byte, error) { return openapi.Document(c.Version, made.Routes()) })
+	return made
+}
 
 // healthz says whether this process can do its work: its database answers.
 func (c *Console) healthz(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,7 @@ func (c *Console) exceptionRoutes() []route.Route {
 			Summary: "The exceptions and proposals, the oldest first", Response: exception.Exception{}, Lines: true}},
 		{Method: "POST", Pattern: "/api/v1/exceptions", May: people.DeviceChange, Handler: c.exception(c.propose), Doc: route.Doc{
 			Summary: "Propose an exception", Request: ExceptionRequest{}, Response: exception.Exception{},
-			Example: ExceptionRequest{By: "A. Able", Reason: "the vendor confirms it in writing", Device: "CT1", Finding: "DICOM-PREAMBLE-NONZERO"}}},
+			Example: ExceptionRequest{By: "A. Able", Reason: "the vendor confirms it in writing", Device: "CT1", Finding: "encrypted-document"}}},
 		{Method: "POST", Pattern: "/api/v1/exceptions/{id}/approve", May: people.DeviceChange, Fresh: true, Handler: c.exception(c.approve), Doc: route.Doc{
 			Summary: "Approve an exception that another person proposed", Request: ExceptionRequest{}, Response: exception.Exception{}, Example: ExceptionRequest{By: "B. Best", Reason: "agreed", Days: 90}}},
 		{Method: "POST", Pattern: "/api/v1/exceptions/{id}/revoke", May: people.DeviceChange, Handler: c.exception(c.revoke), Doc: route.Doc{

@@ -41,9 +41,9 @@ func (c *Console) pkiRoutes() []route.Route {
 		{Method: "POST", Pattern: "/api/v1/pki/init", May: people.OperateChange, Fresh: true, Handler: pkiDo(c.pkiInit), Doc: route.Doc{
 			Summary: "Make the certificate authority", Request: PKIRequest{}, Response: pki.Certificate{}, Example: PKIRequest{By: "A. Able", Years: 10}}},
 		{Method: "POST", Pattern: "/api/v1/pki/enrol", May: people.OperateChange, Handler: pkiDo(c.pkiEnrol), Doc: route.Doc{
-			Summary: "Issue a certificate", Request: PKIRequest{}, Response: pki.Issued{}, Example: PKIRequest{By: "A. Able", Name: "CT1"}}},
+			Summary: "Issue a certificate", Request: PKIRequest{}, Response: pki.Issued{}, Example: PKIRequest{By: "A. Able", Name: pki.GatewayName, Hosts: []string{"cordon.example"}}}},
 		{Method: "POST", Pattern: "/api/v1/pki/renew", May: people.OperateChange, Handler: pkiDo(c.pkiRenew), Doc: route.Doc{
-			Summary: "Issue a certificate anew", Request: PKIRequest{}, Response: pki.Issued{}, Example: PKIRequest{By: "A. Able", Name: "CT1"}}},
+			Summary: "Issue a certificate anew", Request: PKIRequest{}, Response: pki.Issued{}, Example: PKIRequest{By: "A. Able", Name: pki.GatewayName, Hosts: []string{"cordon.example"}}}},
 		{Method: "POST", Pattern: "/api/v1/pki/revoke", May: people.OperateChange, Fresh: true, Handler: pkiDo(c.pkiRevoke), Doc: route.Doc{
 			Summary: "Revoke certificates", Request: PKIRequest{}, Response: []pki.Certificate{}, Example: PKIRequest{By: "A. Able", Name: "CT1", Reason: "the disk was stolen"}}},
 		{Method: "POST", Pattern: "/api/v1/pki/crl", May: people.OperateChange, Handler: pkiDo(c.pkiSign), Doc: route.Doc{

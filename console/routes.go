@@ -22,6 +22,8 @@ func (c *Console) Routes() []route.Route {
 		c.openRoutes(),
 		c.firstPage(),
 		[]route.Route{
+			{Method: "GET", Pattern: "/api/v1/openapi.json", May: people.SignedIn, Handler: c.openapi, Doc: route.Doc{
+				Summary: "This interface as OpenAPI 3.1", Response: map[string]any{}}},
 			{Method: "GET", Pattern: "/metrics", May: people.MetricsRead, Handler: c.metrics},
 			{Method: "GET", Pattern: "/api/v1/status", May: people.FlowRead, Handler: c.apiStatus, Doc: route.Doc{
 				Summary: "Is imaging flowing, and what must somebody look at", Response: Status{}}},
@@ -42,6 +44,17 @@ func (c *Console) Routes() []route.Route {
 		c.bypassRoutes(),
 		c.parts.Features,
 	)
+}
+
+// openapi describes the interface.
+func (c *Console) openapi(w http.ResponseWriter, _ *http.Request) {
+	text, err := c.document()
+	if err != nil {
+		answer.Refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(text)
 }
 
 // openRoutes are those of monitors.

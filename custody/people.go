@@ -49,7 +49,7 @@ func (r Request) Check() (Request, error) {
 	case r.Reason == "":
 		return r, fmt.Errorf("%w: why? a reason is needed (--reason TEXT)", ErrRequest)
 	case len(r.By) > maxName || len(r.Reason) > maxReason:
-		return r, fmt.Errorf("a name has at most %d bytes, a reason %d", maxName, maxReason)
+		return r, fmt.Errorf("%w: a name has at most %d bytes, a reason %d", ErrRequest, maxName, maxReason)
 	case strings.ContainsFunc(r.By, unicode.IsControl):
 		return r, fmt.Errorf("%w: the name has control characters in it", ErrRequest)
 	}
@@ -131,7 +131,7 @@ func malicious(o Object) bool {
 // it; there is no emergency in which one is enough. Its row stays.
 func (c *Custody) Destroy(ctx context.Context, id string, r Request) (d Decision, err error) {
 	if r.Emergency {
-		return d, errors.New("destroying always takes two people")
+		return d, fmt.Errorf("%w: destroying always takes two people", ErrRequest)
 	}
 	if r, err = r.Check(); err != nil {
 		return d, err

@@ -29,12 +29,14 @@ var statuses = []struct {
 }{
 	{http.StatusUnsupportedMediaType, []error{ErrMedia}},
 	{http.StatusForbidden, []error{people.ErrOther}},
-	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, incident.ErrNotFound, setting.ErrNotFound}},
+	{http.StatusUnauthorized, []error{people.ErrDenied}},
+	{http.StatusServiceUnavailable, []error{people.ErrBusy}},
+	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, setting.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
-		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, asset.ErrDeclared, backup.ErrBusy, deadman.ErrState, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
+		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
 	}},
-	{http.StatusBadRequest, []error{ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ledger.ErrValue}},
+	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ledger.ErrValue}},
 }
 
 // Status is the status of HTTP that fits an error: 500 for what is a fault of
@@ -43,6 +45,10 @@ func Status(err error) int {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge
+	}
+	var wait *people.Wait
+	if errors.As(err, &wait) {
+		return http.StatusTooManyRequests
 	}
 	for _, s := range statuses {
 		for _, known := range s.errs {
