@@ -23,8 +23,10 @@ func TestHitsSayWhoAPlanWouldHaveStopped(t *testing.T) {
 			}
 			return string(out)
 		}
-		os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o600)
-		os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0o600)
+		for _, setting := range []string{"ipv4/ip_forward 1", "ipv6/conf/all/forwarding 1", "ipv6/conf/default/accept_dad 0"} {
+			name, value, _ := strings.Cut(setting, " ")
+			os.WriteFile("/proc/sys/net/"+name, []byte(value), 0o600)
+		}
 		left, right := fmt.Sprintf("hits-l-%d", os.Getpid()), fmt.Sprintf("hits-r-%d", os.Getpid())
 		for i, ns := range []string{left, right} {
 			run("ip", "netns", "add", ns)

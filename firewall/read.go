@@ -250,7 +250,9 @@ func (s set) equal(have set, now time.Time) bool {
 	}
 	want := slices.Clone(s.elements)
 	slices.SortFunc(want, order)
-	return slices.EqualFunc(want, have.elements, func(a, b nftables.SetElement) bool { return order(a, b) == 0 })
+	return slices.EqualFunc(want, have.elements, func(a, b nftables.SetElement) bool {
+		return order(a, b) == 0 && (a.IntervalEnd || s.until.IsZero() == (b.Timeout == 0))
+	})
 }
 
 func equalRules(f nftables.TableFamily, want, have []rule) bool {
