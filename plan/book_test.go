@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cordon/custody"
+	"cordon/firewall"
+	"cordon/ledger"
+	"cordon/store"
+)
+
+// alone runs fn in a network namespace of its own, which ends with its thread.
+func alone(t *testing.T, fn func(nft func(...string) string)) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { // ends with fn; its thread is never used again
+		defer close(done)
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_FS); err != nil {
+			t.Errorf("a network namespace: %v (run the tests as root)", err)
+			return
+		}
+		fn(func(args ...string) string {
+			out, err := exec.Command("nft", args...).CombinedOutput()
+			if err != nil {
+				t.Errorf("nft %q: %v\n%s", args, err, out)
+			}
+			return string(out)
+		})
+	}()
+	<-done
+}
+
+type office struct {
+	t      *testing.T
+	ctx    context.Context
+	dir    string
+	db     *store.DB
+	ledger *ledger.Ledger
+	book   *Book
+	s      Sources
+}
+
+func (o *office) open() {
+	o.t.Helper()
+	must := func(err error) {
+		o.t.Helper()
+		if err != nil {
+			o.t.Error(err)
+			runtime.Goexit()
+		}
+	}
+	var err error
+	o.db, err = store.OpenDB(o.ctx, filepath.Join(o.dir, "cordon.db"), []store.Migrations{ledger.Migrations(), Migrations()})
+	must(err)
+	o.ledger, err = ledger.Open(o.ctx, o.db, filepath.Join(o.dir, "ledger.key"), "test")
+	must(err)
+	fire, err := firewall.Open(firewall.Options{})
+	must(err)
+	o.book, err = Open(o.ctx, Parts{
+		DB: o.db, Journal: o.ledger, Firewall: fire, Log: slog.New(slog.NewTextHandler(o.t.Output(), nil)),
+		Sources: func(context.Context) (Sources, error) { return o.s, nil }, Closed: closed(o.s.Zones),
+	})
+	must(err)
+	must(o.book.Restore(o.ctx))
+}
+
+func (o *office) records() (kinds []string) {
+	o.t.Helper()
+	err := o.ledger.Tail(o.ctx, 1000, func(r ledger.Record) error {
+		if strings.HasPrefix(r.Kind, "plan.") {
+			kinds = append(kinds, strings.TrimPrefix(r.Kind, "plan."))
+			return ledger.Listed(r)
+		}
+		return nil
+	})
+	if err != nil {
+		o.t.Error(err)
+	}
+	return kinds
+}
+
+var ada = custody.Request{By: "Ada Ashe", Reason: "segmentation, step one"}
+
+func TestAPlanIsReadTriedEnforcedAndConfirmed(t *testing.T) {
+	alone(t, func(nft func(...string) string) {
+		nft("add", "table", "inet", "hospital")
+		o := &office{t: t, ctx: context.Background(), dir: t.TempDir(), s: small()}
+		o.open()
+		if rules := nft("list", "table", "inet", "cordon"); !strings.Contains(rules, "10.9.0.0/16") {
+			t.Errorf("visitors are not shut out without a plan:\n%s", rules)
+		}
+		digest := Compute(o.s).Digest
+		apply := func(mode Mode, digest string, from string) (State, error) {
+			order := Order{Request: ada, Mode: mode, Digest: digest}
+			if from != "" {
+				order.From = netip.MustParseAddr(from)
+			}
+			return o.book.Apply(o.ctx, order)
+		}
+		if _, err := apply(Shadow, "", ""); !errors.Is(err, custody.ErrRequest) {
+			t.Error(err)
+		}
+		if _, err := apply(Shadow, "0123456789abcdef", ""); !errors.Is(err, ErrChanged) {
+			t.Error(err)
+		}
+		if s, err := apply(Shadow, digest, ""); err != nil || s.Mode != Shadow {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if _, err := o.book.Confirm(o.ctx, ada); !errors.Is(err, ErrState) {
+			t.Error(err)
+		}
+
+		s, err := apply(Enforce, digest, "10.4.0.99")
+		if err != nil || s.Mode != Enforce || time.Until(s.Confirm) > ConfirmWithin || time.Until(s.Confirm) < ConfirmWithin-10*time.Second {
+			t.Errorf("%+v, %v", s, err)
+		}
+		rules := nft("list", "table", "inet", "cordon")
+		for _, want := range []string{"10.4.0.99", "timeout 1m59s"} {
+			if !strings.Contains(rules, want) {
+				t.Errorf("%s is not there: who applies it is locked out, or the kernel does not undo it:\n%s", want, rules)
+			}
+		}
+		if s, err := o.book.State(o.ctx); err != nil || !s.Applied || s.Current != digest || s.Digest != digest {
+			t.Errorf("%+v, %v", s, err)
+		}
+		o.book.lapse(o.ctx, time.Now().Add(ConfirmWithin+time.Second))
+		if s, _ := o.book.State(o.ctx); s.Mode != Shadow {
+			t.Errorf("nobody confirmed, and it is %+v", s)
+		}
+
+		if _, err := apply(Enforce, digest, ""); err != nil {
+			t.Error(err)
+		}
+		if s, err := o.book.Confirm(o.ctx, ada); err != nil || !s.Confirm.IsZero() {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if rules := nft("list", "table", "inet", "cordon"); strings.Contains(rules, "timeout 1m") || !strings.Contains(rules, "drop") {
+			t.Errorf("confirmed, and not for good:\n%s", rules)
+		}
+		o.s.Devices = o.s.Devices[:1] // the register changes; what is applied does not
+		o.db.Close()
+		nft("delete", "table", "inet", "cordon")
+		o.open()
+		if s, err := o.book.State(o.ctx); err != nil || s.Mode != Enforce || !s.Applied || s.Digest != digest || s.Current == digest {
+			t.Errorf("after a restart: %+v, %v", s, err)
+		}
+		if _, err := apply(Off, "", ""); err != nil {
+			t.Error(err)
+		}
+		if rules := nft("list", "ruleset"); strings.Contains(rules, "10.1.0.0/24") || !strings.Contains(rules, "10.9.0.0/16") || !strings.Contains(rules, "table inet hospital") {
+			t.Errorf("after it was taken out:\n%s", rules)
+		}
+		if got := o.records(); !slices.Equal(got, []string{"shadow", "enforced", "undone", "enforced", "confirmed", "off"}) {
+			t.Errorf("on the ledger: %v", got)
+		}
+	})
+}
+
+func TestNoZonesNoPlan(t *testing.T) {
+	alone(t, func(nft func(...string) string) {
+		o := &office{t: t, ctx: context.Background(), dir: t.TempDir(), s: Sources{}}
+		o.open()
+		if left := strings.TrimSpace(nft("list", "ruleset")); left != "" {
+			t.Errorf("rules without a plan:\n%s", left)
+		}
+		p := Compute(o.s)
+		_, err := o.book.Apply(o.ctx, Order{Request: ada, Mode: Shadow, Digest: p.Digest})
+		if !errors.Is(err, ErrState) || !strings.Contains(err.Error(), "plan.zones") {
+			t.Error(err)
+		}
+	})
+}
