@@ -40,6 +40,10 @@ const (
 	// ofTicket is a ticket: of which kind, whose, for what, where to. The address is
 	// its machine's.
 	ofTicket = ofPerson + " id ticket sponsor visitor purpose address mac to declaration report verified since until ended ended_by why"
+	// ofContainment is one of a device.
+	ofContainment = ofPerson + " containment device level rule until"
+	// ofPlan is the firewall plan, by the digest of its rules.
+	ofPlan = ofPerson + " mode digest rules until"
 	// ofIssued is a certificate of our own authority.
 	ofIssued = "name kind fingerprint serial not_after by hosts reason"
 )
@@ -124,6 +128,8 @@ var kinds = [...]Kind{
 	{Name: "reconcile.given_up", Owner: "reconcile", Means: "A person ended the alarms about instances that are missing.", Keys: ofPerson + " instances"},
 	{Name: "custody.found", Owner: "custody", Means: "What a start found on the disk that no crash can explain.", Keys: "in_flight leftovers missing orphans unclaimed"},
 	{Name: "custody.key", Owner: "custody", Means: "The key that objects are encrypted to.", Keys: "recipient"},
+	{Name: "object.scanned", Owner: "custody", Means: "An object of a contained device was scanned and found clean; it may go to its archive now.", Keys: ofObject},
+	{Name: "object.passed_unscanned", Owner: "custody", Means: "A person lets an object of a contained device go to its archive although it was not scanned.", Keys: ofPerson + " " + ofObject},
 	{Name: "object.rescanned", Owner: "rescan", Means: "What was delivered unscanned was judged again.", Keys: ofObject + " reason vault_id"},
 	{Name: "object.late_hit", Owner: "rescan", Means: "What was delivered was found harmful later.", Keys: ofObject + " reason vault_id"},
 	{Name: "object.not_rescannable", Owner: "rescan", Means: "What was delivered unscanned can no longer be judged.", Keys: ofObject + " objects reason"},
@@ -156,6 +162,11 @@ var kinds = [...]Kind{
 	{Name: "ticket.extended", Owner: "ticket", Means: "The sponsor had it last longer.", Keys: ofTicket},
 	{Name: "ticket.unattended", Owner: "ticket", Means: "The sponsor of a remote service has not been seen; it closes unless they come.", Keys: ofTicket},
 	{Name: "ticket.closed", Owner: "ticket", Means: "A ticket ended: its time was over, a person closed it, or something was not as it says.", Keys: ofTicket},
+	{Name: "plan.shadow", Owner: "plan", Means: "What the firewall plan does not allow passes and is counted.", Keys: ofPlan},
+	{Name: "plan.enforced", Owner: "plan", Means: "What the firewall plan does not allow is dropped; undone at that time unless a person confirms it.", Keys: ofPlan},
+	{Name: "plan.confirmed", Owner: "plan", Means: "A person confirmed the enforced plan.", Keys: ofPlan},
+	{Name: "plan.undone", Owner: "plan", Means: "The plan is as it was before: nobody confirmed it, or it could not be applied.", Keys: ofPlan},
+	{Name: "plan.off", Owner: "plan", Means: "There is no firewall plan any more.", Keys: ofPlan},
 	{Name: "transparent.on", Owner: "transparent", Means: "A person had the connections of devices to archives led to Cordon on their way.", Keys: ofPerson + " archives from when_dead"},
 	{Name: "transparent.off", Owner: "transparent", Means: "No connection is led to Cordon any more: by a person, or since it could not be done.", Keys: ofPerson + " archives from when_dead error"},
 	{Name: "transparent.mended", Owner: "transparent", Means: "The routes or rules of it were gone, and are in place again.", Keys: "error"},
@@ -189,6 +200,19 @@ var kinds = [...]Kind{
 	{Name: "backup.made", Owner: "backup", Means: "It was made; the file's digest.", Keys: "by to sha256 bytes objects missing records"},
 	{Name: "backup.restored", Owner: "backup", Means: "The data directory was made of a backup of that time: what this ledger had beyond so many records is not here.", Keys: ofPerson + " made_at records objects"},
 	{Name: "media.import", Owner: "console", Means: "A medium was imported, in numbers.", Keys: "by label dicomdir_sha256 archive calling_ae complete files objects stored held listed refused failed unreadable bytes studies"},
+	{Name: "containment.ordered", Owner: "contain", Means: "A device is to lose its paths but the one of its images. Durable before it takes effect.", Keys: ofContainment},
+	{Name: "containment.applied", Owner: "contain", Means: "It has lost them: read back from the enforcement point.", Keys: ofContainment + " enforcer enforced why"},
+	{Name: "containment.not_enforced", Owner: "contain", Means: "It has not, and why; inspection of what it sends is stricter all the same, and enforcing is tried again.", Keys: ofContainment + " enforcer enforced why"},
+	{Name: "containment.followed", Owner: "contain", Means: "A contained device was heard of at further addresses, and is contained there too.", Keys: ofContainment + " addresses"},
+	{Name: "containment.restore_asked", Owner: "contain", Means: "The first of two people says that a device is clean, and how that was found.", Keys: ofContainment + " proof"},
+	{Name: "containment.restoring", Owner: "contain", Means: "A device is to have its paths back; by whom, and the proof that it is clean. Durable before it takes effect.", Keys: ofContainment + " proof"},
+	{Name: "containment.restored", Owner: "contain", Means: "It has them back; packets meanwhile.", Keys: ofContainment + " proof counts"},
+	{Name: "containment.ended", Owner: "contain", Means: "A containment ended by itself, at its time; packets meanwhile.", Keys: ofContainment + " proof counts"},
+	{Name: "containment.proposed", Owner: "contain", Means: "A person is asked whether to contain a device, because of what a sensor saw.", Keys: "device rule detail level why until"},
+	{Name: "containment.confirmed", Owner: "contain", Means: "A person said yes.", Keys: ofPerson + " device rule"},
+	{Name: "containment.dismissed", Owner: "contain", Means: "A person said no.", Keys: ofPerson + " device rule"},
+	{Name: "containment.lapsed", Owner: "contain", Means: "Nobody said yes in time.", Keys: ofPerson + " device rule"},
+	{Name: "firewall.changed", Owner: "cmd/cordon", Means: "Somebody else changed Cordon's packet rules; whether they were put right.", Keys: "program restored why"},
 	{Name: "network.alert", Owner: "network", Means: "Something unusual was seen on the network; of one device and rule the first time, and from then on in growing pauses with its count.", Keys: "rule severity device address acted proof first count peers more service detail sensor omitted"},
 	{Name: "review.made", Owner: "review", Means: "An activity review was made.", Keys: "id first_record end_record items sha256 due"},
 	{Name: "review.signed", Owner: "review", Means: "A person signed it.", Keys: ofPerson + " id first_record end_record sha256 late"},

@@ -47,6 +47,25 @@ var alerts = [...]alert{
 	{"network.alert", no("acted"), networkConfiguration, cordon("NETWORK-DONE-TO", "Something unusual was done to a device on the network, or in its name"), Serious, aboutPeer, saysNetwork},
 	{"network.alert", yes("acted"), restrictedFunction, cordon("NETWORK-UNUSUAL", "A device does on the network what it is not declared to do"), Serious, aboutPeer, saysNetwork},
 
+	{"containment.ordered", nil, networkConfiguration, cordon("CONTAINMENT-ORDERED", "A device is to lose its paths but the one of its images"), Serious, aboutPeer, saysContainment},
+	{"containment.applied", nil, networkConfiguration, cordon("CONTAINED", "A device has lost its paths but the one of its images"), Serious, aboutPeer, saysContainment},
+	{"containment.not_enforced", nil, networkConfiguration, cordon("NOT-CONTAINED", "A device that is to be contained is not"), Major, aboutPeer, saysContainment},
+	{"containment.followed", nil, networkConfiguration, cordon("CONTAINMENT-FOLLOWED", "A contained device has further addresses"), Serious, aboutPeer, []string{"addresses"}},
+	{"containment.restore_asked", nil, networkConfiguration, cordon("RESTORE-ASKED", "One of two people says that a contained device is clean"), Success, aboutPeer, saysContainment},
+	{"containment.restoring", nil, networkConfiguration, cordon("RESTORING", "A device is to have its paths back"), Success, aboutPeer, saysContainment},
+	{"containment.restored", nil, networkConfiguration, cordon("RESTORED", "A device has its paths back"), Success, aboutPeer, saysContainment},
+	{"containment.ended", nil, networkConfiguration, cordon("CONTAINMENT-ENDED", "A containment ended at its time"), Minor, aboutPeer, saysContainment},
+	{"containment.proposed", nil, networkConfiguration, cordon("CONTAINMENT-PROPOSED", "A person is asked whether to contain a device"), Serious, aboutPeer, saysContainment},
+	{"containment.confirmed", nil, networkConfiguration, cordon("CONTAINMENT-CONFIRMED", "A person said yes to containing a device"), Success, aboutPeer, saysContainment},
+	{"containment.dismissed", nil, networkConfiguration, cordon("CONTAINMENT-DISMISSED", "A person said no to containing a device"), Minor, aboutPeer, saysContainment},
+	{"containment.lapsed", nil, networkConfiguration, cordon("CONTAINMENT-LAPSED", "Nobody said in time whether to contain a device"), Serious, aboutPeer, saysContainment},
+	{"firewall.changed", nil, networkConfiguration, cordon("FIREWALL-CHANGED", "Somebody else changed Cordon's packet rules"), Major, aboutPart("program"), []string{"restored", "why"}},
+	{"plan.shadow", nil, networkConfiguration, cordon("PLAN-SHADOW", "A firewall plan counts what it does not allow"), Success, aboutConfiguration, saysPlan},
+	{"plan.enforced", nil, networkConfiguration, cordon("PLAN-ENFORCED", "A firewall plan drops what it does not allow"), Success, aboutConfiguration, saysPlan},
+	{"plan.confirmed", nil, networkConfiguration, cordon("PLAN-CONFIRMED", "An enforced firewall plan was confirmed"), Success, aboutConfiguration, saysPlan},
+	{"plan.undone", nil, networkConfiguration, cordon("PLAN-UNDONE", "A firewall plan is as it was before"), Minor, aboutConfiguration, saysPlan},
+	{"plan.off", nil, networkConfiguration, cordon("PLAN-OFF", "There is no firewall plan any more"), Minor, aboutConfiguration, saysPlan},
+
 	// Service by people and equipment from outside, started and stopped.
 	{"ticket.opened", remote, remoteServiceStarted, cordon("REMOTE-SERVICE", "Remote service is let in"), Success, aboutPeer, saysTicket},
 	{"ticket.closed", remoteWas, remoteServiceStopped, cordon("REMOTE-SERVICE-ENDED", "Remote service has ended"), Success, aboutPeer, saysTicket},
@@ -139,6 +158,7 @@ var alerts = [...]alert{
 	{"object.released", no("emergency"), objectSecurityChanged, cordon("INSTANCE-RELEASED", "Held instance released by two people"), Success, aboutInstance, []string{"reason"}},
 	{"object.retried", nil, objectSecurityChanged, cordon("DELIVERY-RETRIED", "An instance that its archive refused is due again"), Success, aboutInstance, []string{"reason"}},
 	{"object.late_hit", nil, objectSecurityChanged, cordon("MALWARE-DELIVERED", "An instance was delivered before it was found harmful"), Major, aboutInstance, []string{"reason", "findings", "archive"}},
+	{"object.passed_unscanned", nil, objectSecurityChanged, cordon("PASSED-UNSCANNED", "A person let an instance of a contained device pass unscanned"), Serious, aboutInstance, []string{"reason", "archive"}},
 	{"object.not_rescannable", nil, objectSecurityChanged, cordon("UNSCANNED", "An instance was delivered unscanned and cannot be scanned again"), Serious, aboutInstance, []string{"reason", "objects"}},
 	{"recall.done", nil, objectSecurityChanged, cordon("RECALLED", "A recall was acknowledged"), Success, aboutInstance, []string{"reason"}},
 }
@@ -150,6 +170,12 @@ func yes(key string) func(body) bool { return func(b body) bool { return b.yes(k
 func no(key string) func(body) bool  { return func(b body) bool { return !b.yes(key) } }
 
 func not(is func(body) bool) func(body) bool { return func(b body) bool { return !is(b) } }
+
+// saysContainment is what is said of a containment.
+var saysContainment = []string{"level", "rule", "until", "reason", "why", "detail"}
+
+// saysPlan is what is said of a firewall plan.
+var saysPlan = []string{"digest", "rules", "until", "reason"}
 
 // saysTicket is what is said of a ticket.
 var saysTicket = []string{"id", "ticket", "sponsor", "purpose", "to", "until", "why", "declaration", "report"}

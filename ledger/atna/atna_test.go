@@ -143,6 +143,7 @@ var quiet = map[string]string{
 	"object.refused_by_archive": "counted by transfer.end",
 	"object.spooled":            "counted by transfer.end",
 	"instance.sent":             "counted by transfer.end",
+	"object.scanned":            "clean, and it goes to its archive now",
 	"object.rescanned":          "clean, and nothing has changed",
 	"retrieve.ended":            "its objects are told study by study",
 	"step.relayed":              "no event of the standard's",
