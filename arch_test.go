@@ -285,6 +285,21 @@ var house = map[string]room{
 		"network":       "reports flows",
 		"network/frame": "packets",
 	}},
+	"network/pcap": {3, map[string]string{
+		"network/frame": "reads packets",
+	}},
+	"network/tail": {3, nil},
+	"network/eve": {3, map[string]string{
+		"network":      "reports to whoever watches",
+		"network/tail": "a file that is rotated",
+	}},
+	"network/zeek": {3, map[string]string{
+		"network":      "reports to whoever watches",
+		"network/tail": "a file that is rotated",
+	}},
+	"network/mud": {3, map[string]string{
+		"asset": "flows",
+	}},
 	"network/capture": {3, map[string]string{
 		"network":       "reports to whoever watches",
 		"network/frame": "reads packets",
