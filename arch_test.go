@@ -193,6 +193,11 @@ var house = map[string]room{
 		"people": "who may ask",
 	}},
 
+	"console/view": {4, map[string]string{
+		"console/answer": "which status an error has",
+		"console/route":  "who may ask for what",
+		"people":         "who looks, and what they may",
+	}},
 	"console/incidents": {4, map[string]string{
 		"console/answer": "reads requests, answers",
 		"console/route":  "who may ask for what",
