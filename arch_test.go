@@ -221,6 +221,17 @@ var house = map[string]room{
 		"people":         "who may read and sign",
 		"review":         "activity reviews; signatures",
 	}},
+	"console/report": {4, map[string]string{
+		"asset":          "which devices there are, and what people say of them",
+		"console/answer": "reads requests, answers them",
+		"console/route":  "the table of routes",
+		"custody":        "what waits",
+		"ledger":         "what happened, for how long",
+		"ledger/search":  "counts it",
+		"monoculture":    "what devices have in common",
+		"people":         "who may see it",
+		"review":         "whether somebody looks",
+	}},
 	"console/engines": {4, map[string]string{
 		"console/answer": "reads requests, answers them",
 		"console/route":  "the table of routes",

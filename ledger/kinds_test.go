@@ -23,7 +23,7 @@ import (
 // they look for.
 var readers = []string{
 	"../review/rules.go", "../review/analysis.go", "../review/opened.go", "../evidence/facts.go", "../evidence/mapping.go",
-	"../setting/keys.go", "../ledger/atna/alerts.go", "../ledger/atna/events.go", "../ledger/atna/ecs.go",
+	"../setting/keys.go", "../console/report/spans.go", "../console/report/sections.go", "../ledger/atna/alerts.go", "../ledger/atna/events.go", "../ledger/atna/ecs.go",
 }
 
 // literals returns the strings of the program that look like kinds, each with

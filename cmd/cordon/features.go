@@ -16,5 +16,6 @@ func (p *parts) features(c Config) (all []route.Route) {
 	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents})...)
 	all = append(all, p.settingRoutes(c)...)
 	all = append(all, p.recordRoutes(c)...)
+	all = append(all, p.reportRoutes(c)...)
 	return all
 }

@@ -52,6 +52,7 @@ type commands struct {
 	PKI        pkiCommand        `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
 	Setting    settingCommand    `cmd:"" help:"What people may change while Cordon runs; what a change would do."`
 	Review     reviewCommand     `cmd:"" help:"Look back regularly at what was unusual, and sign."`
+	Report     reportCommand     `cmd:"" help:"One page for management: a period in figures, with their sources."`
 	Evidence   evidenceCommand   `cmd:"" help:"What can be shown of each control, on paper that can be checked."`
 	Ledger     ledgerCommand     `cmd:"" help:"See and prove what happened."`
 	Config     configCommand     `cmd:"" name:"config" help:"Check a configuration file."`

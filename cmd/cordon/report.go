@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"cordon/console/report"
+	"cordon/console/route"
+)
+
+// reportRoutes are the routes of the page for management.
+func (p *parts) reportRoutes(c Config) []route.Route {
+	return report.Routes(report.Parts{
+		Site: c.Site, Version: version, Search: p.search, Ledger: p.ledger, Register: p.devices, Custody: p.custody, Reviews: p.reviews,
+		Engines: p.reportEngines, Monitored: p.monitored, Past: c.past(),
+	})
+}
+
+// reportEngines say how the scanners stand.
+func (p *parts) reportEngines(ctx context.Context) (out []report.Engine) {
+	limit := p.settings.Now().SignatureAge
+	for _, s := range p.engineStates(ctx) {
+		old := !s.SignaturesAt.IsZero() && time.Since(s.SignaturesAt) > limit
+		out = append(out, report.Engine{Name: s.Name, Up: s.Up, SignaturesAt: s.SignaturesAt, Old: old})
+	}
+	return out
+}
+
+// monitored are the devices of which nothing is held.
+func (p *parts) monitored() (out []string) {
+	for _, d := range p.devices.Devices() {
+		if d.Monitor {
+			out = append(out, d.Name)
+		}
+	}
+	return out
+}
+
+// past says what becomes of connections while Cordon is down.
+func (c Config) past() report.Past {
+	if c.Deadman == nil {
+		return report.Past{Says: "If Cordon goes down, devices cannot send until it is back; they keep their images and try again."}
+	}
+	return report.Past{Armed: true, Says: fmt.Sprintf("If Cordon does not answer for %s, connections are led straight to archive %s, uninspected, with an alarm, until it is back.", c.Deadman.After, c.Deadman.Archive)}
+}
+
+type reportCommand struct {
+	Month   string `placeholder:"2026-01" help:"The month; this one if nothing is given."`
+	Quarter string `placeholder:"2026-Q1" help:"The quarter."`
+	From    string `placeholder:"DAY" help:"First day, with --to."`
+	To      string `placeholder:"DAY" help:"Last day."`
+	CSV     bool   `name:"csv" help:"A figure a line, for a spreadsheet."`
+	JSON    bool   `help:"One JSON object."`
+}
+
+// query is the period as the interface takes it.
+func (c reportCommand) query() string {
+	out := ""
+	for _, p := range [][2]string{{"month", c.Month}, {"quarter", c.Quarter}, {"from", c.From}, {"to", c.To}} {
+		if p[1] != "" {
+			out += "&" + p[0] + "=" + p[1]
+		}
+	}
+	return strings.Replace(out, "&", "?", 1)
+}
+
+func (c reportCommand) Run(ctx context.Context, at place, std stdio) error {
+	return withControl(ctx, at, func(control *control) error {
+		if c.CSV {
+			answer, err := control.do(ctx, http.MethodGet, "report.csv"+c.query(), nil)
+			if err != nil {
+				return err
+			}
+			defer answer.Close()
+			_, err = io.Copy(std.out, answer)
+			return err
+		}
+		var r report.Report
+		if err := control.get(ctx, "report"+c.query(), &r); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(std.out).Encode(r)
+		}
+		return printReport(std.out, r)
+	})
+}
+
+func printReport(w io.Writer, r report.Report) error {
+	fmt.Fprintf(w, "%s, %s\n", printable(r.Site), r.Period.Name)
+	for _, s := range r.Says {
+		fmt.Fprint(w, wrap("  ", printable(s)))
+	}
+	table := newTable(w)
+	for _, s := range r.Sections {
+		fmt.Fprintf(table, "\n%s\t%s\tBEFORE\t\t\n", s.Title, strings.ToUpper(r.Period.ID))
+		for _, f := range s.Figures {
+			mark := map[report.State]string{report.Look: "look", report.Unknown: "unknown"}[f.State]
+			fmt.Fprintf(table, "  %s\t%s %s\t%s\t%s\t%s\n", f.Label, figureText(f.Value), f.Unit, figureText(f.Before), mark, printable(f.Note))
+		}
+	}
+	return table.Flush()
+}
+
+func figureText(v *float64) string {
+	switch {
+	case v == nil:
+		return "-"
+	case *v == math.Trunc(*v):
+		return fmt.Sprintf("%.0f", *v)
+	}
+	return fmt.Sprintf("%.1f", *v)
+}
