@@ -10,24 +10,24 @@ import (
 	"strings"
 	"time"
 
-	"cordon/console/report"
+	figures "cordon/console/report"
 	"cordon/console/route"
 )
 
 // reportRoutes are the routes of the page for management.
 func (p *parts) reportRoutes(c Config) []route.Route {
-	return report.Routes(report.Parts{
+	return figures.Routes(figures.Parts{
 		Site: c.Site, Version: version, Search: p.search, Ledger: p.ledger, Register: p.devices, Custody: p.custody, Reviews: p.reviews,
 		Engines: p.reportEngines, Monitored: p.monitored, Past: c.past(),
 	})
 }
 
 // reportEngines say how the scanners stand.
-func (p *parts) reportEngines(ctx context.Context) (out []report.Engine) {
+func (p *parts) reportEngines(ctx context.Context) (out []figures.Engine) {
 	limit := p.settings.Now().SignatureAge
 	for _, s := range p.engineStates(ctx) {
 		old := !s.SignaturesAt.IsZero() && time.Since(s.SignaturesAt) > limit
-		out = append(out, report.Engine{Name: s.Name, Up: s.Up, SignaturesAt: s.SignaturesAt, Old: old})
+		out = append(out, figures.Engine{Name: s.Name, Up: s.Up, SignaturesAt: s.SignaturesAt, Old: old})
 	}
 	return out
 }
@@ -43,11 +43,11 @@ func (p *parts) monitored() (out []string) {
 }
 
 // past says what becomes of connections while Cordon is down.
-func (c Config) past() report.Past {
+func (c Config) past() figures.Past {
 	if c.Deadman == nil {
-		return report.Past{Says: "If Cordon goes down, devices cannot send until it is back; they keep their images and try again."}
+		return figures.Past{Says: "If Cordon goes down, devices cannot send until it is back; they keep their images and try again."}
 	}
-	return report.Past{Armed: true, Says: fmt.Sprintf("If Cordon does not answer for %s, connections are led straight to archive %s, uninspected, with an alarm, until it is back.", c.Deadman.After, c.Deadman.Archive)}
+	return figures.Past{Armed: true, Says: fmt.Sprintf("If Cordon does not answer for %s, connections are led straight to archive %s, uninspected, with an alarm, until it is back.", c.Deadman.After, c.Deadman.Archive)}
 }
 
 type reportCommand struct {
@@ -81,7 +81,7 @@ func (c reportCommand) Run(ctx context.Context, at place, std stdio) error {
 			_, err = io.Copy(std.out, answer)
 			return err
 		}
-		var r report.Report
+		var r figures.Report
 		if err := control.get(ctx, "report"+c.query(), &r); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (c reportCommand) Run(ctx context.Context, at place, std stdio) error {
 	})
 }
 
-func printReport(w io.Writer, r report.Report) error {
+func printReport(w io.Writer, r figures.Report) error {
 	fmt.Fprintf(w, "%s, %s\n", printable(r.Site), r.Period.Name)
 	for _, s := range r.Says {
 		fmt.Fprint(w, wrap("  ", printable(s)))
@@ -101,7 +101,7 @@ func printReport(w io.Writer, r report.Report) error {
 	for _, s := range r.Sections {
 		fmt.Fprintf(table, "\n%s\t%s\tBEFORE\t\t\n", s.Title, strings.ToUpper(r.Period.ID))
 		for _, f := range s.Figures {
-			mark := map[report.State]string{report.Look: "look", report.Unknown: "unknown"}[f.State]
+			mark := map[figures.State]string{figures.Look: "look", figures.Unknown: "unknown"}[f.State]
 			fmt.Fprintf(table, "  %s\t%s %s\t%s\t%s\t%s\n", f.Label, figureText(f.Value), f.Unit, figureText(f.Before), mark, printable(f.Note))
 		}
 	}
