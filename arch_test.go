@@ -470,6 +470,7 @@ var house = map[string]room{
 		"inspect/compose": "clean and hostile objects",
 	}},
 	"console": {4, map[string]string{
+		"alarm":           "what the status has people look at",
 		"backup":          "streams backups",
 		"console/answer":  "reads requests, answers them",
 		"console/route":   "the table of routes",

@@ -86,6 +86,9 @@ const (
 	Closed       State = "closed"       // a person said that it is done
 )
 
+// Within separates in a Subject a name from what it is about: "ct-1: eicar".
+const Within = ": "
+
 // Item is one alarm as it stands.
 type Item struct {
 	ID             int64     `json:"id"`

@@ -27,12 +27,12 @@ func (s *Status) repositories(now time.Time) {
 	for _, r := range s.Audit {
 		switch {
 		case r.Alarm && !r.Up:
-			s.degrade(fmt.Sprintf("Audit repository %s has been away for %s (%s); %d records wait for it, none is lost.", r.Name, age(now.Sub(r.Since)), r.Error, r.Waiting))
+			s.degrade("audit.away", r.Name, fmt.Sprintf("Audit repository %s has been away for %s (%s); %d records wait for it, none is lost.", r.Name, age(now.Sub(r.Since)), r.Error, r.Waiting))
 		case r.Alarm:
-			s.degrade(fmt.Sprintf("Audit repository %s is behind by %d records, the oldest of %s ago.", r.Name, r.Waiting, age(now.Sub(r.Oldest))))
+			s.degrade("audit.away", r.Name, fmt.Sprintf("Audit repository %s is behind by %d records, the oldest of %s ago.", r.Name, r.Waiting, age(now.Sub(r.Oldest))))
 		}
 		if r.Skipped > 0 {
-			s.degrade(fmt.Sprintf("Audit repository %s has missed %d records, which were pruned before it had them.", r.Name, r.Skipped))
+			s.degrade("audit.skipped", r.Name, fmt.Sprintf("Audit repository %s has missed %d records, which were pruned before it had them.", r.Name, r.Skipped))
 		}
 	}
 }
@@ -40,7 +40,7 @@ func (s *Status) repositories(now time.Time) {
 // silent says which devices that always talk have stopped.
 func (s *Status) silent(now time.Time) {
 	for _, m := range s.Silent {
-		s.degrade(fmt.Sprintf("Device %s has been silent for %s and always talks (%s): see whether it works.", m.Name, age(now.Sub(m.LastHeard)), m.Rule))
+		s.degrade("device.silent", m.Name, fmt.Sprintf("Device %s has been silent for %s and always talks (%s): see whether it works.", m.Name, age(now.Sub(m.LastHeard)), m.Rule))
 	}
 }
 

@@ -17,15 +17,15 @@ type Certificates struct {
 // certificates says which of them end, or cannot be used.
 func (s *Status) certificates(now time.Time) {
 	for _, p := range s.Certificates.Problems {
-		s.degrade("TLS: " + p + ".")
+		s.degrade("tls.unusable", p, "TLS: "+p+".")
 	}
 	for _, i := range s.Certificates.Items {
 		left := i.NotAfter.Sub(now)
 		switch {
 		case left <= 0:
-			s.degrade(fmt.Sprintf("The %s has ended%s.", named(i), remedy(i)))
+			s.degrade("tls.ending", named(i), fmt.Sprintf("The %s has ended%s.", named(i), remedy(i)))
 		case left < secure.AlarmBefore && i.What != secure.RevocationList:
-			s.degrade(fmt.Sprintf("The %s ends in %s%s.", named(i), age(left), remedy(i)))
+			s.degrade("tls.ending", named(i), fmt.Sprintf("The %s ends in %s%s.", named(i), age(left), remedy(i)))
 		}
 	}
 }

@@ -79,13 +79,13 @@ func (s *Status) uninspected() {
 	}
 	first, last := s.Deadman[0], s.Deadman[len(s.Deadman)-1]
 	if last.Until.IsZero() {
-		s.degrade(fmt.Sprintf("Images may still go past Cordon to archive %s, uninspected: the dead-man's bypass is open since %s and closes within seconds.", last.Archive, last.Since.Local().Format(time.DateTime)))
+		s.degrade("deadman.unreviewed", last.Archive, fmt.Sprintf("Images may still go past Cordon to archive %s, uninspected: the dead-man's bypass is open since %s and closes within seconds.", last.Archive, last.Since.Local().Format(time.DateTime)))
 		return
 	}
 	times := "once"
 	if n := len(s.Deadman); n > 1 {
 		times = fmt.Sprintf("%d times", n)
 	}
-	s.degrade(fmt.Sprintf("Images went past Cordon to archive %s, uninspected, %s between %s and %s: look at what came in (cordon deadman review).",
+	s.degrade("deadman.unreviewed", last.Archive, fmt.Sprintf("Images went past Cordon to archive %s, uninspected, %s between %s and %s: look at what came in (cordon deadman review).",
 		last.Archive, times, first.Since.Local().Format(time.DateTime), last.Until.Local().Format(time.DateTime)))
 }

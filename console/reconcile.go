@@ -93,6 +93,6 @@ func (c *Console) lastAccounting() *Reconciled {
 // not be asked about is no alarm: it is asked again.
 func (s *Status) accountedFor() {
 	if s.Accounting != nil && s.Accounting.Alarming() {
-		s.degrade(s.Accounting.Says[0] + " See cordon status --reconcile.")
+		s.degrade("object.missing", "", s.Accounting.Says[0]+" See cordon status --reconcile.")
 	}
 }

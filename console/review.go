@@ -82,9 +82,9 @@ func (s *Status) reviewed() {
 	}
 	switch {
 	case a.Error != "":
-		s.degrade("The activity review could not be made: " + a.Error + ".")
+		s.degrade("activity.failed", "", "The activity review could not be made: "+a.Error+".")
 	case a.Overdue > 0:
-		s.degrade(fmt.Sprintf("%s overdue: %s (cordon review show %s).", activity(a.Overdue), whom, a.Oldest))
+		s.degrade("activity.overdue", "", fmt.Sprintf("%s overdue: %s (cordon review show %s).", activity(a.Overdue), whom, a.Oldest))
 	case a.Waiting > 0:
 		s.Says = append(s.Says, fmt.Sprintf("%s waiting: %s (cordon review show %s).", activity(a.Waiting), whom, a.Oldest))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cordon/alarm"
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/console/answer"
@@ -60,6 +61,8 @@ type Status struct {
 	Accounting *Reconciled `json:"accounting,omitempty"` // the last for what was acknowledged; absent before the first
 
 	Witnesses []ledger.WitnessState `json:"witnesses,omitempty"` // who cosigns the ledger
+
+	troubles []alarm.Alarm // what of Says somebody must look at
 }
 
 // status asks the flow and custody.
@@ -107,7 +110,7 @@ func (c *Console) status(ctx context.Context) (Status, error) {
 // spent says who opens so many associations that they are turned away.
 func (s *Status) spent() {
 	if len(s.Spent) > 0 {
-		s.degrade(fmt.Sprintf("Turned away, or soon: %s, of no known device, for too many associations in a day: approve the device (cordon device list), or find the machine.",
+		s.degrade("device.spent", "", fmt.Sprintf("Turned away, or soon: %s, of no known device, for too many associations in a day: approve the device (cordon device list), or find the machine.",
 			strings.Join(s.Spent, ", ")))
 	}
 }
@@ -116,7 +119,7 @@ func (s *Status) spent() {
 func (s *Status) disksLow() {
 	for _, d := range s.Disks {
 		if d.Low != "" && s.DiskError == "" {
-			s.degrade(fmt.Sprintf("The disk of %s fills up: %s. Make room, or have the archives take what waits, before senders are turned away.", d.Name, d.Low))
+			s.degrade("disk.low", d.Name, fmt.Sprintf("The disk of %s fills up: %s. Make room, or have the archives take what waits, before senders are turned away.", d.Name, d.Low))
 		}
 	}
 }
@@ -126,9 +129,9 @@ func (s *Status) witnessed() {
 	for _, w := range s.Witnesses {
 		switch {
 		case w.Refused:
-			s.degrade(fmt.Sprintf("Witness %s has seen another history of the ledger: keep this data directory as evidence (%s).", w.Name, w.Error))
+			s.degrade("witness.refused", w.Name, fmt.Sprintf("Witness %s has seen another history of the ledger: keep this data directory as evidence (%s).", w.Name, w.Error))
 		case w.Late:
-			s.degrade(fmt.Sprintf("Witness %s does not cosign the ledger: %s.", w.Name, w.Error))
+			s.degrade("witness.late", w.Name, fmt.Sprintf("Witness %s does not cosign the ledger: %s.", w.Name, w.Error))
 		}
 	}
 }
@@ -137,38 +140,38 @@ func (s *Status) witnessed() {
 func (s *Status) judge(now time.Time) {
 	s.Level, s.Says = Well, []string{""}
 	if s.DiskError != "" {
-		s.degrade("Nothing more can be kept here, and senders are asked to try again: " + s.DiskError + ".")
+		s.degrade("disk.full", "", "Nothing more can be kept here, and senders are asked to try again: "+s.DiskError+".")
 	}
 	s.disksLow()
 	away := 0
 	for _, a := range s.Archives {
 		if !a.Up {
 			away++
-			s.degrade(a.away(now, s.DiskError == ""))
+			s.degrade("archive.away", a.Name, a.away(now, s.DiskError == ""))
 		}
 	}
 	for _, e := range s.Engines {
-		if says := e.trouble(now); says != "" {
-			s.degrade(says)
+		if kind, says := e.trouble(now); kind != "" {
+			s.degrade(kind, e.Name, says)
 		}
 	}
 	s.certificates(now)
 	for _, trouble := range []struct {
-		is   bool
-		says string
+		is         bool
+		kind, says string
 	}{
-		{s.Rescan.Recalls == 1, "1 object was delivered before it was found harmful: recall it (cordon recall list)."},
-		{s.Rescan.Recalls > 1, fmt.Sprintf("%d objects were delivered before they were found harmful: recall them (cordon recall list).", s.Rescan.Recalls)},
-		{s.Rescan.NotRescannable > 0, delivered(s.Rescan.NotRescannable) + " unscanned and cannot be scanned again (cordon recall list)."},
-		{s.LedgerError != "", "The ledger cannot be written: " + s.LedgerError + "."},
-		{s.LedgerCut, "The ledger was changed while Cordon was not running, or an older copy of it was put back: keep this data directory as evidence."},
-		{s.Attention > 0, objects(s.Attention) + " refused by the archive: a person must decide (cordon vault list --attention)."},
-		{s.Alarms > 0, objects(s.Alarms) + " missing or damaged here: look at the disk."},
-		{s.Unclaimed > 0, objects(s.Unclaimed) + " in the data directory that no record names: keep it, and restore the database."},
-		{s.ReviewsLate > 0, objects(s.ReviewsLate) + " released in an emergency and not reviewed in time."},
+		{s.Rescan.Recalls == 1, "object.recall", "1 object was delivered before it was found harmful: recall it (cordon recall list)."},
+		{s.Rescan.Recalls > 1, "object.recall", fmt.Sprintf("%d objects were delivered before they were found harmful: recall them (cordon recall list).", s.Rescan.Recalls)},
+		{s.Rescan.NotRescannable > 0, "object.not_rescannable", delivered(s.Rescan.NotRescannable) + " unscanned and cannot be scanned again (cordon recall list)."},
+		{s.LedgerError != "", "ledger.unwritable", "The ledger cannot be written: " + s.LedgerError + "."},
+		{s.LedgerCut, "ledger.cut", "The ledger was changed while Cordon was not running, or an older copy of it was put back: keep this data directory as evidence."},
+		{s.Attention > 0, "archive.refused", objects(s.Attention) + " refused by the archive: a person must decide (cordon vault list --attention)."},
+		{s.Alarms > 0, "object.damaged", objects(s.Alarms) + " missing or damaged here: look at the disk."},
+		{s.Unclaimed > 0, "object.unclaimed", objects(s.Unclaimed) + " in the data directory that no record names: keep it, and restore the database."},
+		{s.ReviewsLate > 0, "review.late", objects(s.ReviewsLate) + " released in an emergency and not reviewed in time."},
 	} {
 		if trouble.is {
-			s.degrade(trouble.says)
+			s.degrade(trouble.kind, "", trouble.says)
 		}
 	}
 	s.uninspected()
@@ -256,24 +259,28 @@ func (s *Status) answer(away int) string {
 	return "Imaging is flowing."
 }
 
-func (s *Status) degrade(sentence string) {
+// degrade says what somebody must look at: a kind of alarm, what it is about, and
+// the sentence.
+func (s *Status) degrade(kind, subject, sentence string) {
 	s.Level = Degraded
 	s.Says = append(s.Says, sentence)
+	s.troubles = append(s.troubles, alarm.Alarm{Kind: kind, Subject: subject, Text: sentence})
 }
 
 // staleSignatures is the age from which an engine's signatures are an alarm:
 // anti-virus that has silently fallen behind looks exactly like one that works.
 const staleSignatures = 7 * 24 * time.Hour
 
-// trouble says what is wrong with an engine, or nothing.
-func (e Engine) trouble(now time.Time) string {
+// trouble says what is wrong with an engine, and which kind of alarm that is; or
+// nothing.
+func (e Engine) trouble(now time.Time) (kind, says string) {
 	switch {
 	case !e.Up:
-		return fmt.Sprintf("Engine %s does not answer; what it should scan is unscanned.", e.Name)
+		return "engine.down", fmt.Sprintf("Engine %s does not answer; what it should scan is unscanned.", e.Name)
 	case !e.SignaturesAt.IsZero() && now.Sub(e.SignaturesAt) > staleSignatures:
-		return fmt.Sprintf("The signatures of engine %s are %s old.", e.Name, age(now.Sub(e.SignaturesAt)))
+		return "engine.stale", fmt.Sprintf("The signatures of engine %s are %s old.", e.Name, age(now.Sub(e.SignaturesAt)))
 	}
-	return ""
+	return "", ""
 }
 
 // away says what an unreachable archive means. One without an address is not in

@@ -101,20 +101,20 @@ const longCommitment = 24 * time.Hour
 // judgeWaiting says what of it somebody must look at.
 func (s *Status) judgeWaiting(now time.Time) {
 	if n := s.Commitment.GivenUp; n > 0 {
-		s.degrade(fmt.Sprintf("The answer to %s for storage commitment could not be given to its device: a person must decide (cordon commitment list).", count(n, "request")))
+		s.degrade("commitment.undelivered", "", fmt.Sprintf("The answer to %s for storage commitment could not be given to its device: a person must decide (cordon commitment list).", count(n, "request")))
 	}
 	for _, t := range s.Commitment.Troubles {
 		if t.Refuses {
-			s.degrade(fmt.Sprintf("Archive %s does not do storage commitment for Cordon, and devices are told that nothing is committed: switch it on there, or take commit out of its services.", t.Archive))
+			s.degrade("commitment.refused", t.Archive, fmt.Sprintf("Archive %s does not do storage commitment for Cordon, and devices are told that nothing is committed: switch it on there, or take commit out of its services.", t.Archive))
 		} else {
 			s.Says = append(s.Says, fmt.Sprintf("Archive %s cannot be asked for storage commitment since %s: %s.", t.Archive, t.Since.Local().Format("15:04"), t.Says))
 		}
 	}
 	if pending := s.Commitment.Open + s.Commitment.Reporting; pending > 0 && now.Sub(s.Commitment.Oldest) > longCommitment {
-		s.degrade(fmt.Sprintf("Devices wait for the answer to %s for storage commitment, the oldest for %s (cordon commitment list).", count(pending, "request"), age(now.Sub(s.Commitment.Oldest))))
+		s.degrade("commitment.late", "", fmt.Sprintf("Devices wait for the answer to %s for storage commitment, the oldest for %s (cordon commitment list).", count(pending, "request"), age(now.Sub(s.Commitment.Oldest))))
 	}
 	if n := s.Steps.Stuck; n > 0 {
-		s.degrade(fmt.Sprintf("An archive refused %s about procedure steps: a person must decide (cordon step list).", count(n, "message")))
+		s.degrade("step.refused", "", fmt.Sprintf("An archive refused %s about procedure steps: a person must decide (cordon step list).", count(n, "message")))
 	}
 	if n := s.Steps.Waiting - s.Steps.Stuck; n > 0 {
 		s.Says = append(s.Says, fmt.Sprintf("Kept until their archive is back: %s about procedure steps, the oldest for %s.", count(n, "message"), age(now.Sub(s.Steps.Oldest))))
