@@ -25,6 +25,8 @@ var (
 	ErrState = errors.New("not possible now")
 	// ErrDenied means that somebody is not who they say, or nobody says so any more.
 	ErrDenied = errors.New("not signed in")
+	// ErrRole means that somebody's roles do not include it.
+	ErrRole = errors.New("not with these roles")
 )
 
 // State says where an account is in its life.
@@ -70,7 +72,7 @@ const (
 
 // Notice is something that others should hear of at once.
 type Notice struct {
-	Kind    string // of the ledger's record, such as "person.glass"
+	Kind    string // of an alarm, such as "people.break_glass"
 	Subject string // whom it is about
 	Text    string // a sentence
 }
@@ -360,4 +362,11 @@ func fromMicros(n int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(n).UTC()
+}
+
+func toMicros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
 }

@@ -2,10 +2,10 @@ package people
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"cordon/custody"
 	"cordon/store"
@@ -17,6 +17,7 @@ type Elsewhere struct {
 	Name            string // as the issuer has it
 	Roles           []Role // that the groups there have here; none: no access
 	Products        []string
+	At              time.Time // they last proved who they are there; zero: not known, and long ago
 }
 
 // EnterFrom makes a session for somebody who signed in elsewhere, and the first time
@@ -28,7 +29,7 @@ func (a *Accounts) EnterFrom(ctx context.Context, id Identity, w Elsewhere, o Or
 		a.failed.add("", o.Address)
 		return e, fmt.Errorf("%w: none of your groups has a role here: ask for one, or have the group added to console.oidc.groups", ErrDenied)
 	}
-	name, err := cleanName(w.Name)
+	name, err := CleanName(w.Name)
 	if err != nil {
 		return e, fmt.Errorf("%w (the issuer says no name)", err)
 	}
@@ -45,14 +46,15 @@ func (a *Accounts) EnterFrom(ctx context.Context, id Identity, w Elsewhere, o Or
 		if err != nil {
 			return err
 		}
-		if id.Account == "" {
-			e, err = a.enter(tx, v, OIDC, o)
-			return err
+		if id.Account != "" && id.Account != v.ID {
+			return fmt.Errorf("%w: somebody else is signed in here, and that was %q: sign out first", ErrDenied, v.Name)
 		}
-		if id.Account != v.ID {
-			return fmt.Errorf("%w: you are signed in as %q, and that was %q", ErrDenied, id.Name, v.Name)
+		if id.Account != "" {
+			e, err = a.again(tx, id, OIDC, w.At)
 		}
-		e, err = a.again(tx, id, OIDC)
+		if id.Account == "" || errors.Is(err, ErrDenied) { // the session has ended meanwhile
+			e, err = a.enter(tx, v, OIDC, w.At, o)
+		}
 		return err
 	})
 	return e, err
@@ -78,15 +80,6 @@ func (a *Accounts) moved(tx *store.Tx, v *Account, w Elsewhere) error {
 		return err
 	}
 	return a.journal.Append(tx, "person.roles", map[string]any{"by": w.Issuer, "reason": "groups", "person": v.Name, "roles": v.Roles, "was": was, "products": v.Products})
-}
-
-// nameOf finds the name of an account, "" if there is none.
-func nameOf(tx *store.Tx, id string) (name string, err error) {
-	err = tx.QueryRow(`SELECT name FROM people_account WHERE id = ?`, id).Scan(&name)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return name, err
 }
 
 // same reports whether two names are one person's.

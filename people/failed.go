@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"cordon/store"
@@ -42,6 +43,9 @@ func (f *failures) drain() (all map[failure]int, more int) {
 	return all, more
 }
 
+// manyFailures of one person's in a minute are no slip of the fingers.
+const manyFailures = 8
+
 // tellFailures records what was wrong since the last time.
 func (a *Accounts) tellFailures(ctx context.Context) error {
 	all, more := a.failed.drain()
@@ -50,6 +54,11 @@ func (a *Accounts) tellFailures(ctx context.Context) error {
 	}
 	return a.db.Update(ctx, func(tx *store.Tx) error {
 		for k, n := range all {
+			if k.name != "" && n >= manyFailures {
+				tx.OnCommit(func() {
+					a.notice(Notice{"people.locked", k.name, fmt.Sprintf("signing in as %s failed %d times in a minute", k.name, n)})
+				})
+			}
 			if err := a.journal.Append(tx, "person.failed", map[string]any{"person": k.name, "address": k.address, "failures": n}); err != nil {
 				return err
 			}

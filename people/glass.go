@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"cordon/custody"
@@ -53,7 +52,7 @@ func (a *Accounts) Break(ctx context.Context, id Identity, role Role, term time.
 		if err != nil {
 			return err
 		}
-		if slices.Contains(v.Roles, role) || !slices.ContainsFunc(v.Roles, func(r Role) bool { return r.mayTake(role) }) {
+		if !CanTake(v.Roles, role) {
 			return fmt.Errorf("%w: with your roles %.40q cannot be taken: see docs/people.md, Emergencies", ErrState, role)
 		}
 		if taken, err := a.glassOf(tx, v.ID, now); err != nil {
@@ -68,7 +67,7 @@ func (a *Accounts) Break(ctx context.Context, id Identity, role Role, term time.
 			return err
 		}
 		tx.OnCommit(func() {
-			a.notice(Notice{"person.glass", v.Name, fmt.Sprintf("%s took the role %s in an emergency; another person reviews it within 24 h", v.Name, role)})
+			a.notice(Notice{"people.break_glass", v.Name, fmt.Sprintf("%s took the role %s in an emergency; another person reviews it within 24 h", v.Name, role)})
 		})
 		return a.journal.Append(tx, "person.glass", g.record())
 	})

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,6 +23,9 @@ type Key struct {
 	Created    time.Time `json:"created"`
 	Used       time.Time `json:"used,omitzero"`
 }
+
+// Ref names it in addresses.
+func (k Key) Ref() string { return base64.RawURLEncoding.EncodeToString(k.ID) }
 
 // maxKeys is how many one person may have.
 const maxKeys = 20
@@ -138,10 +142,10 @@ func (a *Accounts) EnterByKey(ctx context.Context, id Identity, k Key, o Origin)
 			return errors.Join(err, ErrDenied)
 		}
 		if id.Account != "" {
-			e, err = a.again(tx, id, Passkey)
+			e, err = a.again(tx, id, Passkey, a.now())
 			return err
 		}
-		e, err = a.enter(tx, v, Passkey, o)
+		e, err = a.enter(tx, v, Passkey, a.now(), o)
 		return err
 	})
 	return e, err

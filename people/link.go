@@ -34,6 +34,7 @@ const (
 type Link struct {
 	Purpose Purpose   `json:"purpose"`
 	Name    string    `json:"name,omitempty"`
+	Account string    `json:"-"` // the account's id; of setup, the one that it will have
 	Secret  string    `json:"secret"`
 	Expires time.Time `json:"expires"`
 }
@@ -71,7 +72,7 @@ func (a *Accounts) Invite(ctx context.Context, name string, c Change, r custody.
 	if err = c.check(); err != nil {
 		return v, l, err
 	}
-	if name, err = cleanName(name); err != nil {
+	if name, err = CleanName(name); err != nil {
 		return v, l, err
 	}
 	v = Account{ID: newID(), Name: name, State: Invited, Roles: c.Roles, Products: c.Products, Created: a.now().UTC(), By: r.By}
@@ -105,7 +106,7 @@ func (a *Accounts) Recover(ctx context.Context, name string, r custody.Request) 
 			return err
 		}
 		tx.OnCommit(func() {
-			a.notice(Notice{"person.recovery", v.Name, fmt.Sprintf("a link was made by which whoever has it becomes %s, for an hour", v.Name)})
+			a.notice(Notice{"people.recovered", v.Name, fmt.Sprintf("a link was made by which whoever has it becomes %s, for an hour", v.Name)})
 		})
 		return a.journal.Append(tx, "person.recovery", map[string]any{"by": r.By, "reason": r.Reason, "person": v.Name, "until": l.Expires.Format(time.RFC3339)})
 	})
@@ -135,7 +136,10 @@ func (a *Accounts) linked(tx *store.Tx, secret string) (l Link, v Account, err e
 			err = fmt.Errorf("%w: the account is disabled", ErrDenied)
 		}
 	}
-	l.Name, l.Secret, l.Expires = v.Name, secret, fromMicros(expires)
+	if l.Purpose == Setup {
+		v.ID = newID()
+	}
+	l.Name, l.Account, l.Secret, l.Expires = v.Name, v.ID, secret, fromMicros(expires)
 	return l, v, err
 }
 
@@ -154,7 +158,7 @@ func (a *Accounts) Join(ctx context.Context, secret, name string, proof Proof, o
 	}
 	if l.Purpose != Setup {
 		name = l.Name
-	} else if name, err = cleanName(name); err != nil {
+	} else if name, err = CleanName(name); err != nil {
 		return e, err
 	}
 	var hash string
@@ -214,11 +218,11 @@ func (a *Accounts) join(tx *store.Tx, p Purpose, v Account, hash string, key *Ke
 	if err != nil {
 		return Entry{}, err
 	}
-	return a.enter(tx, v, how, o)
+	return a.enter(tx, v, how, a.now(), o)
 }
 
-// cleanName is a person's name as it is kept.
-func cleanName(name string) (string, error) {
+// CleanName is a person's name as it is kept.
+func CleanName(name string) (string, error) {
 	r, err := custody.Request{By: name, Reason: "-"}.Check()
 	if err != nil {
 		return "", fmt.Errorf("%w: a name with a letter or digit in it is needed, of at most 200 bytes: decisions are recorded under it", ErrRequest)

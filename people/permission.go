@@ -88,9 +88,6 @@ func (r Role) known() bool { return r.grant().Role != "" }
 
 func (r Role) mayTake(other Role) bool { return slices.Contains(r.grant().Takes, other) }
 
-// Takes are the roles that somebody of this role may take in an emergency.
-func (r Role) Takes() []Role { return slices.Clone(r.grant().Takes) }
-
 func roleNames() string {
 	var names []string
 	for _, g := range grants {
@@ -107,4 +104,22 @@ func Having(p Permission) (titles []string) {
 		}
 	}
 	return titles
+}
+
+// CanTake reports whether somebody who has roles may take another one in an
+// emergency.
+func CanTake(roles []Role, other Role) bool {
+	return !slices.Contains(roles, other) && slices.ContainsFunc(roles, func(r Role) bool { return r.mayTake(other) })
+}
+
+// ScopesOf are the permissions that a token of somebody's with these roles may have.
+func ScopesOf(roles []Role) (out []Permission) {
+	for _, g := range grants {
+		for _, p := range g.May {
+			if p != PeopleChange && !slices.Contains(out, p) && slices.ContainsFunc(roles, func(r Role) bool { return r.May(p) }) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -36,6 +37,13 @@ func (a *Accounts) keepHouse(ctx context.Context, all bool) error {
 	}
 	if !all {
 		return nil
+	}
+	overdue, err := a.Overdue(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range overdue {
+		a.notice(Notice{"people.unreviewed", g.Name, fmt.Sprintf("what %s did with the role %s, taken in an emergency, was not reviewed within 24 h", g.Name, g.Role)})
 	}
 	now := a.now()
 	return a.db.Update(ctx, func(tx *store.Tx) error {

@@ -44,12 +44,13 @@ const maxSessions = 20
 // maxAgent bounds what is kept of a browser's name.
 const maxAgent = 200
 
-// enter makes a session, and records that somebody signed in.
-func (a *Accounts) enter(tx *store.Tx, v Account, how How, o Origin) (Entry, error) {
+// enter makes a session for somebody who proved at a time who they are, and records
+// that they signed in.
+func (a *Accounts) enter(tx *store.Tx, v Account, how How, at time.Time, o Origin) (Entry, error) {
 	now := a.now()
 	e := Entry{Secret: newSecret(), Account: v}
-	_, err := tx.Exec(`INSERT INTO people_session (hash, id, account, how, created_at, used_at, signed_in_at, address, agent) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, ?6, ?7)`,
-		digest(e.Secret), newID(), v.ID, string(how), now.UnixMicro(), o.Address, clip(o.Agent, maxAgent))
+	_, err := tx.Exec(`INSERT INTO people_session (hash, id, account, how, created_at, used_at, signed_in_at, address, agent) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)`,
+		digest(e.Secret), newID(), v.ID, string(how), now.UnixMicro(), toMicros(at), o.Address, clip(o.Agent, maxAgent))
 	if err != nil {
 		return e, err
 	}
@@ -179,17 +180,16 @@ func remove(tx *store.Tx, statement string, args ...any) error {
 	return nil
 }
 
-// again says that somebody has just proved who they are, and gives the session a
+// again says that somebody has proved again who they are, and gives the session a
 // new secret.
-func (a *Accounts) again(tx *store.Tx, id Identity, how How) (Entry, error) {
+func (a *Accounts) again(tx *store.Tx, id Identity, how How, at time.Time) (Entry, error) {
 	e := Entry{Secret: newSecret()}
 	v, err := byID(tx, id.Account)
 	if err != nil {
 		return e, err
 	}
 	e.Account = v
-	now := a.now().UnixMicro()
-	result, err := tx.Exec(`UPDATE people_session SET hash = ?, signed_in_at = ?, used_at = ? WHERE id = ? AND account = ?`, digest(e.Secret), now, now, id.Session, id.Account)
+	result, err := tx.Exec(`UPDATE people_session SET hash = ?, signed_in_at = ?, used_at = ? WHERE id = ? AND account = ?`, digest(e.Secret), toMicros(at), a.now().UnixMicro(), id.Session, id.Account)
 	if err != nil {
 		return e, err
 	}

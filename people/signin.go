@@ -26,7 +26,7 @@ func (a *Accounts) SignIn(ctx context.Context, name, password string, o Origin) 
 		if err != nil {
 			return err
 		}
-		e, err = a.enter(tx, v, Password, o)
+		e, err = a.enter(tx, v, Password, a.now(), o)
 		return err
 	})
 	return e, err
@@ -39,7 +39,7 @@ func (a *Accounts) Again(ctx context.Context, id Identity, password string, o Or
 		return e, err
 	}
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
-		e, err = a.again(tx, id, Password)
+		e, err = a.again(tx, id, Password, a.now())
 		return err
 	})
 	return e, err
@@ -126,7 +126,7 @@ func (a *Accounts) SetPassword(ctx context.Context, id Identity, password string
 		if err := a.journal.Append(tx, "person.password", map[string]any{"by": id.Name}); err != nil {
 			return err
 		}
-		e, err = a.again(tx, id, Password)
+		e, err = a.again(tx, id, Password, a.now())
 		return err
 	})
 	return e, err

@@ -12,13 +12,17 @@ import (
 	"cordon/deadman"
 	"cordon/evidence"
 	"cordon/exception"
+	"cordon/firewall"
 	"cordon/incident"
 	"cordon/ledger"
 	"cordon/mpps"
 	"cordon/people"
 	"cordon/pki"
+	"cordon/plan"
 	"cordon/review"
 	"cordon/setting"
+	"cordon/ticket"
+	"cordon/transparent"
 )
 
 // statuses say which errors are not ours, and which status of HTTP each is. The
@@ -28,15 +32,15 @@ var statuses = []struct {
 	errs   []error
 }{
 	{http.StatusUnsupportedMediaType, []error{ErrMedia}},
-	{http.StatusForbidden, []error{people.ErrOther}},
+	{http.StatusForbidden, []error{people.ErrOther, people.ErrRole}},
 	{http.StatusUnauthorized, []error{people.ErrDenied}},
-	{http.StatusServiceUnavailable, []error{people.ErrBusy}},
-	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, setting.ErrNotFound}},
+	{http.StatusServiceUnavailable, []error{people.ErrBusy, firewall.ErrNotEnforced}},
+	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
-		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
+		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, plan.ErrState, plan.ErrChanged, ticket.ErrState, transparent.ErrState, transparent.ErrTaken, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
 	}},
-	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ledger.ErrValue}},
+	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ticket.ErrRequest, ledger.ErrValue}},
 }
 
 // Status is the status of HTTP that fits an error: 500 for what is a fault of

@@ -10,6 +10,7 @@ import (
 const (
 	sessionCookie = "cordon"
 	browserCookie = "cordon-browser"
+	awayCookie    = "cordon-away"
 	prefix        = "__Host-"
 )
 
@@ -47,8 +48,25 @@ func Keep(w http.ResponseWriter, r *http.Request, session, browser string, term 
 func Forget(w http.ResponseWriter, r *http.Request) { set(w, r, sessionCookie, "", -1) }
 
 func set(w http.ResponseWriter, r *http.Request, cookie, value string, age int) {
-	http.SetCookie(w, &http.Cookie{
-		Name: name(r, cookie), Value: value, Path: "/", MaxAge: age,
-		Secure: r.TLS != nil, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-	})
+	c := baked(r, cookie, value)
+	c.MaxAge = age
+	http.SetCookie(w, c)
 }
+
+func baked(r *http.Request, cookie, value string) *http.Cookie {
+	return &http.Cookie{Name: name(r, cookie), Value: value, Path: "/", Secure: r.TLS != nil, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+}
+
+// Lend gives a browser something that it brings back also when another site leads it
+// here, with a GET, within a time. "" takes it back.
+func Lend(w http.ResponseWriter, r *http.Request, value string, term time.Duration) {
+	c := baked(r, awayCookie, value)
+	c.SameSite, c.MaxAge = http.SameSiteLaxMode, int(term.Seconds())
+	if value == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+// Lent is what a browser brings back, "" for nothing.
+func Lent(r *http.Request) string { return read(r, awayCookie) }

@@ -4,7 +4,7 @@
 // Ordinary use:
 //
 //	p := openid.New(openid.Config{Issuer: "https://id.example.org", ClientID: "cordon", Return: "https://cordon.example.org/login/oidc/back", Groups: groups})
-//	attempt, err := p.Start(ctx, false)              // send the browser to attempt.URL; keep the rest, sealed
+//	attempt, err := p.Start(false)              // send the browser to attempt.URL; keep the rest, sealed
 //	who, err := p.Finish(ctx, attempt, state, code)  // of the browser's return
 //
 // The issuer is asked for its addresses and keys when the first person comes, and
@@ -20,7 +20,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -197,10 +196,10 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, state, code string) (w
 	if _, ok := claims[p.config.Claim]; !ok { // some say more when asked
 		p.more(ctx, found, token, id.Subject, claims)
 	}
-	if a.Again && !recent(claims) {
+	who = people.Elsewhere{Issuer: id.Issuer, Subject: id.Subject, Name: name(claims), Roles: p.roles(claims[p.config.Claim]), At: proved(claims)}
+	if a.Again && time.Since(who.At) >= people.FreshFor {
 		return who, fmt.Errorf("%w: the issuer did not ask you again who you are", people.ErrDenied)
 	}
-	who = people.Elsewhere{Issuer: id.Issuer, Subject: id.Subject, Name: name(claims), Roles: p.roles(claims[p.config.Claim])}
 	return who, nil
 }
 
@@ -221,11 +220,14 @@ func (p *Provider) more(ctx context.Context, found *oidc.Provider, token *oauth2
 	}
 }
 
-// recent reports whether somebody said who they are within the last minutes (§2,
-// auth_time, which max_age makes an issuer say).
-func recent(claims map[string]any) bool {
+// proved is when somebody last said to the issuer who they are (§2, auth_time, which
+// max_age makes an issuer say); zero if it does not say.
+func proved(claims map[string]any) time.Time {
 	at, ok := claims["auth_time"].(float64)
-	return ok && time.Since(time.Unix(int64(at), 0)) < people.FreshFor
+	if now := time.Now(); ok && at > 0 && at < float64(now.Unix()+60) {
+		return time.Unix(int64(at), 0)
+	}
+	return time.Time{}
 }
 
 // name is the first that there is of what issuers call people.
@@ -264,7 +266,3 @@ func random() string {
 	rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
-
-// Away reports whether an error means that the issuer does not answer, and so that
-// nobody did anything wrong.
-func Away(err error) bool { return err != nil && !errors.Is(err, people.ErrDenied) }
