@@ -172,6 +172,7 @@ var house = map[string]room{
 		"console/answer": "the interface; statuses of errors",
 		"console/guard":  "cookies; why somebody is turned away",
 		"console/route":  "its routes",
+		"console/view":   "pages",
 		"custody":        "who ends a session or token, and why",
 		"people":         "who somebody is",
 		"people/openid":  "signs in with an issuer",
@@ -179,8 +180,8 @@ var house = map[string]room{
 	}},
 	"console/people": {4, map[string]string{
 		"console/answer": "the interface; statuses of errors",
-		"console/login":  "pages alike",
 		"console/route":  "its routes",
+		"console/view":   "pages",
 		"custody":        "who changes an account, and why",
 		"people":         "accounts",
 	}},
@@ -188,6 +189,12 @@ var house = map[string]room{
 		"console/answer": "problems of the interface",
 		"console/route":  "who may ask for what",
 		"people":         "who asks",
+	}},
+	"console/watch": {4, map[string]string{
+		"console/answer": "errors, JSON",
+		"console/route":  "its routes",
+		"network":        "who talks to whom, what was unusual",
+		"people":         "who may ask",
 	}},
 	"console/route": {4, map[string]string{
 		"people": "who may ask",
@@ -202,6 +209,7 @@ var house = map[string]room{
 		"console/answer": "reads requests, answers",
 		"console/route":  "who may ask for what",
 		"custody":        "who says so and why",
+		"console/view":   "the layout of pages",
 		"incident":       "the stories",
 		"people":         "who may do what",
 	}},

@@ -1,21 +1,20 @@
 package main
 
 import (
-	"cordon/console/guard"
 	"cordon/console/incidents"
+	pagenetwork "cordon/console/network"
 	"cordon/console/route"
 )
 
-// guard stands before the console's routes.
-func (p *parts) guard(c Config) *guard.Guard {
-	return guard.New(guard.Config{Accounts: p.people, Scrapers: c.Console.Metrics})
-}
-
 // features are the routes of the console's packages.
 func (p *parts) features(c Config) (all []route.Route) {
-	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents})...)
+	all = append(all, p.view.Routes()...)
+	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents, View: p.view})...)
 	all = append(all, p.settingRoutes(c)...)
+	all = append(all, pagenetwork.Routes(pagenetwork.Parts{Tickets: p.tickets, Plan: p.plan, Transparent: p.transparent})...)
 	all = append(all, p.recordRoutes(c)...)
 	all = append(all, p.reportRoutes(c)...)
+	all = append(all, p.peopleRoutes(c)...)
+	all = append(all, p.networkRoutes()...)
 	return all
 }

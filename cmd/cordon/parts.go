@@ -15,10 +15,14 @@ import (
 	"cordon/bypass"
 	"cordon/commitment"
 	"cordon/console"
+	"cordon/console/guard"
+	"cordon/console/login"
+	"cordon/console/view"
 	"cordon/custody"
 	"cordon/deadman"
 	"cordon/evidence"
 	"cordon/exception"
+	"cordon/firewall"
 	"cordon/gateway"
 	"cordon/incident"
 	"cordon/judge"
@@ -28,8 +32,10 @@ import (
 	"cordon/ledger/witness"
 	"cordon/metric"
 	"cordon/mpps"
+	"cordon/network"
 	"cordon/people"
 	"cordon/pki"
+	"cordon/plan"
 	"cordon/policy"
 	"cordon/reconcile"
 	"cordon/rescan"
@@ -37,6 +43,8 @@ import (
 	"cordon/setting"
 	"cordon/silence"
 	"cordon/store"
+	"cordon/ticket"
+	"cordon/transparent"
 	"cordon/webgate"
 )
 
@@ -64,8 +72,12 @@ func migrations() []store.Migrations {
 		deadman.Migrations(),
 		incident.Migrations(),
 		reconcile.Migrations(),
+		network.Migrations(),
 		alarm.Migrations(),
 		people.Migrations(),
+		ticket.Migrations(),
+		plan.Migrations(),
+		transparent.Migrations(),
 	}
 }
 
@@ -90,10 +102,18 @@ type parts struct {
 	deadman *deadman.Past
 
 	incidents *incident.Incidents
+	view      *view.View // of the console's pages
 	alarms    *alarm.Alarms
-	people    *people.Accounts
+
+	firewall    *firewall.Firewall // the rules of all that follow
+	tickets     *ticket.Desk
+	plan        *plan.Book
+	transparent *transparent.Mode
+
+	people *people.Accounts
 
 	witness *witness.Witness // nil: it is none
+	watch   watch
 
 	audit   *atna.Audit
 	silence *silence.Sources
@@ -151,7 +171,11 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{Shared: c.Shared, Sealed: kept, Marks: c.Disk}); err != nil {
+	documents, err := ticket.Kept(ctx, p.db)
+	if err != nil {
+		return err
+	}
+	if p.custody, err = custody.Open(ctx, p.db, p.dir, p.ledger, custody.Options{Shared: c.Shared, Sealed: kept + documents, Marks: c.Disk}); err != nil {
 		return fmt.Errorf("custody: %w", err)
 	}
 	if p.bypass, err = bypass.Open(ctx, p.db, p.ledger); err != nil {
@@ -185,14 +209,17 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
 	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
+	p.view = p.newView(c)
 	if p.alarms, err = alarm.Open(ctx, p.db, p.ledger, alarm.Options{}); err != nil {
 		return err
 	}
 	if p.incidents, err = incident.Open(ctx, p.db, p.ledger); err != nil {
 		return err
 	}
-	p.people, err = people.Open(ctx, p.db, p.ledger, c.Console.sessions())
-	return err
+	if err := p.openNetwork(ctx, c, log); err != nil {
+		return err
+	}
+	return p.openDoor(ctx, c, log)
 }
 
 // runLedger signs checkpoints until close.
@@ -226,5 +253,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts(c Config) console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman, Guard: p.guard(c), Features: p.features(c)}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman, Guard: p.guard, Features: p.features(c)}
 }

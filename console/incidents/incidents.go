@@ -14,6 +14,7 @@ import (
 
 	"cordon/console/answer"
 	"cordon/console/route"
+	"cordon/console/view"
 	"cordon/custody"
 	"cordon/incident"
 	"cordon/people"
@@ -22,6 +23,7 @@ import (
 // Parts are what the routes work on.
 type Parts struct {
 	Incidents *incident.Incidents
+	View      *view.View
 }
 
 // Request is what a person says about an incident.
@@ -56,7 +58,7 @@ func Routes(p Parts) []route.Route {
 			Doc: route.Doc{Summary: summary, Request: Request{}, Response: Done{}, Example: example},
 		}
 	}
-	return []route.Route{
+	return append(p.routes(), []route.Route{
 		{Method: "GET", Pattern: "/api/v1/incidents", May: people.NetworkRead, Handler: p.list, Doc: route.Doc{
 			Summary: "List incidents, the latest first", Response: incident.Incident{}, Lines: true,
 			Query: []route.Param{{Name: "open", Summary: "only those that nobody has closed", Example: "true"}, {Name: "device", Summary: "only of this device", Example: "us-1"}, {Name: "before", Summary: "only lower numbers", Example: "100"}},
@@ -67,20 +69,14 @@ func Routes(p Parts) []route.Route {
 		{Method: "GET", Pattern: one, May: people.NetworkRead, Handler: p.show, Doc: route.Doc{
 			Summary: "An incident's story: what happened, who was told, what was imaged meanwhile", Response: incident.Story{},
 		}},
-		said("/told", "Write down that somebody was told", Request{Whom: "Acme service", How: "telephone", Reason: "asked for a tested patch"}, func(r *http.Request, id int64, rq Request) error {
-			return p.Incidents.Told(r.Context(), id, incident.Telling{Whom: rq.Whom, How: rq.How}, rq.custody())
-		}),
+		said("/told", "Write down that somebody was told", Request{Whom: "Acme service", How: "telephone", Reason: "asked for a tested patch"}, p.told),
 		said("/promise", "Write down when a vendor says that the device will be in order", Request{Vendor: "Acme", What: "a tested patch", Due: "2030-01-31", Reason: "ticket 4711"}, p.promise),
-		said("/note", "Write a note into the story", Request{Reason: "disk taken out and sealed"}, func(r *http.Request, id int64, rq Request) error {
-			return p.Incidents.Note(r.Context(), id, rq.custody())
-		}),
-		said("/close", "Close an incident", Request{Reason: "patched, scanned and restored"}, func(r *http.Request, id int64, rq Request) error {
-			return p.Incidents.Close(r.Context(), id, rq.custody())
-		}),
+		said("/note", "Write a note into the story", Request{Reason: "disk taken out and sealed"}, p.note),
+		said("/close", "Close an incident", Request{Reason: "patched, scanned and restored"}, p.close),
 		{Method: "POST", Pattern: one + "/export", May: people.LedgerRead, Handler: p.export, Doc: route.Doc{
 			Summary: "An incident's story with proofs that anyone can verify", Request: Request{}, Media: "application/zip", Example: Request{Reason: "for the regulator"},
 		}},
-	}
+	}...)
 }
 
 func (p Parts) list(w http.ResponseWriter, r *http.Request) {
@@ -159,6 +155,18 @@ func (p Parts) said(r *http.Request, rq Request, say func(r *http.Request, id in
 		return err
 	}
 	return say(r, id, rq)
+}
+
+func (p Parts) told(r *http.Request, id int64, rq Request) error {
+	return p.Incidents.Told(r.Context(), id, incident.Telling{Whom: rq.Whom, How: rq.How}, rq.custody())
+}
+
+func (p Parts) note(r *http.Request, id int64, rq Request) error {
+	return p.Incidents.Note(r.Context(), id, rq.custody())
+}
+
+func (p Parts) close(r *http.Request, id int64, rq Request) error {
+	return p.Incidents.Close(r.Context(), id, rq.custody())
 }
 
 func (p Parts) promise(r *http.Request, id int64, rq Request) error {
