@@ -84,6 +84,9 @@ var kinds = [...]Kind{
 	{"network.*", Warning, "device", "A device did on the network what it should not.", "Open the device: the evidence says with whom it talked. Decide whether to contain it.", false},
 	{"incident.*", Critical, "incident", "An incident needs somebody.", "Open the incident.", false},
 	{"plan.*", Warning, "", "The firewall plan needs somebody.", "Open the plan.", false},
+	{"ticket.attention", Warning, "ticket", "A ticket was closed otherwise than planned, or its sponsor is not there.", "Open Tickets: the sponsor confirms, or somebody asks what happened.", false},
+	{"transparent.broken", Critical, "", "Transparent mode is switched on and does not work: images may pass uninspected.", "The sentence says why. cordon transparent off undoes it.", true},
+	{"transparent.encrypted", Warning, "device", "A device speaks TLS to its archive, so that nothing can be inspected.", "Have it send to Cordon itself over TLS, or without TLS. docs/transparent.md says what the choices are.", false},
 	{"ticket.*", Warning, "ticket", "An opening for a visitor or a remote session needs somebody.", "Open Tickets.", false},
 
 	// Who uses Cordon.

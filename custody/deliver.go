@@ -12,15 +12,16 @@ import (
 // due finds, of one archive and urgency, the objects whose turn and time it is.
 // It reads as many entries of the index custody_turn as it returns.
 const due = `SELECT ` + columns + ` FROM custody_objects INDEXED BY custody_turn
-	WHERE archive = ? AND urgency = ? AND next_attempt <= ? AND turn = 1 AND in_flight = 0
+	WHERE archive = ? AND urgency = ? AND next_attempt <= ? AND turn = 1 AND in_flight = 0 AND awaits_scan = 0
 	ORDER BY next_attempt, seq LIMIT ?`
 
 // Due returns the objects that may be delivered to an archive at the time given,
 // urgent ones first, then by when they are due and by age (so that what has failed
 // comes after what was never tried), at most one of each series: one that
 // follows becomes due when those before it have been delivered or refused for
-// good. Objects whose series is unknown wait for nobody. It costs the same
-// however many wait.
+// good. Objects whose series is unknown wait for nobody. One that awaits its
+// scan is not due, and neither is what follows it. It costs the same however many
+// wait.
 func (c *Custody) Due(ctx context.Context, archive string, at time.Time, limit int) (all []Object, err error) {
 	err = c.db.View(ctx, func(tx *store.Tx) error {
 		for urgency := range urgencies {
@@ -42,7 +43,9 @@ func (c *Custody) Following(ctx context.Context, o Object, limit int) (all []Obj
 	err = c.db.View(ctx, func(tx *store.Tx) error {
 		all, err = query(tx, `SELECT `+columns+` FROM custody_objects
 			WHERE archive = ?1 AND lane = ?2 AND state = 'spooled' AND needs_attention = 0
-			AND seq > (SELECT seq FROM custody_objects WHERE id = ?3) ORDER BY seq LIMIT ?4`,
+			AND seq > (SELECT seq FROM custody_objects WHERE id = ?3)
+			AND seq < COALESCE((SELECT MIN(seq) FROM custody_objects WHERE archive = ?1 AND lane = ?2 AND state = 'spooled' AND awaits_scan > 0), 9223372036854775807)
+			ORDER BY seq LIMIT ?4`,
 			o.Archive, o.SeriesInstanceUID, o.ID, limit)
 		return err
 	})
@@ -54,7 +57,7 @@ func (c *Custody) Following(ctx context.Context, o Object, limit int) (all []Obj
 // already. The attempt ends with Delivered, Failed or the end of the process.
 func (c *Custody) InFlight(ctx context.Context, id string) error {
 	return c.db.Update(ctx, func(tx *store.Tx) error {
-		r, err := tx.Exec(`UPDATE custody_objects SET in_flight = 1, attempts = attempts + 1 WHERE id = ? AND turn = 1 AND in_flight = 0`, id)
+		r, err := tx.Exec(`UPDATE custody_objects SET in_flight = 1, attempts = attempts + 1 WHERE id = ? AND turn = 1 AND in_flight = 0 AND awaits_scan = 0`, id)
 		if err != nil {
 			return err
 		}

@@ -77,6 +77,7 @@ type Object struct {
 	LastError      string    `json:"last_error,omitempty"`
 	NeedsAttention bool      `json:"needs_attention,omitempty"` // refused for good, until a person retries or destroys it
 	Alarm          string    `json:"alarm,omitempty"`           // what is wrong with our own copy
+	AwaitsScan     bool      `json:"awaits_scan,omitempty"`     // spooled, and not delivered before it was scanned
 }
 
 // VaultItem is an object as `cordon vault list --json` shows it: one that was

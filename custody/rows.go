@@ -12,7 +12,7 @@ import (
 const columns = `id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive,
 	sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
 	priority, move_originator_ae, move_originator_id, held_at, released_at, decided_by, review_due, delivered_at, status,
-	attempts, in_flight, next_attempt, last_error, needs_attention, alarm, repeats, also`
+	attempts, in_flight, next_attempt, last_error, needs_attention, alarm, repeats, also, awaits_scan`
 
 // micros is a time as rows keep it: microseconds since 1970, 0 for never.
 type micros struct{ t *time.Time }
@@ -41,15 +41,17 @@ type scanner interface{ Scan(dest ...any) error }
 func scan(row scanner) (o Object, err error) {
 	var digest []byte
 	var findings, engines, decided, also string
+	var awaits int64
 	err = row.Scan(&o.ID, &o.State, micros{&o.ReceivedAt}, &o.Bytes, &digest, &o.Device, &o.CallingAE, &o.CalledAE, &o.Archive,
 		&o.SOPClassUID, &o.SOPInstanceUID, &o.StudyInstanceUID, &o.SeriesInstanceUID, &o.TransferSyntaxUID, &findings, &engines,
 		&o.Priority, &o.MoveOriginatorAE, &o.MoveOriginatorID, micros{&o.HeldAt}, micros{&o.ReleasedAt}, &decided,
 		micros{&o.ReviewDue}, micros{&o.DeliveredAt}, &o.Status,
-		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm, &o.Repeats, &also)
+		&o.Attempts, &o.InFlight, micros{&o.NextAttempt}, &o.LastError, &o.NeedsAttention, &o.Alarm, &o.Repeats, &also, &awaits)
 	if err != nil {
 		return o, err
 	}
 	copy(o.SHA256[:], digest)
+	o.AwaitsScan = awaits > 0
 	for _, f := range []struct {
 		text string
 		into any
@@ -103,12 +105,12 @@ func insert(tx *store.Tx, o Object) error {
 	}
 	_, err = tx.Exec(`INSERT INTO custody_objects (id, state, received_at, bytes, sha256, device, calling_ae, called_ae, archive, lane,
 		sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, findings, engines,
-		priority, move_originator_ae, move_originator_id, held_at, also, urgency, turn)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+		priority, move_originator_ae, move_originator_id, held_at, also, urgency, awaits_scan, turn)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
 			?2 = 'spooled' AND NOT EXISTS (SELECT 1 FROM custody_objects WHERE archive = ?9 AND lane = ?10 AND state = 'spooled' AND needs_attention = 0))`,
 		o.ID, string(o.State), toMicros(o.ReceivedAt), o.Bytes, o.SHA256[:], o.Device, o.CallingAE, o.CalledAE, o.Archive, lane,
 		o.SOPClassUID, o.SOPInstanceUID, o.StudyInstanceUID, o.SeriesInstanceUID, o.TransferSyntaxUID, string(findings), string(engines),
-		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt), string(also), o.urgency())
+		o.Priority, o.MoveOriginatorAE, o.MoveOriginatorID, toMicros(o.HeldAt), string(also), o.urgency(), o.AwaitsScan)
 	return err
 }
 

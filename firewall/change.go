@@ -223,6 +223,15 @@ func (f *Firewall) State(ctx context.Context) (State, error) {
 	return s, nil
 }
 
+// Contained names the devices that are contained.
+func (f *Firewall) Contained(each func(device string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.now.Contained {
+		each(c.Device)
+	}
+}
+
 // counters adds up those of both tables.
 func (f *Firewall) counters() map[string]Count {
 	out := map[string]Count{}

@@ -28,6 +28,7 @@ func (g *Gateway) Deliver(ctx context.Context) error {
 	}
 	running.Go(func() { g.deliverOut(ctx) }) // ends with ctx
 	running.Go(func() { g.prune(ctx) })      // ends with ctx
+	running.Go(func() { g.scan(ctx) })       // ends with ctx
 	running.Wait()
 	return nil
 }

@@ -171,6 +171,7 @@ type Parts struct {
 
 	Bypassed func(device, callingAE string) bool                      // inspection's verdict is set aside; nil: never
 	Passed   func(b *custody.Buffer, o custody.Object, bypassed bool) // passed unscanned or bypassed; b is valid during the call; may be nil
+	Paranoid func(device string) bool                                 // what it sends is held to the strictest rules and scanned before it is delivered; nil: never
 
 	Exceptions *exception.Exceptions
 
@@ -202,6 +203,7 @@ type Gateway struct {
 	long       *longMessages
 	selves     selves
 	pool       *pool
+	scanner    scanner
 }
 
 //go:embed migrations/*.sql
@@ -222,6 +224,7 @@ func New(ctx context.Context, c Config, p Parts) (*Gateway, error) {
 		since:    time.Now(),
 		archives: map[string]*archive{},
 		outlets:  newOutlets(),
+		scanner:  scanner{wake: make(chan struct{}, 1)},
 		memory:   newMemory(p.DB),
 		moves:    newMoves(),
 		live:     newLive(),

@@ -55,7 +55,7 @@ func (o *object) take(ctx context.Context) (operation, error) {
 		s.observe(m, "")
 	}
 	o.buffer = s.g.parts.Custody.NewBuffer()
-	if o.out == nil && o.link.to.upstream.Delivery == SpoolFirst {
+	if o.out == nil && (o.link.to.upstream.Delivery == SpoolFirst || s.paranoid()) {
 		o.buffer.Expect()
 	}
 	if err := o.receive(ctx); err != nil {
@@ -175,6 +175,7 @@ type object struct {
 	decision policy.Decision
 	patient  judge.Patient
 	bypassed bool  // its verdict is set aside
+	paranoid bool  // it is of a contained device
 	unkept   error // why the buffer could not take it
 }
 
@@ -183,13 +184,16 @@ type object struct {
 // answered. The error is the modality's connection's.
 func (o *object) receive(ctx context.Context) error {
 	s := o.session
-	o.bypassed = s.bypassed()
+	o.paranoid = o.out == nil && s.paranoid()
+	o.bypassed = !o.paranoid && s.bypassed()
 	jm := s.g.parts.Judge.Begin(s.excepting(o.origin(), judge.Source{
 		TransferSyntax: o.message.Context.TransferSyntax,
 		SOPClassUID:    o.message.Command.AffectedSOPClassUID,
 		SOPInstanceUID: o.message.Command.AffectedSOPInstanceUID,
 		Monitor:        s.admission.Monitor,
 		Bypass:         o.bypassed,
+		Strict:         o.paranoid,
+		ScanLater:      o.paranoid,
 		Unhashed:       true, // see digest
 	}))
 	in := &intake{buffer: o.buffer, jm: jm, room: s.g.config.MaxObject}
@@ -273,6 +277,7 @@ func (o *object) keep(ctx context.Context, state custody.State) error {
 		s.g.counts.spooled.Add(1)
 		o.leaveCopy()
 		s.g.wakeFor(row)
+		s.g.scanner.wakeUp()
 	}
 	o.count(dimse.Success, "")
 	return o.from.Respond(ctx, o.message, dimse.Command{Status: dimse.Success}, nil)
@@ -310,6 +315,7 @@ func (o *object) row(state custody.State) custody.Object {
 		Reason:            o.decision.Reason,
 		Priority:          uint16(c.Priority),
 		MoveOriginatorAE:  string(c.MoveOriginatorAETitle),
+		AwaitsScan:        o.paranoid && state == custody.Spooled,
 	}
 	if c.MoveOriginatorMessageID != nil {
 		row.MoveOriginatorID = *c.MoveOriginatorMessageID
@@ -325,7 +331,7 @@ func (o *object) row(state custody.State) custody.Object {
 // here and delivered later. Its Delivery may say otherwise.
 func (o *object) deliver(ctx context.Context) error {
 	s, mode := o.session, o.link.to.upstream.Delivery
-	if mode == SpoolFirst {
+	if mode == SpoolFirst || o.paranoid {
 		return o.keep(ctx, custody.Spooled)
 	}
 	rsp, err := o.send(ctx)

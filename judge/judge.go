@@ -99,6 +99,8 @@ type Source struct {
 	Unhashed       bool      // no digest is made, since whoever keeps the bytes makes it; the report's stays zero
 	Monitor        bool      // deliver everything, record what would have been held
 	Bypass         bool      // the same, and ask no engine: each is recorded as not asked
+	Strict         bool      // what is suspicious is held whatever the rules say, monitor mode and a bypass too; engines see all pixel data
+	ScanLater      bool      // no engine is asked now: the object is not passed on before it was judged once more
 
 	Origin     policy.Origin      // who sent it
 	Exceptions []policy.Exception // approved for that device
@@ -126,6 +128,12 @@ func (j *Judge) Begin(s Source) *Judgement {
 	}
 	jm.rules.Monitor = jm.rules.Monitor || s.Monitor
 	jm.rules.Bypass = jm.rules.Bypass || s.Bypass
+	if s.Strict {
+		jm.rules, live.ScanPixelData, s.Bypass = live.Rules.Strict(), true, false
+		if !s.ScanLater { // what engines could not scan is for whoever asked: the object waits with them
+			jm.rules.Unscanned = policy.Deliver
+		}
+	}
 	o := inspect.Options{
 		Decoder: dicom.Options{TransferSyntax: s.TransferSyntax, Size: s.Size},
 		Hashes:  j.config.Hashes,
@@ -136,7 +144,7 @@ func (j *Judge) Begin(s Source) *Judgement {
 	switch {
 	case s.Bypass:
 		jm.unasked = unasked(j.config.Engines)
-	case len(j.config.Engines) > 0:
+	case len(j.config.Engines) > 0 && !s.ScanLater:
 		jm.scans = newScans(j, live)
 		o.Pieces = jm.scans.piece
 	}

@@ -115,7 +115,7 @@ var kinds = [...]Kind{
 	{Name: "object.destroyed", Owner: "custody", Means: "An object was destroyed; each of those who decided.", Keys: ofPerson + " " + ofObject},
 	{Name: "object.reviewed", Owner: "custody", Means: "An emergency release was reviewed by a second person.", Keys: ofPerson + " id late sop_instance_uid study_instance_uid"},
 	{Name: "object.retried", Owner: "custody", Means: "A person has an object delivered once more.", Keys: ofPerson + " id"},
-	{Name: "object.shown", Owner: "console", Means: "Somebody looked at what is known of an object.", Keys: "by id sop_instance_uid study_instance_uid"},
+	{Name: "object.shown", Owner: "console", Means: "Somebody looked at what is known of an object; what of it: the page, its bytes, a frame.", Keys: "by id what sop_instance_uid study_instance_uid"},
 	{Name: "object.exported", Owner: "custody", Means: "A person took an object's bytes out.", Keys: ofPerson + " id sha256 sop_instance_uid study_instance_uid"},
 	{Name: "object.alarm", Owner: "custody", Means: "The copy here is missing or damaged.", Keys: "id alarm state sop_instance_uid"},
 	{Name: "object.back", Owner: "custody", Means: "A copy that was missing is here again.", Keys: "id"},

@@ -47,6 +47,18 @@ type Rules struct {
 // imaging.
 func DefaultRules() Rules { return Rules{Unscanned: Deliver} }
 
+// Strict are the rules for a device that may be infected: what would be delivered
+// with an alarm is held, and neither monitor mode nor a bypass changes that.
+func (rules Rules) Strict() Rules {
+	for _, a := range []*Action{&rules.Malicious, &rules.Suspicious, &rules.Unscanned, &rules.Unparseable} {
+		if *a == Deliver {
+			*a = Hold
+		}
+	}
+	rules.Monitor, rules.Bypass = false, false
+	return rules
+}
+
 // Decision is the outcome for one object.
 type Decision struct {
 	Verdict finding.Verdict

@@ -20,7 +20,7 @@ import (
 func (st *storing) deliver(ctx context.Context, batch []*object) {
 	up := st.rq.up
 	switch {
-	case up.SpoolFirst:
+	case up.SpoolFirst, st.rq.paranoid:
 		st.keepAll(ctx, batch)
 	case up.away():
 		st.keepAll(ctx, batch)
@@ -43,7 +43,7 @@ func (st *storing) keepAll(ctx context.Context, batch []*object) {
 
 func (st *storing) keep(ctx context.Context, o *object) {
 	rq, r := st.rq, o.result
-	if rq.up.RefuseDown && !rq.up.SpoolFirst {
+	if rq.up.RefuseDown && !rq.up.SpoolFirst && !rq.paranoid {
 		st.refuse(r, statusCannotKeep, "the archive is away: try again later")
 		return
 	}

@@ -46,9 +46,11 @@ func (rq *request) receive(ctx context.Context, r io.Reader, from policy.Origin)
 func (rq *request) receiveFrom(ctx context.Context, write func(io.Writer) error, from policy.Origin) (*object, error) {
 	o := &object{rq: rq, from: from, buffer: rq.s.parts.Custody.NewBuffer(), reading: &reading{}}
 	jm := rq.s.parts.Judge.Begin(rq.excepting(from, judge.Source{
-		Monitor:  rq.admission.Monitor,
-		Bypass:   rq.bypassed,
-		Unhashed: true, // the buffer's digest is of the same bytes
+		Monitor:   rq.admission.Monitor,
+		Bypass:    rq.bypassed,
+		Strict:    rq.paranoid,
+		ScanLater: rq.paranoid, // see gateway: it is scanned before it is delivered
+		Unhashed:  true,        // the buffer's digest is of the same bytes
 	}))
 	in := &intake{buffer: o.buffer, jm: jm, room: rq.s.config.MaxObject}
 	err := write(in)
@@ -181,6 +183,7 @@ func (o *object) row(state custody.State) custody.Object {
 		Findings:          o.report.Findings,
 		Engines:           o.report.Engines,
 		Reason:            o.decision.Reason,
+		AwaitsScan:        rq.paranoid && state == custody.Spooled,
 	}
 }
 

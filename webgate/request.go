@@ -33,6 +33,7 @@ type request struct {
 	visit     *visit
 	base      string    // path below which the archive's resources are
 	bypassed  bool      // verdicts are set aside for this device now
+	paranoid  bool      // it stores objects, and is of a contained device
 	began     bool      // the response has begun
 	unread    io.Reader // the body, without the watch over it
 	uses      []*shelved
@@ -75,6 +76,9 @@ func (rq *request) serve(ctx context.Context) error {
 	}
 	rq.log = rq.s.parts.Log.With("visit", rq.visit.id, "peer", rq.address, "operation", rq.route.operation)
 	rq.bypassed = rq.s.parts.Bypassed != nil && rq.s.parts.Bypassed(rq.admission.Device, string(rq.admission.Calling))
+	if rq.paranoid = rq.route.service == policy.ServiceStore && rq.s.parts.Paranoid != nil && rq.s.parts.Paranoid(rq.admission.Device); rq.paranoid {
+		rq.bypassed = false
+	}
 	defer rq.guardBody()()
 	defer rq.release()
 	if rq.route.service == policy.ServiceStore {
