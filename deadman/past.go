@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -80,6 +81,17 @@ func (p *Past) Collect(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Passed records a time in which images went to an archive and past a Cordon that led
+// their connections to itself on their way, and did not run. It is an event like the
+// watcher's, to be reviewed.
+func (p *Past) Passed(archive string, to netip.AddrPort, since, until time.Time) error {
+	e := Event{
+		Since: since.UTC().Truncate(time.Microsecond), Until: until.UTC().Truncate(time.Microsecond),
+		Archive: archive, Listen: "transparent mode", To: to.String(),
+	}
+	return p.db.Update(context.Background(), func(tx *store.Tx) error { return p.note(tx, e) })
 }
 
 func (p *Past) note(tx *store.Tx, e Event) error {

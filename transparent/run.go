@@ -46,8 +46,9 @@ func (m *Mode) past(ctx context.Context) error {
 	if m.c.Stop || !since.Before(until) {
 		return m.breathe(ctx)
 	}
-	for _, a := range m.c.Archives {
-		if err := m.p.Past.Passed(a.Name, a.To, since, until); err != nil {
+	for i, a := range m.c.Archives {
+		began := since.Add(time.Duration(i) * time.Microsecond) // by which each is known
+		if err := m.p.Past.Passed(a.Name, a.To, began, until); err != nil {
 			return err
 		}
 	}
