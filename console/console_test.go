@@ -103,7 +103,7 @@ func (s *site) keep(t *testing.T, o custody.Object, content string) custody.Obje
 	return o
 }
 
-func held(study string, ids ...string) custody.Object {
+func inVault(study string, ids ...string) custody.Object {
 	o := custody.Object{
 		State:             custody.Held,
 		CallingAE:         "CT1",
@@ -177,7 +177,7 @@ func TestForeignPageCannotAskThroughABrowser(t *testing.T) {
 
 func TestPageChangesNothingAndRunsNothing(t *testing.T) {
 	s := newSite(t)
-	o := s.keep(t, held("1.2.3.4", "eicar"), "x")
+	o := s.keep(t, inVault("1.2.3.4", "eicar"), "x")
 	for _, method := range []string{"POST", "PUT", "DELETE"} {
 		for _, path := range []string{"/", "/metrics", "/api/v1/vault/" + o.ID + "/release"} {
 			if code, _ := fetch(t, method, s.page+path, `{"by":"a","reason":"b"}`); code < 400 {
@@ -203,8 +203,8 @@ func TestPageAnswersForTheAdministrator(t *testing.T) {
 	at := time.Now().Add(-3 * time.Minute)
 	s.flow.Archives = []Archive{{Name: "pacs", Up: true, Asked: true, LastDelivered: &at}, {Name: "ris", Up: true}, {Name: "cardio", Address: "10.30.0.6:104", LastError: "refused", Queued: 12, OldestQueued: &at}}
 	s.flow.Devices = []Device{{AETitle: `<script>"&`, Learned: true, Objects: 12345, LastSeen: at}, {Name: "mr-2", AETitle: "MR2"}}
-	s.keep(t, held("1.2.840.113619.19072730.12322", "pixel-data-short", "eicar", "eicar"), "x")
-	last := s.keep(t, held("1.2.840.113619.19072730.12322", "eicar"), "y")
+	s.keep(t, inVault("1.2.840.113619.19072730.12322", "pixel-data-short", "eicar", "eicar"), "x")
+	last := s.keep(t, inVault("1.2.840.113619.19072730.12322", "eicar"), "y")
 	code, text := fetch(t, "GET", s.page+"/", "")
 	if code != http.StatusOK {
 		t.Fatal(code, text)
@@ -310,7 +310,7 @@ func TestPeersCannotMakeMetrics(t *testing.T) {
 
 func TestReleaseOverTheSocketNeedsTwoPeople(t *testing.T) {
 	s := newSite(t)
-	o := s.keep(t, held("1.2", "eicar"), "x")
+	o := s.keep(t, inVault("1.2", "eicar"), "x")
 	release := s.api + "/api/v1/vault/" + o.ID + "/release"
 	for i, step := range []struct {
 		body string
@@ -344,7 +344,7 @@ func TestReleaseOverTheSocketNeedsTwoPeople(t *testing.T) {
 func TestVaultListsPastOnePage(t *testing.T) {
 	s := newSite(t)
 	for i := range vaultPage + 3 {
-		s.keep(t, held("1.2", "eicar"), fmt.Sprint(i))
+		s.keep(t, inVault("1.2", "eicar"), fmt.Sprint(i))
 	}
 	_, text := fetch(t, "GET", s.api+"/api/v1/vault", "")
 	d, n, last := json.NewDecoder(strings.NewReader(text)), 0, ""
@@ -368,7 +368,7 @@ func TestVaultListsPastOnePage(t *testing.T) {
 
 func TestWhatAnArchiveRefusedIsListedAndRetried(t *testing.T) {
 	s := newSite(t)
-	o := held("1.2")
+	o := inVault("1.2")
 	o.State = custody.Spooled
 	o = s.keep(t, o, "x")
 	if err := s.custody.InFlight(t.Context(), o.ID); err != nil {
@@ -396,7 +396,7 @@ func TestWhatAnArchiveRefusedIsListedAndRetried(t *testing.T) {
 func TestExportIsAPart10File(t *testing.T) {
 	s := newSite(t)
 	dataSet := "\x08\x00\x16\x00UI\x1a\x001.2.840.10008.5.1.4.1.1.2\x00"
-	o := s.keep(t, held("1.2", "eicar"), dataSet)
+	o := s.keep(t, inVault("1.2", "eicar"), dataSet)
 	_, text := fetch(t, "POST", s.api+"/api/v1/vault/"+o.ID+"/export", `{"by":"ann","reason":"analysis"}`)
 	if len(text) < 200 || text[128:132] != "DICM" || !strings.HasSuffix(text, dataSet) {
 		t.Errorf("%q", text)
@@ -404,7 +404,7 @@ func TestExportIsAPart10File(t *testing.T) {
 	if !strings.Contains(text, "1.2.840.10008.1.2.1\x00") {
 		t.Error("the file does not name its transfer syntax")
 	}
-	file := held("1.2", "eicar")
+	file := inVault("1.2", "eicar")
 	file.TransferSyntaxUID = "" // it came as a file
 	o = s.keep(t, file, "MZ whatever")
 	if _, text := fetch(t, "POST", s.api+"/api/v1/vault/"+o.ID+"/export", `{"by":"ann","reason":"analysis"}`); text != "MZ whatever" {
@@ -414,7 +414,7 @@ func TestExportIsAPart10File(t *testing.T) {
 
 func TestLedgerOverTheSocket(t *testing.T) {
 	s := newSite(t)
-	s.keep(t, held("1.2", "eicar"), "x")
+	s.keep(t, inVault("1.2", "eicar"), "x")
 	_, text := fetch(t, "GET", s.api+"/api/v1/ledger?n=1", "")
 	var r ledger.Record
 	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Kind != "object.held" {

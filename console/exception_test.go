@@ -13,10 +13,10 @@ import (
 
 func TestReleaseMakesAnExceptionOnlyWithTwoPeopleAndForAHabit(t *testing.T) {
 	s := newSite(t)
-	o := held("1.2", "encrypted-document")
+	o := inVault("1.2", "encrypted-document")
 	o.Device = "ct-1"
 	o = s.keep(t, o, "a")
-	hostile := held("1.2", "encrypted-document", "executable")
+	hostile := inVault("1.2", "encrypted-document", "executable")
 	hostile.Device = "ct-1"
 	hostile = s.keep(t, hostile, "b")
 	origin := policy.Origin{Device: "ct-1"}
@@ -51,7 +51,7 @@ func TestReleaseMakesAnExceptionOnlyWithTwoPeopleAndForAHabit(t *testing.T) {
 // The first of two may want the exception; it is made if the second does.
 func TestTheSecondPersonDecidesOnTheException(t *testing.T) {
 	s := newSite(t)
-	o := held("1.2", "encrypted-document")
+	o := inVault("1.2", "encrypted-document")
 	o.Device = "ct-1"
 	release := s.api + "/api/v1/vault/" + s.keep(t, o, "a").ID + "/release"
 	fetch(t, "POST", release, `{"by":"ann","reason":"r","except":true}`)

@@ -30,7 +30,6 @@ func (c *Console) Routes() []route.Route {
 		},
 		c.vaultRoutes(),
 		c.exceptionRoutes(),
-		c.deviceRoutes(),
 		c.importRoutes(),
 		c.ledgerRoutes(),
 		c.pkiRoutes(),

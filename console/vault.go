@@ -1,21 +1,16 @@
 package console
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 
 	"cordon/console/answer"
+	"cordon/console/held"
 	"cordon/console/route"
 	"cordon/custody"
-	"cordon/dicom"
-	"cordon/exception"
 	"cordon/finding"
 	"cordon/people"
-	"cordon/store"
 )
 
 // vaultRoutes are those of what is held.
@@ -169,33 +164,9 @@ func (c *Console) decide(act func(context.Context, string, VaultRequest) (custod
 	}
 }
 
-// release releases an object. Whoever completes the release may say that what
-// held the object is its device's habit: both are done in one transaction, or
-// neither is.
+// release releases an object, perhaps with an exception for its device.
 func (c *Console) release(ctx context.Context, id string, rq VaultRequest) (custody.Decision, error) {
-	request := rq.custody()
-	if !rq.Except {
-		return c.parts.Custody.Release(ctx, id, request)
-	}
-	if rq.Emergency {
-		return custody.Decision{}, fmt.Errorf("%w: an emergency is for one object; make the exception afterwards", answer.ErrRequest)
-	}
-	o, err := c.parts.Custody.Get(ctx, id)
-	if err == nil {
-		err = exception.CanRelease(o) // the first of two people shall know
-	}
-	if err != nil {
-		return custody.Decision{}, err
-	}
-	request.Then = func(tx *store.Tx, o custody.Object, by []string) error {
-		return c.parts.Exceptions.Released(tx, o, by, rq.Reason)
-	}
-	ctx = context.WithoutCancel(ctx) // what is committed takes effect, whether or not somebody waits
-	d, err := c.parts.Custody.Release(ctx, id, request)
-	if err == nil && d.Done {
-		err = c.parts.Exceptions.Refresh(ctx)
-	}
-	return d, err
+	return held.Release(ctx, c.parts.Custody, c.parts.Exceptions, id, rq.custody(), rq.Except)
 }
 
 // plain is a decision about the object alone.
@@ -230,46 +201,5 @@ func (c *Console) vaultExport(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	out := answer.NewStream(w)
-	buffered := bufio.NewWriterSize(out, 64<<10)
-	err = c.parts.Custody.Export(r.Context(), o.ID, rq.custody(), &part10{w: buffered, object: o})
-	if err == nil {
-		err = buffered.Flush()
-	}
-	out.End(err)
-}
-
-// part10 puts the file meta information before an object's first byte, unless
-// the object is a file of its own.
-type part10 struct {
-	w      io.Writer
-	object custody.Object
-	begun  bool
-}
-
-func (p *part10) Write(b []byte) (int, error) {
-	if !p.begun {
-		p.begun = true
-		if err := p.meta(); err != nil {
-			return 0, err
-		}
-	}
-	return p.w.Write(b)
-}
-
-func (p *part10) meta() error {
-	if p.object.TransferSyntaxUID == "" {
-		return nil
-	}
-	var meta bytes.Buffer
-	err := dicom.WriteFileMeta(&meta, dicom.FileMeta{
-		SOPClassUID:       dicom.UID(p.object.SOPClassUID),
-		SOPInstanceUID:    dicom.UID(p.object.SOPInstanceUID),
-		TransferSyntaxUID: dicom.UID(p.object.TransferSyntaxUID),
-		SourceAETitle:     dicom.AETitle(p.object.CallingAE),
-	})
-	if err != nil {
-		return err
-	}
-	_, err = p.w.Write(meta.Bytes())
-	return err
+	out.End(held.Export(r.Context(), c.parts.Custody, o, rq.custody(), out))
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"cordon/asset"
-	"cordon/console"
+	"cordon/console/device"
 	"cordon/dicom"
 )
 
@@ -222,7 +222,7 @@ func (c deviceApproveCommand) Run(ctx context.Context, at place, std stdio) erro
 	if c.TLS && c.Port == 0 {
 		return failure{2, errors.New("--port-tls is about a port: add --port PORT")}
 	}
-	d, err := c.decide(ctx, at, c.Name, "approve", console.DeviceRequest{Name: c.To, Port: c.Port, PortTLS: c.TLS, Scope: c.asset()})
+	d, err := c.decide(ctx, at, c.Name, "approve", device.Request{Name: c.To, Port: c.Port, PortTLS: c.TLS, Scope: c.asset()})
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ type deviceDenyCommand struct {
 }
 
 func (c deviceDenyCommand) Run(ctx context.Context, at place, std stdio) error {
-	d, err := c.decide(ctx, at, c.Name, "deny", console.DeviceRequest{})
+	d, err := c.decide(ctx, at, c.Name, "deny", device.Request{})
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (c deviceDenyCommand) Run(ctx context.Context, at place, std stdio) error {
 }
 
 // decide asks for a decision; the answer comes once the ledger has it.
-func (d decider) decide(ctx context.Context, at place, name, what string, rq console.DeviceRequest) (asset.Detail, error) {
+func (d decider) decide(ctx context.Context, at place, name, what string, rq device.Request) (asset.Detail, error) {
 	rq.By, rq.Reason = d.As, d.Reason
 	var out asset.Detail
 	c, err := at.control(ctx)

@@ -10,6 +10,8 @@ import (
 func (p *parts) features(c Config) (all []route.Route) {
 	all = append(all, p.view.Routes()...)
 	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents, View: p.view})...)
+	all = append(all, p.heldRoutes()...)
+	all = append(all, p.deviceRoutes()...)
 	all = append(all, p.settingRoutes(c)...)
 	all = append(all, pagenetwork.Routes(pagenetwork.Parts{Tickets: p.tickets, Plan: p.plan, Transparent: p.transparent})...)
 	all = append(all, p.recordRoutes(c)...)

@@ -16,6 +16,7 @@ import (
 	"cordon/commitment"
 	"cordon/console"
 	"cordon/console/guard"
+	"cordon/console/held"
 	"cordon/console/login"
 	"cordon/console/view"
 	"cordon/custody"
@@ -46,6 +47,7 @@ import (
 	"cordon/ticket"
 	"cordon/transparent"
 	"cordon/webgate"
+	"cordon/whereabouts"
 )
 
 // migrations are the tables of every package that has some, in the order in
@@ -54,10 +56,12 @@ func migrations() []store.Migrations {
 	return []store.Migrations{
 		ledger.Migrations(),
 		search.Migrations(),
+		whereabouts.Migrations(),
 		witness.Migrations(),
 		atna.Migrations(),
 		silence.Migrations(),
 		custody.Migrations(),
+		held.Migrations(),
 		exception.Migrations(),
 		asset.Migrations(),
 		gateway.Migrations(),
@@ -101,6 +105,7 @@ type parts struct {
 	backup  *backup.Maker
 	deadman *deadman.Past
 
+	looks     looks
 	incidents *incident.Incidents
 	view      *view.View // of the console's pages
 	alarms    *alarm.Alarms
@@ -111,6 +116,8 @@ type parts struct {
 	transparent *transparent.Mode
 
 	people *people.Accounts
+	door   *login.Login // that people come in by
+	guard  *guard.Guard // before the console's routes
 
 	witness *witness.Witness // nil: it is none
 	watch   watch
@@ -210,6 +217,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
 	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
 	p.view = p.newView(c)
+	p.openLooks()
 	if p.alarms, err = alarm.Open(ctx, p.db, p.ledger, alarm.Options{}); err != nil {
 		return err
 	}

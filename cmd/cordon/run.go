@@ -41,6 +41,11 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("status", func() error { return d.watchStatus(rest) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
 	inner.run("dead-man's bypass", func() error { return d.watchPast(rest) })
+	inner.run("people", func() error { return d.parts.people.Run(rest, d.log) })
+	inner.run("people", func() error { return d.parts.guard.Run(rest, d.parts.ledger, d.log) })
+	inner.run("people", func() error { return d.keepSetup(rest, std.terminal) })
+	d.runWatch(rest, &inner)
+	d.runLooks(rest, &inner)
 	inner.run("incidents", func() error { return d.parts.incidents.Run(rest, d.overdue, d.log) })
 	inner.run("service manager", func() error { return d.beat(rest) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
@@ -55,6 +60,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicomTLS) })
 	}
 	d.runBridges(ctx, rest, &outer, &inner)
+	d.runNetwork(ctx, rest, &outer, &inner)
 	if d.webgate != nil {
 		outer.run("DICOMweb", func() error { return d.serveWeb(ctx) })
 	}

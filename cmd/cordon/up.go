@@ -110,7 +110,8 @@ type daemon struct {
 	webArchives map[string]*web.Client // archives that speak DICOMweb, by name
 	bridges     []bridged              // archives that speak DICOMweb alone
 
-	dicom, dicomTLS, web, page, control, archive, witness net.Listener // dicomTLS, web, archive and witness may be nil
+	dicom, dicomTLS, web, page, control, archive, witness net.Listener   // dicomTLS, web, archive and witness may be nil
+	ledHere                                               []net.Listener // of transparent mode
 }
 
 // start opens the data directory and every listener, so that whatever is wrong
@@ -180,10 +181,17 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.openNetwork(ctx); err != nil {
+		return err
+	}
+	d.parts.looks.wake = d.gateway.Wake
 	shown := d.parts.consoleParts(d.config)
 	d.accounts = d.newReconciler()
 	shown.Reconcile = d.accounts
 	if err := d.newWeb(ctx); err != nil {
+		return err
+	}
+	if err := d.parts.startFirewall(ctx, d.log); err != nil {
 		return err
 	}
 	d.console = console.New(console.Config{
@@ -256,6 +264,9 @@ func (d *daemon) listen() error {
 	if err := d.listenWeb(); err != nil {
 		return err
 	}
+	if err := d.listenTransparent(); err != nil {
+		return err
+	}
 	if t := d.config.Console.TLS; t != nil {
 		d.page, _, err = d.listenTLS(t.end("console.tls"), d.config.Console.Listen)
 	} else {
@@ -290,7 +301,7 @@ func listen(what, address string) (net.Listener, error) {
 // close gives back what start took. Listeners that were served are closed
 // already, which does no harm.
 func (d *daemon) close() error {
-	for _, l := range []net.Listener{d.dicom, d.dicomTLS, d.web, d.page, d.control, d.archive, d.witness} {
+	for _, l := range append([]net.Listener{d.dicom, d.dicomTLS, d.web, d.page, d.control, d.archive, d.witness}, d.ledHere...) {
 		if l != nil {
 			l.Close()
 		}
