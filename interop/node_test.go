@@ -1,15 +1,13 @@
 package interop
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"cordon/interop/npm"
 )
 
 // nodeDir and webDir are directories with scripts of ours and the packages that they need, kept in the user's cache from
@@ -17,55 +15,9 @@ import (
 // an issuer of tokens on the web's side. Packages are pinned with their digests in package-lock.json, against which npm
 // checks each.
 var (
-	nodeDir = sync.OnceValues(func() (string, error) { return installNode("dcmjs") })
-	webDir  = sync.OnceValues(func() (string, error) { return installNode("web") })
+	nodeDir = sync.OnceValues(func() (string, error) { return npm.Install("dcmjs", os.DirFS("testdata/dcmjs")) })
+	webDir  = sync.OnceValues(func() (string, error) { return npm.Install("web", os.DirFS("testdata/web")) })
 )
-
-// installNode makes such a directory of a folder in testdata.
-func installNode(name string) (string, error) {
-	files := os.DirFS(filepath.Join("testdata", name))
-	lock, err := fs.ReadFile(files, "package-lock.json")
-	if err != nil {
-		return "", err
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	dir := filepath.Join(cache, "cordon-interop", fmt.Sprintf("%s-%.16x", name, sha256.Sum256(lock)))
-	if err := copyNodeFiles(dir, files); err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(filepath.Join(dir, "installed")); err == nil {
-		return dir, nil
-	}
-	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci (npm is Debian's package npm; make peers installs it): %w\n%s", err, out)
-	}
-	return dir, os.WriteFile(filepath.Join(dir, "installed"), nil, 0o644)
-}
-
-func copyNodeFiles(dir string, files fs.FS) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	entries, err := fs.ReadDir(files, ".")
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		text, err := fs.ReadFile(files, e.Name())
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func nodeScript(t *testing.T, name string) string {
 	t.Helper()
