@@ -25,10 +25,24 @@ import (
 type control struct {
 	client *http.Client
 	close  func() error
+	base   string // "": http://cordon
+	secret string // of a session or an API token; "": the operating system's word for who asks
 }
 
 // control connects. The caller closes it.
 func (p place) control(ctx context.Context) (*control, error) {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.secret, err = p.secret(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// connect is control without saying who asks.
+func (p place) connect(ctx context.Context) (*control, error) {
 	running, err := p.running(ctx)
 	if err != nil || running != nil {
 		return running, err
@@ -42,6 +56,9 @@ func (p place) control(ctx context.Context) (*control, error) {
 
 // running connects to the Cordon that runs; nil if none does.
 func (p place) running(ctx context.Context) (*control, error) {
+	if p.URL != "" {
+		return p.elsewhere()
+	}
 	config, err := p.config()
 	if err != nil {
 		return nil, err
@@ -132,9 +149,12 @@ func (c *control) send(ctx context.Context, method, path, contentType string, pa
 
 // response is send, with the trailer that follows the body.
 func (c *control) response(ctx context.Context, method, path, contentType string, payload io.Reader) (*http.Response, error) {
-	rq, err := http.NewRequestWithContext(ctx, method, "http://cordon/api/v1/"+path, payload)
+	rq, err := http.NewRequestWithContext(ctx, method, or(c.base, "http://cordon")+"/api/v1/"+path, payload)
 	if err != nil {
 		return nil, err
+	}
+	if c.secret != "" {
+		rq.Header.Set("Authorization", "Bearer "+c.secret)
 	}
 	rq.Header.Set("Content-Type", contentType)
 	rsp, err := c.client.Do(rq)

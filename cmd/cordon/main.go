@@ -31,38 +31,46 @@ var version = "unknown"
 type commands struct {
 	place
 
-	Up         upCommand         `cmd:"" help:"Run every line of defence of this machine."`
-	Inspect    inspectCommand    `cmd:"" help:"Judge files and folders; no server needed."`
-	Disarm     disarmCommand     `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
-	Import     importCommand     `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
-	Send       sendCommand       `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
-	Echo       echoCommand       `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
-	Status     statusCommand     `cmd:"" help:"Is imaging flowing? What is held?"`
-	Vault      vaultCommand      `cmd:"" help:"See and decide what is held."`
-	Device     deviceCommand     `cmd:"" help:"The register of devices: what each does, and whom people approved."`
-	Exception  exceptionCommand  `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
-	Incident   incidentCommand   `cmd:"" help:"Devices that were attacked: what happened, who was told, what was imaged meanwhile."`
-	Recall     recallCommand     `cmd:"" help:"What was delivered before it was found harmful."`
-	Commitment commitmentCommand `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
-	Step       stepCommand       `cmd:"" help:"Messages about procedure steps whose archive is away."`
-	Bypass     bypassCommand     `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
-	Backup     backupCommand     `cmd:"" help:"Copy the whole data directory into one encrypted file; Cordon may run."`
-	Restore    restoreCommand    `cmd:"" help:"Make a data directory of a backup."`
-	Deadman    deadmanCommand    `cmd:"" help:"The way past Cordon to the archive while it is down."`
-	PKI        pkiCommand        `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
-	Setting    settingCommand    `cmd:"" help:"What people may change while Cordon runs; what a change would do."`
-	Review     reviewCommand     `cmd:"" help:"Look back regularly at what was unusual, and sign."`
-	Report     reportCommand     `cmd:"" help:"One page for management: a period in figures, with their sources."`
-	Evidence   evidenceCommand   `cmd:"" help:"What can be shown of each control, on paper that can be checked."`
-	Ledger     ledgerCommand     `cmd:"" help:"See and prove what happened."`
-	Config     configCommand     `cmd:"" name:"config" help:"Check a configuration file."`
-	Version    versionCommand    `cmd:"" help:"Print version, commit and dictionary edition."`
+	Up          upCommand          `cmd:"" help:"Run every line of defence of this machine."`
+	Inspect     inspectCommand     `cmd:"" help:"Judge files and folders; no server needed."`
+	Disarm      disarmCommand      `cmd:"" help:"Write copies of DICOM files without payloads around the data set."`
+	Import      importCommand      `cmd:"" help:"Judge a CD, stick or folder; store what is admitted, hold the rest."`
+	Send        sendCommand        `cmd:"" help:"Send DICOM files to an application entity (C-STORE)."`
+	Echo        echoCommand        `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
+	Status      statusCommand      `cmd:"" help:"Is imaging flowing? What is held?"`
+	Vault       vaultCommand       `cmd:"" help:"See and decide what is held."`
+	Device      deviceCommand      `cmd:"" help:"The register of devices: what each does, and whom people approved."`
+	Exception   exceptionCommand   `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
+	Incident    incidentCommand    `cmd:"" help:"Devices that were attacked: what happened, who was told, what was imaged meanwhile."`
+	Network     networkCommand     `cmd:"" help:"Who talks to whom on the network, and what was unusual."`
+	Recall      recallCommand      `cmd:"" help:"What was delivered before it was found harmful."`
+	Commitment  commitmentCommand  `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
+	Step        stepCommand        `cmd:"" help:"Messages about procedure steps whose archive is away."`
+	Bypass      bypassCommand      `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
+	Backup      backupCommand      `cmd:"" help:"Copy the whole data directory into one encrypted file; Cordon may run."`
+	Restore     restoreCommand     `cmd:"" help:"Make a data directory of a backup."`
+	Ticket      ticketCommand      `cmd:"" help:"Visitors and remote service: who is let in, to what, for how long."`
+	Plan        planCommand        `cmd:"" help:"The firewall plan: who needs to talk to whom, tried and enforced."`
+	Transparent transparentCommand `cmd:"" help:"Devices that nobody may configure: their connections are led here on their way."`
+	Deadman     deadmanCommand     `cmd:"" help:"The way past Cordon to the archive while it is down."`
+	PKI         pkiCommand         `cmd:"" name:"pki" help:"Certificates for hospitals that have no authority of their own."`
+	Setting     settingCommand     `cmd:"" help:"What people may change while Cordon runs; what a change would do."`
+	Review      reviewCommand      `cmd:"" help:"Look back regularly at what was unusual, and sign."`
+	Report      reportCommand      `cmd:"" help:"One page for management: a period in figures, with their sources."`
+	Evidence    evidenceCommand    `cmd:"" help:"What can be shown of each control, on paper that can be checked."`
+	Ledger      ledgerCommand      `cmd:"" help:"See and prove what happened."`
+	Person      personCommand      `cmd:"" help:"Who has an account, and what each may do."`
+	Login       loginCommand       `cmd:"" help:"Sign in, for the commands that decide something."`
+	Logout      logoutCommand      `cmd:"" help:"Sign out."`
+	Config      configCommand      `cmd:"" name:"config" help:"Check a configuration file."`
+	Version     versionCommand     `cmd:"" help:"Print version, commit and dictionary edition."`
 }
 
 // place says which Cordon a command is about.
 type place struct {
 	ConfigFile string `name:"config" placeholder:"FILE" help:"Configuration file (YAML); without one, safe defaults."`
 	DataDir    string `name:"data" placeholder:"DIR" help:"Data directory, instead of the configuration's or ./cordon-data."`
+	URL        string `name:"url" env:"CORDON_URL" placeholder:"URL" help:"Console of a Cordon elsewhere, such as https://cordon.example.org, instead of one here."`
 }
 
 // config is the configuration of that Cordon, which may be running.

@@ -13,5 +13,5 @@ var files embed.FS
 type pages struct{ list, show *view.Page }
 
 func newPages(v *view.View) pages {
-	return pages{v.Page(files, "list.html"), v.Page(files, "show.html")}
+	return pages{v.Page(files, "state.html", "list.html"), v.Page(files, "state.html", "show.html")}
 }
