@@ -224,6 +224,8 @@ var house = map[string]room{
 	"console/records": {4, map[string]string{
 		"console/answer": "reads requests, answers them",
 		"console/route":  "the table of routes",
+		"console/view":   "pages",
+		"custody":        "who signs and why",
 		"ledger":         "records, proofs; that somebody reads them",
 		"ledger/search":  "finds records",
 		"people":         "who may read and sign",

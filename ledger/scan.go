@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -81,6 +82,18 @@ func (l *Ledger) Size(ctx context.Context) (int64, error) { return Size(ctx, l.d
 // Scan is the function Scan on this ledger.
 func (l *Ledger) Scan(ctx context.Context, from, to int64, fn func(Record) error) error {
 	return Scan(ctx, l.db, from, to, fn)
+}
+
+// Line returns one record, and its line as an export has it.
+func (l *Ledger) Line(ctx context.Context, number int64) (r Record, line []byte, err error) {
+	err = Skim(ctx, l.db, number, number+1, func(text []byte) bool {
+		line = bytes.Clone(text)
+		return true
+	}, func(found Record) error {
+		r = found
+		return nil
+	})
+	return r, line, err
 }
 
 // Latest returns the last record of a kind that Kinds marks as looked up; false

@@ -44,6 +44,8 @@ var (
 	ErrNotFound = errors.New("no such review")
 	// ErrState means that the review has been signed.
 	ErrState = errors.New("not possible now")
+	// ErrOwn means that the review names whoever would sign it.
+	ErrOwn = errors.New("nobody signs what they did themselves")
 )
 
 // Config is what a site chooses.
@@ -90,6 +92,17 @@ type Review struct {
 
 // Overdue reports whether it should have been signed by now.
 func (r Review) Overdue(now time.Time) bool { return r.SignedAt.IsZero() && now.After(r.Due) }
+
+// Of are the items that name a person. Names are compared as those of two people
+// who decide are.
+func (r Review) Of(name string) (out []Item) {
+	for _, i := range r.Items {
+		if i.About == "person" && custody.FoldName(i.Name) == custody.FoldName(name) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
 
 // Reviews are those of one data directory. The methods may be called from any
 // goroutine.
@@ -197,7 +210,7 @@ func (r *Reviews) Get(ctx context.Context, id string) (one Review, err error) {
 }
 
 // Sign records that a person has looked at a review, and what they say of it. It
-// is signed once.
+// is signed once, and by nobody whom one of its items names.
 func (r *Reviews) Sign(ctx context.Context, id string, rq custody.Request) (one Review, err error) {
 	if rq, err = rq.Check(); err != nil {
 		return one, err
@@ -209,6 +222,9 @@ func (r *Reviews) Sign(ctx context.Context, id string, rq custody.Request) (one 
 		}
 		if !one.SignedAt.IsZero() {
 			return fmt.Errorf("%w: review %s was signed by %s", ErrState, id, one.SignedBy)
+		}
+		if own := one.Of(rq.By); len(own) > 0 {
+			return fmt.Errorf("%w: review %s says: %s Another person signs it", ErrOwn, id, own[0].Says)
 		}
 		_, err := tx.Exec(`UPDATE review SET signed_by = ?, signed_at = ?, note = ? WHERE id = ?`, rq.By, now.UnixMicro(), rq.Reason, id)
 		if err != nil {

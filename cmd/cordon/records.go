@@ -13,7 +13,7 @@ import (
 
 // recordRoutes are the routes of the ledger, of reviews, and of the engines.
 func (p *parts) recordRoutes(c Config) []route.Route {
-	all := records.Routes(records.Parts{Ledger: p.ledger, Search: p.search, Reviews: p.reviews})
+	all := records.Routes(records.Parts{Ledger: p.ledger, Search: p.search, Reviews: p.reviews, View: p.view})
 	return append(all, engines.Routes(engines.Parts{
 		States: p.engineStates, Asked: p.asked, Rescan: p.unscanned, Recalls: p.toRecall, Recalled: p.rescan.Done, Search: p.search, Settings: p.settings, Hashes: c.Engines.Hashes,
 	})...)

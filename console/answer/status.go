@@ -38,7 +38,7 @@ var statuses = []struct {
 	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
-		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, plan.ErrState, plan.ErrChanged, ticket.ErrState, transparent.ErrState, transparent.ErrTaken, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
+		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, review.ErrOwn, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, plan.ErrState, plan.ErrChanged, ticket.ErrState, transparent.ErrState, transparent.ErrTaken, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
 	}},
 	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ticket.ErrRequest, ledger.ErrValue}},
 }

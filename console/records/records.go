@@ -18,6 +18,7 @@ import (
 
 	"cordon/console/answer"
 	"cordon/console/route"
+	"cordon/console/view"
 	"cordon/ledger"
 	"cordon/ledger/search"
 	"cordon/people"
@@ -29,6 +30,7 @@ type Parts struct {
 	Ledger  *ledger.Ledger
 	Search  *search.Index
 	Reviews *review.Reviews
+	View    *view.View
 }
 
 // Page is the answer to a search.
@@ -61,10 +63,10 @@ var query = []route.Param{
 // Routes are the routes of the ledger and its reviews, beside those that move whole
 // files.
 func Routes(p Parts) []route.Route {
-	return []route.Route{
+	return append(pageRoutes(p), []route.Route{
 		{Method: "GET", Pattern: "/api/v1/ledger/search", May: people.LedgerRead, Handler: p.search, Doc: route.Doc{
 			Summary: "Find records, the newest first; that somebody read them is recorded", Response: Page{}, Query: query}},
-	}
+	}...)
 }
 
 // search answers a search. Where time was short the answer says how far it got.
