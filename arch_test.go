@@ -340,6 +340,11 @@ var house = map[string]room{
 	"network/mud": {3, map[string]string{
 		"asset": "flows",
 	}},
+	"network/hospital": {3, map[string]string{
+		"asset":         "what its devices are declared to talk to",
+		"network":       "how it is watched",
+		"network/frame": "flags, types",
+	}},
 	"network/capture": {3, map[string]string{
 		"network":       "reports to whoever watches",
 		"network/frame": "reads packets",

@@ -23,6 +23,7 @@ type charge struct {
 	counted  bool     // proof is of a count; else it is the flow's
 	severity Severity // "": the rule's
 	detail   string   // "": what the flow says
+	again    bool     // it was counted before
 }
 
 // matter is all that is told of together: what one rule says of one device and one
@@ -61,9 +62,9 @@ func (w *Watch) accuse(id string, c charge) {
 	if !w.on(id) {
 		return
 	}
-	more := true
+	more := !c.again
 	if f := c.flow; f != nil {
-		c.at, c.sensor, c.service = f.Time, f.Sensor, service(f.Protocol, f.DstPort)
+		c.at, c.sensor, c.service = f.Time, f.Sensor, Service(f.Protocol, f.DstPort)
 		if !c.counted {
 			c.proof, more = f.Proof, f.Begun // further reports of one flow are no further flows
 		}

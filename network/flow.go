@@ -92,7 +92,8 @@ type Flow struct {
 	Midway           bool // it was under way when the sensor saw it first: who called is a guess
 	Broadcast        bool // to all of a network
 	Proof            Proof
-	SrcMAC, DstMAC   MAC // of the caller's frames; zero if the sensor sees none
+	SrcMAC           MAC // of the caller's first frame; zero if the sensor sees none
+	OtherMAC         MAC // of a later frame of the caller's that came from another card; zero: none did
 	Sensor           string
 }
 

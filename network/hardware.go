@@ -63,13 +63,20 @@ func (w *Watch) forwards(mac MAC) bool {
 }
 
 // proof is what a flow proves about its caller. A conversation held to the end by
-// somebody else's card proves nothing against the device.
+// somebody else's card proves nothing against the device, nor does one in which another
+// card had a say that is not a router's, which sends again what the device sent.
 func (w *Watch) proof(f *Flow, src host) Proof {
 	w.carry(f.SrcMAC, f.Src, src)
-	if src.device == nil || f.SrcMAC == (MAC{}) || w.forwards(f.SrcMAC) {
+	if src.device == nil || f.SrcMAC == (MAC{}) {
 		return f.Proof
 	}
-	switch owner, known := w.owner(f.Src, src.device); {
+	owner, known := w.owner(f.Src, src.device)
+	if f.OtherMAC != (MAC{}) && !w.forwards(f.OtherMAC) && !slices.Contains(owner, f.OtherMAC) {
+		return NoProof
+	}
+	switch {
+	case w.forwards(f.SrcMAC):
+		return f.Proof
 	case known && !slices.Contains(owner, f.SrcMAC):
 		w.changed(f.Src, f.SrcMAC, src, f.Time, f.Sensor, f.Proof == ByTwoWay)
 		return NoProof

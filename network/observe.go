@@ -37,6 +37,7 @@ func (w *Watch) Observe(f Flow) {
 	w.flood(&f, src, dst)
 	w.rate(&f, src, dst, purpose)
 	w.beacon(&f, src, dst, ok)
+	w.believed(&f, src, dst)
 }
 
 // justSeen is how old what is learned must be not to count among many new ones.
@@ -268,8 +269,8 @@ func (w *Watch) group(a netip.Addr, h host) string {
 	return p.String()
 }
 
-// service names what is called, such as tcp/445.
-func service(p Protocol, port uint16) string {
+// Service names what is called, such as tcp/445.
+func Service(p Protocol, port uint16) string {
 	if p == ICMP || p == ICMPv6 || port == 0 {
 		return p.String()
 	}

@@ -80,6 +80,8 @@ type Watch struct {
 	cardsChanged map[netip.Addr]bool
 	carriers     map[MAC]*carrier
 
+	proofs  map[talk]time.Time // conversations of devices that are proven
+	doubts  map[talk]doubt
 	matters map[matterKey]*matter
 	groups  map[[2]string]int // of matters, by rule and subject
 	due     []*matter
@@ -109,7 +111,7 @@ func New(ctx context.Context, c Config, p Parts) (*Watch, error) {
 		quota:   quota.New(recordBurst, recordEvery),
 		talkers: map[netip.Addr]*talker{}, rows: map[netip.Addr]map[pairing]*row{}, since: map[string]time.Time{},
 		cards: map[netip.Addr]card{}, cardsChanged: map[netip.Addr]bool{}, carriers: map[MAC]*carrier{},
-		matters: map[matterKey]*matter{}, groups: map[[2]string]int{}, days: map[string]*day{},
+		proofs: map[talk]time.Time{}, doubts: map[talk]doubt{}, matters: map[matterKey]*matter{}, groups: map[[2]string]int{}, days: map[string]*day{},
 	}
 	for _, r := range rules {
 		if t := c.Settings[r.ID].Threshold; t > 0 {

@@ -30,12 +30,11 @@ type flow struct {
 	src, dst         netip.Addr // src called
 	srcPort, dstPort uint16
 	protocol         network.Protocol
-	srcMAC, dstMAC   network.MAC
+	srcMAC, otherMAC network.MAC // of the caller's frames
 	state            network.State
 	midway, group    bool
 	proven           bool
 	waits            bool      // in due: for its proof
-	moved            bool      // another network card spoke for the caller
 	from             time.Time // established
 	heard            time.Time
 	told             time.Time
@@ -59,12 +58,12 @@ type flow struct {
 func (t *Table) begin(now time.Time, k key, p *frame.Packet) *flow {
 	f := &flow{
 		key: k, src: p.Src, dst: p.Dst, srcPort: p.SrcPort, dstPort: p.DstPort, protocol: p.Protocol,
-		srcMAC: p.SrcMAC, dstMAC: p.DstMAC, state: network.Attempt, heard: now, told: now,
+		srcMAC: p.SrcMAC, state: network.Attempt, heard: now, told: now,
 		group: p.DstMAC[0]&1 != 0 || p.Dst.IsMulticast() || p.Dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}),
 	}
 	if f.midway = midway(p); f.midway && answers(p) {
 		f.src, f.dst, f.srcPort, f.dstPort = f.dst, f.src, f.dstPort, f.srcPort
-		f.srcMAC, f.dstMAC = network.MAC{}, p.SrcMAC
+		f.srcMAC = network.MAC{}
 	}
 	if p.Protocol == network.TCP {
 		f.begun(p)
@@ -160,7 +159,7 @@ func (f *flow) report(now time.Time, sensor string) network.Flow {
 	r := network.Flow{
 		Time: now, Src: f.src, Dst: f.dst, SrcPort: f.srcPort, DstPort: f.dstPort, Protocol: f.protocol,
 		Packets: f.packets, Bytes: f.bytes, State: f.state, Midway: f.midway, Broadcast: f.group,
-		SrcMAC: f.srcMAC, DstMAC: f.dstMAC, Sensor: sensor,
+		SrcMAC: f.srcMAC, OtherMAC: f.otherMAC, Sensor: sensor,
 	}
 	if f.proven {
 		r.Proof = network.ByTwoWay

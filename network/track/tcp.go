@@ -20,9 +20,8 @@ func (f *flow) begun(p *frame.Packet) {
 // tcp follows the handshake and the end (RFC 9293 §3.5, §3.6).
 func (t *Table) tcp(now time.Time, f *flow, p *frame.Packet) {
 	called := p.Src == f.src
-	if called && !f.group && p.SrcMAC != f.srcMAC {
-		f.moved = f.moved || f.srcMAC != network.MAC{}
-		f.srcMAC = p.SrcMAC
+	if called && p.SrcMAC != f.srcMAC {
+		f.otherMAC = p.SrcMAC
 	}
 	switch {
 	case p.Flags&frame.RST != 0:
@@ -32,7 +31,7 @@ func (t *Table) tcp(now time.Time, f *flow, p *frame.Packet) {
 		t.change(now, f, network.Established)
 		t.wait(f)
 	case !called && p.Flags&(frame.SYN|frame.ACK) == frame.SYN|frame.ACK && p.Ack == f.isn+1:
-		f.answered, f.answer, f.dstMAC = true, p.Seq, p.SrcMAC
+		f.answered, f.answer = true, p.Seq
 	case f.midway && !f.answered && f.state == network.Attempt && f.next[0] != 0 && f.next[1] != 0:
 		t.change(now, f, network.Established) // both talk; how it began nobody saw
 	}
@@ -93,7 +92,7 @@ func (t *Table) prove(now time.Time) {
 		if !f.waits || t.flows[f.key] != f {
 			continue
 		}
-		f.waits, f.proven = false, !f.moved
+		f.waits, f.proven = false, true
 		t.sink.Observe(f.report(now, t.conf.Sensor))
 		if f.ends == 3 {
 			t.change(now, f, network.Closed)
