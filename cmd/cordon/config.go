@@ -21,6 +21,8 @@ type Config struct {
 	Gateway  GatewayConfig
 	Archives []ArchiveConfig // none: a folder archive in Data/archive
 	Devices  []DeviceConfig
+	About    []AboutConfig // the same devices, in the same order
+	Network  NetworkConfig
 	Rules    policy.Rules
 	Engines  EnginesConfig
 	Console  ConsoleConfig
@@ -28,6 +30,7 @@ type Config struct {
 	Audit    AuditConfig
 	Ledger   LedgerConfig
 	Witness  *WitnessConfig // nil: it is no witness
+	Plan     PlanConfig     // the network as a firewall plan sees it
 	Deadman  *DeadmanConfig // nil: nothing leads past Cordon
 
 	Values   map[string]string // what the file says, by key: see values
@@ -47,10 +50,11 @@ type GatewayConfig struct {
 	MaxPerAddress   int // of these, from one address
 	Commitment      CommitmentConfig
 	Query           gateway.QueryConfig
-	MaxPerDevice    int        // of these, of one declared device
-	ConnectionRate  int        // connections a second from one address
-	TLS             *TLSConfig // a second listener
-	Web             *WebConfig // DICOMweb; nil: none
+	MaxPerDevice    int                // of these, of one declared device
+	ConnectionRate  int                // connections a second from one address
+	TLS             *TLSConfig         // a second listener
+	Web             *WebConfig         // DICOMweb; nil: none
+	Transparent     *TransparentConfig // nil: nothing is led here on its way
 }
 
 // TLSConfig is a listener with TLS 1.2 or 1.3, or, for the console, the TLS of

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"path/filepath"
 	"strings"
 
@@ -15,10 +16,13 @@ import (
 
 func (d *document) devices(n ast.Node, c *Config) {
 	d.sequence(n, func(_ int, n ast.Node) {
-		v := DeviceConfig{}
-		d.mapping(n, d.device(&v))
+		v, about := DeviceConfig{}, AboutConfig{}
+		known := d.device(&v)
+		maps.Copy(known, d.about(&about))
+		d.mapping(n, known)
 		d.need(n, "name")
-		c.Devices = append(c.Devices, v)
+		about.Name = v.Name
+		c.Devices, c.About = append(c.Devices, v), append(c.About, about)
 	})
 }
 

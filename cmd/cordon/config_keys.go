@@ -31,7 +31,9 @@ func (d *document) config(n ast.Node, c *Config) {
 		"disk":     func(n ast.Node) { d.disk(n, &c.Disk) },
 		"audit":    func(n ast.Node) { d.audit(n, &c.Audit) },
 		"ledger":   func(n ast.Node) { d.ledger(n, &c.Ledger) },
+		"plan":     func(n ast.Node) { d.plan(n, &c.Plan) },
 		"deadman":  func(n ast.Node) { c.Deadman = &DeadmanConfig{After: defaultDeadmanAfter}; d.deadman(n, c.Deadman) },
+		"network":  func(n ast.Node) { d.network(n, &c.Network) },
 		"witness":  func(n ast.Node) { c.Witness = &WitnessConfig{}; d.witness(n, c.Witness) },
 	})
 	d.whole(c)
@@ -58,6 +60,10 @@ func (d *document) gateway(n ast.Node, g *GatewayConfig) {
 		"commitment": func(n ast.Node) { d.commitment(n, &g.Commitment) },
 		"query":      func(n ast.Node) { d.query(n, &g.Query) },
 		"web":        func(n ast.Node) { d.web(n, g) },
+		"transparent": func(n ast.Node) {
+			g.Transparent = &TransparentConfig{Port: defaultTransparentPort}
+			d.transparent(n, g.Transparent)
+		},
 	})
 }
 

@@ -16,7 +16,9 @@ func (d *document) whole(c *Config) {
 	d.wholeAudit(c)
 	d.wholeWitness(c)
 	d.wholeDeadman(c)
+	d.wholeTransparent(c)
 	d.wholeDisk(c)
+	d.wholeNetwork(c)
 	for _, end := range c.ends() {
 		d.wholeTLS(end)
 	}
