@@ -205,6 +205,15 @@ var house = map[string]room{
 		"console/route":  "who may ask for what",
 		"people":         "who looks, and what they may",
 	}},
+	"console/containment": {4, map[string]string{
+		"console/answer": "reads requests, answers",
+		"console/route":  "its routes",
+		"console/view":   "its pages",
+		"contain":        "orders, proof, proposals",
+		"custody":        "who asks and why",
+		"firewall":       "levels; the rules as the kernel has them",
+		"people":         "who may",
+	}},
 	"console/incidents": {4, map[string]string{
 		"console/answer": "reads requests, answers",
 		"console/route":  "who may ask for what",
@@ -415,6 +424,9 @@ var house = map[string]room{
 		"store":    "its own table",
 	}},
 
+	"history": {2, map[string]string{
+		"store": "its own tables",
+	}},
 	"incident": {3, map[string]string{
 		"custody": "who says so and why, checked alike",
 		"ledger":  "what happened; proofs",

@@ -146,3 +146,43 @@ func (r Row) check(kind Kind, labels []string) {
 		panic(fmt.Sprintf("metric %s is a %s with labels %q, used as a %s with %q", r.Name, r.Kind, r.Labels, kind, labels))
 	}
 }
+
+// Observed are the observations of a histogram since the start, over all its label
+// sets: how many were at most each of its bounds, in order; the last is all of them.
+func (m *Metrics) Observed(id ID) (bounds []float64, atMost []uint64) {
+	bounds = id.Row().Buckets
+	atMost = make([]uint64, len(bounds)+1)
+	if m == nil {
+		return bounds, atMost
+	}
+	f := &m.families[id]
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, s := range f.series {
+		for i := range s.buckets {
+			atMost[i] += s.buckets[i].Load()
+		}
+	}
+	for i := 1; i < len(atMost); i++ {
+		atMost[i] += atMost[i-1]
+	}
+	return bounds, atMost
+}
+
+// Total is a counter's sum over the label sets that are kept, or those of them whose
+// values begin with the given ones.
+func (m *Metrics) Total(id ID, labels ...string) (sum float64) {
+	if m == nil {
+		return 0
+	}
+	f := &m.families[id]
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for key, s := range f.series {
+		values := strings.Split(key, "\xff")
+		if len(labels) <= len(values) && slices.Equal(values[:len(labels)], labels) {
+			sum += math.Float64frombits(s.value.Load())
+		}
+	}
+	return sum
+}

@@ -166,3 +166,33 @@ func BenchmarkObserve(b *testing.B) {
 		m.Observe(VerdictDuration, 0.01, "admit")
 	}
 }
+
+func TestHistogramsAndCountersCanBeRead(t *testing.T) {
+	m := New()
+	for _, v := range []float64{0.0005, 0.02, 0.02, 1000} {
+		m.Observe(VerdictDuration, v, "admit")
+	}
+	m.Observe(VerdictDuration, 0.02, "hold")
+	bounds, atMost := m.Observed(VerdictDuration)
+	for i, bound := range bounds {
+		want := uint64(1)
+		if bound >= 0.02 {
+			want = 4
+		}
+		if atMost[i] != want {
+			t.Errorf("at most %v: %d, want %d", bound, atMost[i], want)
+		}
+	}
+	if all := atMost[len(bounds)]; all != 5 {
+		t.Errorf("%d in all", all)
+	}
+	m.Count(Retrieves, 2, "pacs", "answered")
+	m.Count(Retrieves, 3, "pacs", "failed")
+	m.Count(Retrieves, 4, "ris", "answered")
+	if all, some := m.Total(Retrieves), m.Total(Retrieves, "pacs"); all != 9 || some != 5 {
+		t.Errorf("%v, %v", all, some)
+	}
+	if bounds, atMost := (*Metrics)(nil).Observed(VerdictDuration); len(atMost) != len(bounds)+1 {
+		t.Error("of nothing")
+	}
+}
