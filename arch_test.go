@@ -354,6 +354,9 @@ var house = map[string]room{
 		"network":       "how it is watched",
 		"network/frame": "flags, types",
 	}},
+	"network/internal/gendocs": {3, map[string]string{
+		"network": "writes the rules as a page",
+	}},
 	"network/capture": {3, map[string]string{
 		"network":       "reports to whoever watches",
 		"network/frame": "reads packets",

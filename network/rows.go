@@ -125,7 +125,7 @@ var rules = [...]Rule{
 		ID: Silent, Severity: Warning, Acted: false, Title: "A talker has fallen silent",
 		Meaning:   "The device, which always had something to say, has sent nothing, while the sensor sees others. It is broken, switched off, moved or cut off.",
 		Action:    "Look at the device and its network port.",
-		Threshold: 15, Unit: "minutes", Within: 24 * time.Hour,
+		Threshold: 15, Unit: "minutes",
 		Why: "Only of a device that was heard in nine of ten spans of five minutes in the last day, so three in a row are out of the question.",
 	},
 	{
