@@ -116,6 +116,8 @@ var kinds = [...]Kind{
 	{Name: "object.reviewed", Owner: "custody", Means: "An emergency release was reviewed by a second person.", Keys: ofPerson + " id late sop_instance_uid study_instance_uid"},
 	{Name: "object.retried", Owner: "custody", Means: "A person has an object delivered once more.", Keys: ofPerson + " id"},
 	{Name: "object.shown", Owner: "console", Means: "Somebody looked at what is known of an object; what of it: the page, its bytes, a frame.", Keys: "by id what sop_instance_uid study_instance_uid"},
+	{Name: "study.searched", Owner: "console", Means: "Somebody looked for studies; archives: those that were asked as well. The identifier is that of a C-FIND, base64.", Keys: "by identifier archives device from to", Sealed: "identifier"},
+	{Name: "study.shown", Owner: "console", Means: "Somebody looked at where a study is; archives: those that were asked about it.", Keys: "by study_instance_uid archives"},
 	{Name: "object.exported", Owner: "custody", Means: "A person took an object's bytes out.", Keys: ofPerson + " id sha256 sop_instance_uid study_instance_uid"},
 	{Name: "object.alarm", Owner: "custody", Means: "The copy here is missing or damaged.", Keys: "id alarm state sop_instance_uid"},
 	{Name: "object.back", Owner: "custody", Means: "A copy that was missing is here again.", Keys: "id"},

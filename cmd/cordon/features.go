@@ -11,12 +11,14 @@ func (p *parts) features(c Config) (all []route.Route) {
 	all = append(all, p.view.Routes()...)
 	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents, View: p.view})...)
 	all = append(all, p.heldRoutes()...)
+	all = append(all, p.studyRoutes(c)...)
 	all = append(all, p.deviceRoutes()...)
 	all = append(all, p.settingRoutes(c)...)
-	all = append(all, pagenetwork.Routes(pagenetwork.Parts{Tickets: p.tickets, Plan: p.plan, Transparent: p.transparent})...)
+	all = append(all, pagenetwork.Routes(pagenetwork.Parts{Tickets: p.tickets, Plan: p.plan, Transparent: p.transparent, View: p.view})...)
 	all = append(all, p.recordRoutes(c)...)
 	all = append(all, p.reportRoutes(c)...)
 	all = append(all, p.peopleRoutes(c)...)
 	all = append(all, p.networkRoutes()...)
+	all = append(all, p.containmentRoutes(c)...)
 	return all
 }

@@ -6,6 +6,8 @@ import (
 	"cordon/console/device"
 	"cordon/console/held"
 	"cordon/console/route"
+	"cordon/console/study"
+	"cordon/policy"
 	"cordon/preview"
 	"cordon/whereabouts"
 )
@@ -16,7 +18,8 @@ type looks struct {
 	previews *preview.Previewer
 	studies  *whereabouts.Index
 	pieces   *held.Pieces
-	wake     func() // delivers what is due; nil where nothing is delivered
+	wake     func()       // delivers what is due; nil where nothing is delivered
+	find     study.Finder // asks archives; nil where nobody can
 }
 
 func (p *parts) openLooks() {
@@ -36,6 +39,20 @@ func (p *parts) heldRoutes() []route.Route {
 		Custody: p.custody, Ledger: p.ledger, Search: p.search, Exceptions: p.except, Studies: p.looks.studies,
 		Previews: p.looks.previews, Pieces: p.looks.pieces, View: p.view, Wake: p.looks.wake,
 	})
+}
+
+// studyRoutes are the search for studies.
+func (p *parts) studyRoutes(c Config) []route.Route {
+	all := study.Parts{
+		DB: p.db, Ledger: p.ledger, Custody: p.custody, Studies: p.looks.studies, View: p.view,
+		Calling: c.Gateway.AETitle, Find: p.looks.find,
+	}
+	for _, a := range c.Archives {
+		if a.does(policy.ServiceQuery) {
+			all.Archives = append(all.Archives, a.Name)
+		}
+	}
+	return study.Routes(all)
 }
 
 // deviceRoutes are the interface of the register.

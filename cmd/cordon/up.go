@@ -169,6 +169,7 @@ func (d *daemon) wire(ctx context.Context) error {
 
 		Bypassed: d.parts.bypass.Covers,
 		Passed:   d.parts.rescan.Keep,
+		Paranoid: d.parts.contained.Paranoid,
 
 		Exceptions: d.parts.except,
 		Commitment: d.parts.commit,
@@ -184,7 +185,9 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err := d.openNetwork(ctx); err != nil {
 		return err
 	}
-	d.parts.looks.wake = d.gateway.Wake
+	d.parts.looks.wake, d.parts.looks.find = d.gateway.Wake, d.gateway
+	d.parts.passUnscanned = d.gateway.PassUnscanned
+	d.parts.watch.notify = append(d.parts.watch.notify, d.parts.signalled)
 	shown := d.parts.consoleParts(d.config)
 	d.accounts = d.newReconciler()
 	shown.Reconcile = d.accounts

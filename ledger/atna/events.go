@@ -22,6 +22,7 @@ var events = [...]event{
 	{"transfer.end", nil, transferred},
 	{"study.accessed", nil, accessedOverWeb},
 	{"object.shown", nil, accessed(Read)},
+	{"study.shown", nil, accessed(Read)},
 	{"object.exported", nil, accessed(Read)},
 	{"object.destroyed", nil, accessed(Delete)},
 	{"object.reviewed", nil, accessed(Read)},
@@ -31,6 +32,7 @@ var events = [...]event{
 	{"query.answered", nil, queried},
 	{"query.refused", nil, queried},
 	{"query.passed", nil, queried},
+	{"study.searched", nil, searched},
 }
 
 // activity is Application Activity (§A.5.3.1).
@@ -246,3 +248,20 @@ func queried(s *scene) []Message {
 	m.Objects = []Object{o}
 	return []Message{m}
 }
+
+// searched is Query (§A.5.3.12) by a person at the console: what was looked for in
+// the ledger, and in the archives that are named.
+func searched(s *scene) []Message {
+	m := s.event(query, Execute, Success)
+	asks := s.people(roleSource)
+	if len(asks) == 0 {
+		asks = []Participant{{UserID: unknown, Roles: []Code{roleSource}, Requestor: true}}
+	}
+	m.Participants = append(asks, s.us(roleDestination))
+	m.Objects = []Object{{ID: studyRootFind, Type: 2, Role: 3, IDType: idSOPClass, Name: "query", Query: s.identifier()}}
+	return []Message{m}
+}
+
+// studyRootFind is the Study Root Query/Retrieve Information Model - FIND (PS3.4
+// §C.6.2).
+const studyRootFind = "1.2.840.10008.5.1.4.1.2.2.1"
