@@ -293,7 +293,9 @@ var house = map[string]room{
 	"console/network": {4, map[string]string{
 		"console/answer": "reads requests, answers them",
 		"console/route":  "its part of the table",
+		"console/view":   "its pages",
 		"custody":        "who decides and why",
+		"firewall":       "what is no error of the page's",
 		"people":         "who may ask",
 		"plan":           "the firewall plan",
 		"ticket":         "visitors and remote service",

@@ -198,3 +198,16 @@ func (r Rule) nft(v string) (string, bool) {
 	}
 	return strings.Join(parts, " "), true
 }
+
+// Service says what was opened.
+func (b Break) Service() string { return Service(b.Protocol, b.Port, 0) }
+
+// Service says what was opened.
+func (h Hit) Service() string { return Service(h.Protocol, h.Port, 0) }
+
+// Service says what may be opened.
+func (r Rule) Service() string { return Service(r.Protocol, r.Port, r.PortTo) }
+
+// Who and Whom are the two ends of a rule, as people read them.
+func (r Rule) Who() string  { return strings.ReplaceAll(list(r.From), ",", ", ") }
+func (r Rule) Whom() string { return strings.ReplaceAll(list(r.To), ",", ", ") }

@@ -17,6 +17,7 @@ import (
 
 	"cordon/console/answer"
 	"cordon/console/route"
+	"cordon/console/view"
 	"cordon/custody"
 	"cordon/people"
 	"cordon/plan"
@@ -29,11 +30,12 @@ type Parts struct {
 	Tickets     *ticket.Desk
 	Plan        *plan.Book
 	Transparent *transparent.Mode
+	View        *view.View
 }
 
 // Routes are those of the network.
 func Routes(p Parts) []route.Route {
-	all := p.ticketRoutes()
+	all := append(p.pageRoutes(), p.ticketRoutes()...)
 	all = append(all, p.planRoutes()...)
 	return append(all, p.transparentRoutes()...)
 }
