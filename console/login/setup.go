@@ -50,7 +50,7 @@ func (l *Login) setup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.joined(w, r, e)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, "/me", http.StatusSeeOther)
 }
 
 // joined gives the browser of somebody who took an account its session.
