@@ -41,6 +41,7 @@ type Parts struct {
 	Depends    func(ctx context.Context, device string) []string         // what examinations, in sentences without patient data
 	Neighbours func() ([]firewall.Neighbour, error)                      // for addresses that a contained device takes
 	Waiting    func(ctx context.Context, device string) (int, time.Time) // objects of it that wait to be scanned, since when
+	Ordered    func(ctx context.Context, device string) error            // a device is contained from now on: what of it still waits for its archive is to be scanned first
 }
 
 // Containments are those of one data directory. The methods may be called from any
@@ -87,6 +88,19 @@ func Open(ctx context.Context, p Parts) (*Containments, error) {
 	}
 	c.publish()
 	return c, nil
+}
+
+// Prepare tells the enforcement point what is in force, before it applies anything
+// (see firewall.Options.Collect). What has come of it is for Start.
+func (c *Containments) Prepare(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	devices, err := c.parts.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	wanted, _ := c.wanted(devices)
+	return c.parts.Enforcer.Enforce(ctx, wanted)
 }
 
 // Start enforces what is in force and completes what a crash has left half done:

@@ -2,6 +2,7 @@ package contain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -88,6 +89,9 @@ func (c *Containments) order(ctx context.Context, o Order, d Device, all []Devic
 	}
 	c.publish()
 	err = c.enforce(ctx)
+	if c.parts.Ordered != nil && c.Paranoid(d.Name) {
+		err = errors.Join(err, c.parts.Ordered(ctx, d.Name))
+	}
 	return c.now[i].Containment, err
 }
 
@@ -122,7 +126,7 @@ func (c *Containments) places(d Device, all []Device) (out []string) {
 func belongs(p netip.Prefix, name string, all []Device) bool {
 	return slices.ContainsFunc(all, func(d Device) bool {
 		return d.Name != name && slices.ContainsFunc(d.Addresses, func(q netip.Prefix) bool {
-			return q.Bits() >= p.Bits() && p.Overlaps(q) && (d.Infrastructure != "" || q.IsSingleIP())
+			return p.Overlaps(q) && (d.Infrastructure != "" || q.IsSingleIP())
 		})
 	})
 }

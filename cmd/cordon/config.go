@@ -14,24 +14,25 @@ import (
 // Config is everything that a configuration file can say. The zero value is
 // not usable; start from defaults.
 type Config struct {
-	File     string // absolute; "" without one
-	Digest   string // SHA-256 of the file, in hexadecimal; "" without one
-	Site     string // how people call this place
-	Data     string // data directory
-	Gateway  GatewayConfig
-	Archives []ArchiveConfig // none: a folder archive in Data/archive
-	Devices  []DeviceConfig
-	About    []AboutConfig // the same devices, in the same order
-	Network  NetworkConfig
-	Rules    policy.Rules
-	Engines  EnginesConfig
-	Console  ConsoleConfig
-	Disk     custody.Watermarks // what the data directory's disk must have left; zero: what fits it
-	Audit    AuditConfig
-	Ledger   LedgerConfig
-	Witness  *WitnessConfig // nil: it is no witness
-	Plan     PlanConfig     // the network as a firewall plan sees it
-	Deadman  *DeadmanConfig // nil: nothing leads past Cordon
+	File        string // absolute; "" without one
+	Digest      string // SHA-256 of the file, in hexadecimal; "" without one
+	Site        string // how people call this place
+	Data        string // data directory
+	Gateway     GatewayConfig
+	Archives    []ArchiveConfig // none: a folder archive in Data/archive
+	Devices     []DeviceConfig
+	About       []AboutConfig // the same devices, in the same order
+	Network     NetworkConfig
+	Rules       policy.Rules
+	Engines     EnginesConfig
+	Console     ConsoleConfig
+	Disk        custody.Watermarks // what the data directory's disk must have left; zero: what fits it
+	Audit       AuditConfig
+	Ledger      LedgerConfig
+	Witness     *WitnessConfig // nil: it is no witness
+	Plan        PlanConfig     // the network as a firewall plan sees it
+	Containment ContainmentConfig
+	Deadman     *DeadmanConfig // nil: nothing leads past Cordon
 
 	Values   map[string]string // what the file says, by key: see values
 	Declared map[string]string // of the settings, those that the file sets: see package setting

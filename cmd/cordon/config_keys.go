@@ -20,21 +20,22 @@ import (
 // documentation.
 func (d *document) config(n ast.Node, c *Config) {
 	d.mapping(n, keys{
-		"site":     d.text(&c.Site),
-		"data":     d.path(&c.Data),
-		"gateway":  func(n ast.Node) { d.gateway(n, &c.Gateway) },
-		"archives": func(n ast.Node) { d.archives(n, c) },
-		"devices":  func(n ast.Node) { d.devices(n, c) },
-		"policy":   func(n ast.Node) { d.policy(n, &c.Rules) },
-		"engines":  func(n ast.Node) { d.engines(n, &c.Engines) },
-		"console":  func(n ast.Node) { d.console(n, &c.Console) },
-		"disk":     func(n ast.Node) { d.disk(n, &c.Disk) },
-		"audit":    func(n ast.Node) { d.audit(n, &c.Audit) },
-		"ledger":   func(n ast.Node) { d.ledger(n, &c.Ledger) },
-		"plan":     func(n ast.Node) { d.plan(n, &c.Plan) },
-		"deadman":  func(n ast.Node) { c.Deadman = &DeadmanConfig{After: defaultDeadmanAfter}; d.deadman(n, c.Deadman) },
-		"network":  func(n ast.Node) { d.network(n, &c.Network) },
-		"witness":  func(n ast.Node) { c.Witness = &WitnessConfig{}; d.witness(n, c.Witness) },
+		"site":        d.text(&c.Site),
+		"data":        d.path(&c.Data),
+		"gateway":     func(n ast.Node) { d.gateway(n, &c.Gateway) },
+		"archives":    func(n ast.Node) { d.archives(n, c) },
+		"devices":     func(n ast.Node) { d.devices(n, c) },
+		"policy":      func(n ast.Node) { d.policy(n, &c.Rules) },
+		"engines":     func(n ast.Node) { d.engines(n, &c.Engines) },
+		"console":     func(n ast.Node) { d.console(n, &c.Console) },
+		"disk":        func(n ast.Node) { d.disk(n, &c.Disk) },
+		"audit":       func(n ast.Node) { d.audit(n, &c.Audit) },
+		"ledger":      func(n ast.Node) { d.ledger(n, &c.Ledger) },
+		"plan":        func(n ast.Node) { d.plan(n, &c.Plan) },
+		"containment": func(n ast.Node) { d.containment(n, &c.Containment) },
+		"deadman":     func(n ast.Node) { c.Deadman = &DeadmanConfig{After: defaultDeadmanAfter}; d.deadman(n, c.Deadman) },
+		"network":     func(n ast.Node) { d.network(n, &c.Network) },
+		"witness":     func(n ast.Node) { c.Witness = &WitnessConfig{}; d.witness(n, c.Witness) },
 	})
 	d.whole(c)
 }

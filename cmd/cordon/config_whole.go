@@ -19,6 +19,7 @@ func (d *document) whole(c *Config) {
 	d.wholeTransparent(c)
 	d.wholeDisk(c)
 	d.wholeNetwork(c)
+	d.wholeContainment(c)
 	for _, end := range c.ends() {
 		d.wholeTLS(end)
 	}

@@ -20,6 +20,14 @@ type deviceCommand struct {
 	Show    deviceShowCommand    `cmd:"" help:"One device: what it does, what it may do, and the least that it needs."`
 	Approve deviceApproveCommand `cmd:"" help:"Declare a learned device with the least that it needs, from its next association on."`
 	Deny    deviceDenyCommand    `cmd:"" help:"Reject a device's associations, from the next one on."`
+
+	Contain   deviceContainCommand   `cmd:"" help:"Take every path from a device but the one of its images; shows first what that does."`
+	Restore   deviceRestoreCommand   `cmd:"" help:"Give a contained device its paths back; two people, and how it was found to be clean."`
+	Extend    deviceExtendCommand    `cmd:"" help:"Give a containment another end."`
+	Confirm   deviceConfirmCommand   `cmd:"" help:"Say yes to a containment that is proposed."`
+	Dismiss   deviceDismissCommand   `cmd:"" help:"Say no to it."`
+	Unscanned deviceUnscannedCommand `cmd:"" help:"Deliver what waits to be scanned of a contained device, unscanned."`
+	Export    deviceExportCommand    `cmd:"" help:"What containing a device means, for a switch that Cordon does not reach."`
 }
 
 type deviceListCommand struct {

@@ -42,6 +42,7 @@ type commands struct {
 	Device      deviceCommand      `cmd:"" help:"The register of devices: what each does, and whom people approved."`
 	Exception   exceptionCommand   `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
 	Incident    incidentCommand    `cmd:"" help:"Devices that were attacked: what happened, who was told, what was imaged meanwhile."`
+	Contain     containCommand     `cmd:"" help:"What is contained and what is proposed; with --dry-run, what would have been done."`
 	Network     networkCommand     `cmd:"" help:"Who talks to whom on the network, and what was unusual."`
 	Recall      recallCommand      `cmd:"" help:"What was delivered before it was found harmful."`
 	Commitment  commitmentCommand  `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`

@@ -19,6 +19,7 @@ import (
 	"cordon/console/held"
 	"cordon/console/login"
 	"cordon/console/view"
+	"cordon/contain"
 	"cordon/custody"
 	"cordon/deadman"
 	"cordon/evidence"
@@ -82,6 +83,7 @@ func migrations() []store.Migrations {
 		ticket.Migrations(),
 		plan.Migrations(),
 		transparent.Migrations(),
+		contain.Migrations(),
 	}
 }
 
@@ -114,6 +116,9 @@ type parts struct {
 	tickets     *ticket.Desk
 	plan        *plan.Book
 	transparent *transparent.Mode
+	contained   *contain.Containments
+
+	passUnscanned func(ctx context.Context, device string, rq custody.Request) (int, error) // of the daemon alone
 
 	people *people.Accounts
 	door   *login.Login // that people come in by

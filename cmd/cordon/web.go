@@ -166,6 +166,7 @@ func (d *daemon) newWeb(ctx context.Context) error {
 		Archives: d.gateway,
 		Wake:     d.gateway.Wake,
 		Bypassed: d.parts.bypass.Covers,
+		Paranoid: d.parts.contained.Paranoid,
 		Passed:   d.parts.rescan.Keep,
 
 		Exceptions: d.parts.except,
