@@ -364,6 +364,11 @@ var house = map[string]room{
 		"network/frame": "reads packets",
 		"network/track": "makes conversations of them",
 	}},
+	"notice": {3, map[string]string{
+		"alarm":       "what happened to alarms; its own are alarms too",
+		"ledger/atna": "syslog, as audit messages go",
+		"store":       "its own tables",
+	}},
 	"backup": {3, map[string]string{
 		"custody": "which files there are, and what is in each",
 		"ledger":  "records; the restored one is verified",
