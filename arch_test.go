@@ -244,6 +244,7 @@ var house = map[string]room{
 		"asset":          "which devices there are, and what people say of them",
 		"console/answer": "reads requests, answers them",
 		"console/route":  "the table of routes",
+		"console/view":   "pages",
 		"custody":        "what waits",
 		"ledger":         "what happened, for how long",
 		"ledger/search":  "counts it",
@@ -254,6 +255,7 @@ var house = map[string]room{
 	"console/engines": {4, map[string]string{
 		"console/answer": "reads requests, answers them",
 		"console/route":  "the table of routes",
+		"console/view":   "pages",
 		"engine":         "the state of each",
 		"judge":          "what each was asked",
 		"ledger":         "reads their history",
@@ -264,7 +266,9 @@ var house = map[string]room{
 	"console/settings": {4, map[string]string{
 		"console/answer": "reads requests, answers them",
 		"console/route":  "the table of routes",
+		"console/view":   "pages",
 		"custody":        "who decides and why, checked alike",
+		"finding":        "verdicts in a preview",
 		"people":         "who may change what",
 		"setting":        "previews, changes, undoes",
 	}},

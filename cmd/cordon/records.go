@@ -15,7 +15,7 @@ import (
 func (p *parts) recordRoutes(c Config) []route.Route {
 	all := records.Routes(records.Parts{Ledger: p.ledger, Search: p.search, Reviews: p.reviews, View: p.view})
 	return append(all, engines.Routes(engines.Parts{
-		States: p.engineStates, Asked: p.asked, Rescan: p.unscanned, Recalls: p.toRecall, Recalled: p.rescan.Done, Search: p.search, Settings: p.settings, Hashes: c.Engines.Hashes,
+		States: p.engineStates, Asked: p.asked, Rescan: p.unscanned, Recalls: p.toRecall, Recalled: p.rescan.Done, Search: p.search, Settings: p.settings, Hashes: c.Engines.Hashes, View: p.view,
 	})...)
 }
 

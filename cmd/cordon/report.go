@@ -18,7 +18,7 @@ import (
 func (p *parts) reportRoutes(c Config) []route.Route {
 	return figures.Routes(figures.Parts{
 		Site: c.Site, Version: version, Search: p.search, Ledger: p.ledger, Register: p.devices, Custody: p.custody, Reviews: p.reviews,
-		Engines: p.reportEngines, Monitored: p.monitored, Past: c.past(),
+		Engines: p.reportEngines, Monitored: p.monitored, Past: c.past(), View: p.view,
 	})
 }
 

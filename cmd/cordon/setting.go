@@ -30,7 +30,7 @@ func (p *parts) settingRoutes(c Config) []route.Route {
 	for _, s := range c.Said {
 		shown.Said = append(shown.Said, settings.Said(s))
 	}
-	return settings.Routes(settings.Parts{Settings: p.settings, Config: shown})
+	return settings.Routes(settings.Parts{Settings: p.settings, Config: shown, View: p.view})
 }
 
 type settingListCommand struct {

@@ -17,6 +17,7 @@ import (
 
 	"cordon/console/answer"
 	"cordon/console/route"
+	"cordon/console/view"
 	"cordon/engine"
 	"cordon/judge"
 	"cordon/ledger"
@@ -35,6 +36,7 @@ type Parts struct {
 	Search   *search.Index
 	Settings *setting.Settings
 	Hashes   string // the file or folder of the hash list; "" if there is none
+	View     *view.View
 }
 
 // Engine is one scanner.
@@ -98,10 +100,10 @@ type Recall struct {
 
 // Routes are the routes of the engines.
 func Routes(p Parts) []route.Route {
-	return []route.Route{
+	return append(pageRoutes(p), []route.Route{
 		{Method: "GET", Pattern: "/api/v1/engines", May: people.EngineRead, Handler: p.list, Doc: route.Doc{
 			Summary: "The outside scanners: state, signatures, history, and what was left unscanned", Response: Health{}}},
-	}
+	}...)
 }
 
 func (p Parts) list(w http.ResponseWriter, r *http.Request) {

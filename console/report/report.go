@@ -23,6 +23,7 @@ import (
 	"cordon/asset"
 	"cordon/console/answer"
 	"cordon/console/route"
+	"cordon/console/view"
 	"cordon/custody"
 	"cordon/ledger"
 	"cordon/ledger/search"
@@ -46,6 +47,7 @@ type Parts struct {
 	Contained func(context.Context) ([]string, error)                                                     // devices that are contained now; may be nil
 	Latency   func(ctx context.Context, from, to time.Time) (p95 time.Duration, objects int64, err error) // that Cordon added; may be nil
 	Past      Past
+	View      *view.View
 }
 
 // Engine is how one scanner stands.
@@ -117,12 +119,12 @@ func Routes(p Parts) []route.Route {
 		{Name: "from", Summary: "a day; with to", Example: "2026-01-01"},
 		{Name: "to", Summary: "the last day", Example: "2026-01-31"},
 	}
-	return []route.Route{
+	return append(pageRoutes(p), []route.Route{
 		{Method: "GET", Pattern: "/api/v1/report", May: people.ReportRead, Handler: p.json, Doc: route.Doc{
 			Summary: "The report of a period, in figures with their sources", Response: Report{}, Query: period}},
 		{Method: "GET", Pattern: "/api/v1/report.csv", May: people.ReportRead, Handler: p.csv, Doc: route.Doc{
 			Summary: "The same, a figure a line", Media: "text/csv", Query: period}},
-	}
+	}...)
 }
 
 // made makes the report that a request asks for.

@@ -149,15 +149,30 @@ func (m *making) people() error {
 		return err
 	}
 	m.section("people", "Does somebody look?",
-		Figure{ID: "reviews_in_time", Label: "Activity reviews signed in time", Value: number(inTime), Unit: fmt.Sprintf("of %d due", due), State: state(inTime == due), Source: "reviews", Link: "/reviews"},
+		Figure{ID: "reviews_in_time", Label: "Activity reviews signed in time", Value: number(inTime), Unit: fmt.Sprintf("of %d due", due), State: inTimeState(inTime, due), Source: "reviews", Link: "/reviews"},
 		Figure{ID: "reviews_overdue", Label: "Activity reviews that are overdue", Value: number(overdue), State: none(int64(overdue)), Source: "reviews, now", Link: "/reviews"},
 		emergencies,
-		Figure{ID: "emergency_unreviewed", Label: "Emergency releases that nobody else has reviewed", Value: number(stats.ReviewsDue), Unit: fmt.Sprintf("%d too late", stats.ReviewsLate), State: none(int64(stats.ReviewsDue)), Source: "vault, now", Link: "/held"},
+		Figure{ID: "emergency_unreviewed", Label: "Emergency releases that nobody else has reviewed", Value: number(stats.ReviewsDue), Note: late(stats.ReviewsLate), State: none(int64(stats.ReviewsDue)), Source: "vault, now", Link: "/held"},
 		m.counted("exceptions", "Exceptions approved", nil, "exception.approved"),
 		m.counted("settings", "Settings changed", nil, "setting.changed"),
 		m.counted("configurations", "Configurations applied", nil, "config.applied"),
 	)
 	return nil
+}
+
+// late says how many of those that wait are too late.
+func late(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of them too late", n)
+}
+
+func inTimeState(inTime, due int) State {
+	if due == 0 {
+		return Fact
+	}
+	return state(inTime == due)
 }
 
 // emergencies counts releases by one person.

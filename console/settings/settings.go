@@ -16,6 +16,7 @@ import (
 
 	"cordon/console/answer"
 	"cordon/console/route"
+	"cordon/console/view"
 	"cordon/custody"
 	"cordon/people"
 	"cordon/setting"
@@ -25,6 +26,7 @@ import (
 type Parts struct {
 	Settings *setting.Settings
 	Config   Config
+	View     *view.View
 }
 
 // Config is the configuration file, as pages show it.
@@ -70,7 +72,7 @@ const shownActs = 100
 func Routes(p Parts) []route.Route {
 	const base, one = "/api/v1/settings", "/api/v1/settings/changes/{id}"
 	why := Request{By: "A. Able", Reason: "the new scanner writes it; Acme confirms"}
-	return []route.Route{
+	return append(pageRoutes(p), []route.Route{
 		{Method: "GET", Pattern: base, May: people.SettingsRead, Handler: p.list, Doc: route.Doc{
 			Summary: "The settings in effect, where each comes from, and what the configuration file says", Response: Effective{}}},
 		{Method: "GET", Pattern: base + "/changes", May: people.SettingsRead, Handler: p.history, Doc: route.Doc{
@@ -85,7 +87,7 @@ func Routes(p Parts) []route.Route {
 			Summary: "Put back what was before a change", Request: Request{}, Response: setting.Act{}, Example: why}},
 		{Method: "POST", Pattern: one + "/withdraw", May: people.SettingsChange, Fresh: true, Handler: p.one(p.Settings.Withdraw), Doc: route.Doc{
 			Summary: "Withdraw a change that waits for a second person", Request: Request{}, Response: setting.Act{}, Example: why}},
-	}
+	}...)
 }
 
 func (p Parts) list(w http.ResponseWriter, r *http.Request) {
