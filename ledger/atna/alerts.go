@@ -161,6 +161,25 @@ var alerts = [...]alert{
 	{"object.passed_unscanned", nil, objectSecurityChanged, cordon("PASSED-UNSCANNED", "A person let an instance of a contained device pass unscanned"), Serious, aboutInstance, []string{"reason", "archive"}},
 	{"object.not_rescannable", nil, objectSecurityChanged, cordon("UNSCANNED", "An instance was delivered unscanned and cannot be scanned again"), Serious, aboutInstance, []string{"reason", "objects"}},
 	{"recall.done", nil, objectSecurityChanged, cordon("RECALLED", "A recall was acknowledged"), Success, aboutInstance, []string{"reason"}},
+
+	// People: who they are here, and what they may.
+	{"person.setup_link", nil, userChanged, cordon("SETUP-LINK", "A link was made by which the first administrator makes an account"), Success, aboutPart("until"), nil},
+	{"person.invited", nil, userChanged, cordon("PERSON-INVITED", "Somebody was invited"), Success, aboutPerson, []string{"roles", "products", "reason"}},
+	{"person.joined", nil, userChanged, cordon("PERSON-JOINED", "Somebody took an account"), Success, aboutPerson, []string{"how", "link", "issuer", "roles"}},
+	{"person.roles", nil, rolesChanged, cordon("ROLES-CHANGED", "Somebody has other roles"), Success, aboutPerson, []string{"roles", "was", "products", "reason"}},
+	{"person.disabled", nil, userChanged, cordon("PERSON-DISABLED", "Somebody may not sign in any more"), Success, aboutPerson, []string{"reason"}},
+	{"person.enabled", nil, userChanged, cordon("PERSON-ENABLED", "Somebody may sign in again"), Success, aboutPerson, []string{"reason"}},
+	{"person.recovery", nil, userChanged, cordon("PERSON-RECOVERY", "A link was made by which whoever has it becomes somebody"), Minor, aboutPerson, []string{"reason", "until"}},
+	{"person.password", nil, userChanged, cordon("PASSWORD-CHANGED", "Somebody chose another password"), Success, aboutPerson, nil},
+	{"person.passkey", nil, userChanged, cordon("PASSKEY-MADE", "Somebody has another passkey"), Success, aboutPerson, []string{"label"}},
+	{"person.passkey_removed", nil, userChanged, cordon("PASSKEY-REMOVED", "Somebody has a passkey less"), Success, aboutPerson, nil},
+	{"person.session_ended", nil, userChanged, cordon("SESSION-ENDED", "A session of somebody's was ended"), Success, aboutPerson, []string{"reason"}},
+	{"person.token", nil, userChanged, cordon("TOKEN-MADE", "Somebody made an API token"), Success, aboutPerson, []string{"label", "scopes", "until"}},
+	{"person.token_ended", nil, userChanged, cordon("TOKEN-ENDED", "An API token of somebody's was ended"), Success, aboutPerson, []string{"reason"}},
+	{"person.glass", nil, emergencyStarted, cordon("ROLE-TAKEN", "Somebody took a role in an emergency"), Serious, aboutPerson, []string{"role", "reason", "until"}},
+	{"person.glass_ended", nil, emergencyStopped, cordon("ROLE-ENDED", "A role that was taken in an emergency ended"), Success, aboutPerson, []string{"role", "ended_by"}},
+	{"person.glass_reviewed", nil, emergencyStopped, cordon("ROLE-REVIEWED", "What was done with a role taken in an emergency was reviewed"), Success, aboutPerson, []string{"role", "reason"}},
+	{"person.denied", nil, restrictedFunction, cordon("FUNCTION-DENIED", "Somebody asked for what their roles do not include"), Minor, aboutPerson, []string{"route", "failures"}},
 }
 
 // Conditions on a body.

@@ -21,12 +21,15 @@ var (
 	networkEntry        = dcm("110108", "Network Entry")
 	query               = dcm("110112", "Query")
 	securityAlert       = dcm("110113", "Security Alert")
+	userAuthentication  = dcm("110114", "User Authentication")
 )
 
 // The event types (PS3.16 CID 401).
 var (
 	applicationStart      = dcm("110120", "Application Start")
 	applicationStop       = dcm("110121", "Application Stop")
+	userLogin             = dcm("110122", "Login")
+	userLogout            = dcm("110123", "Logout")
 	attach                = dcm("110124", "Attach")
 	nodeAuthentication    = dcm("110126", "Node Authentication")
 	emergencyStarted      = dcm("110127", "Emergency Override Started")
@@ -41,6 +44,8 @@ var (
 	remoteServiceStopped  = dcm("110140", "Remote Service Operation Stopped")
 	localServiceStarted   = dcm("110141", "Local Service Operation Started")
 	localServiceStopped   = dcm("110142", "Local Service Operation Stopped")
+	rolesChanged          = dcm("110136", "Security Roles Changed")
+	userChanged           = dcm("110137", "User security Attributes Changed")
 	emergencyStopped      = dcm("110138", "Emergency Override Stopped")
 )
 

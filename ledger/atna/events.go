@@ -1,6 +1,9 @@
 package atna
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // An event says which messages a kind of record causes, other than security
 // alerts.
@@ -33,6 +36,9 @@ var events = [...]event{
 	{"query.refused", nil, queried},
 	{"query.passed", nil, queried},
 	{"study.searched", nil, searched},
+	{"person.signed_in", nil, authenticated(userLogin, Success)},
+	{"person.signed_out", nil, authenticated(userLogout, Success)},
+	{"person.failed", nil, authenticated(userLogin, Minor)},
 }
 
 // activity is Application Activity (§A.5.3.1).
@@ -265,3 +271,25 @@ func searched(s *scene) []Message {
 // studyRootFind is the Study Root Query/Retrieve Information Model - FIND (PS3.4
 // §C.6.2).
 const studyRootFind = "1.2.840.10008.5.1.4.1.2.2.1"
+
+// authenticated is User Authentication (§A.5.3.12). Whoever failed is named if there
+// is such a person.
+func authenticated(typ Code, outcome Outcome) func(*scene) []Message {
+	return func(s *scene) []Message {
+		m := s.event(userAuthentication, Execute, outcome, typ)
+		m.Event.Description = s.body.text("how")
+		if n := s.body.number("failures"); n > 0 {
+			m.Event.Description = fmt.Sprintf("attempts that failed: %d", n)
+		}
+		id := s.body.first("by", "person")
+		if id == "" {
+			id = unknown
+		}
+		who := Participant{UserID: id, UserName: id, Requestor: true, NetworkPoint: s.body.text("address")}
+		if who.NetworkPoint == "" {
+			who.NetworkPoint = s.r.Node.Address // at the control socket
+		}
+		m.Participants = []Participant{who, s.us()}
+		return []Message{m}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -261,6 +262,15 @@ func aboutPart(key string) func(*scene) Object {
 		}
 		return Object{ID: "urn:cordon:" + key + ":" + id, Type: 2, Role: 13, IDType: idURI, Name: key}
 	}
+}
+
+// aboutPerson is whose account it is: another's, or one's own.
+func aboutPerson(s *scene) Object {
+	id := s.body.first("person", "by")
+	if id == "" {
+		id = unknown
+	}
+	return Object{ID: "urn:cordon:person:" + url.PathEscape(id), Type: 1, Role: 13, IDType: idURI, Name: id}
 }
 
 // theLog is the ledger as an object.
