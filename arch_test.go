@@ -200,6 +200,7 @@ var house = map[string]room{
 		"people": "who may ask",
 	}},
 
+	"console/graph": {4, nil},
 	"console/view": {4, map[string]string{
 		"console/answer": "which status an error has",
 		"console/route":  "who may ask for what",
