@@ -85,4 +85,4 @@ func devices(n int) string {
 	return fmt.Sprintf("%d devices", n)
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", math.Round(100*share)) }

@@ -192,6 +192,10 @@ func fields(r ledger.Record) (out []field) {
 	for key, raw := range body {
 		f := field{Key: key, Value: string(raw), Sealed: slices.Contains(sealed, key)}
 		var text string
+		var texts []string
+		if json.Unmarshal(raw, &texts) == nil {
+			f.Value = strings.Join(texts, ", ")
+		}
 		if json.Unmarshal(raw, &text) == nil {
 			f.Value = text
 			if len(text) > 2 && len(text) <= 128 && !f.Sealed {

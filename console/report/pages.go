@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"math"
@@ -60,7 +61,7 @@ func (s pages) show(w http.ResponseWriter, r *http.Request) {
 }
 
 // Text is a figure's value for people.
-func (f Figure) Text() string { return numberText(f.Value) }
+func (f Figure) Text() string { return cmp.Or(f.Word, numberText(f.Value)) }
 
 // BeforeText is the same of the period before.
 func (f Figure) BeforeText() string { return numberText(f.Before) }

@@ -102,7 +102,8 @@ const (
 type Figure struct {
 	ID     string   `json:"id"`
 	Label  string   `json:"label"`
-	Value  *float64 `json:"value"` // nil: unknown
+	Value  *float64 `json:"value"`          // nil: unknown
+	Word   string   `json:"word,omitempty"` // instead of the value, for people
 	Unit   string   `json:"unit,omitempty"`
 	Before *float64 `json:"before,omitempty"` // in the period before; nil where that cannot be
 	State  State    `json:"state"`

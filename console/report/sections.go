@@ -224,16 +224,24 @@ func (m *making) resilience() error {
 		age := m.now.Sub(made.Records[0].Time)
 		last.Value, last.State, last.Note = number(age.Hours()/24), state(age <= backupAge), made.Records[0].Time.Local().Format("2 Jan 2006 15:04")
 	}
-	armed := Figure{ID: "past", Label: "The way past Cordon to the archive is set up", Value: number(truth(m.Past.Armed)), State: state(m.Past.Armed), Note: m.Past.Says, Source: "configuration: deadman", Link: "/settings"}
+	armed := Figure{ID: "past", Label: "The way past Cordon to the archive is set up", Value: number(truth(m.Past.Armed)), Word: map[bool]string{true: "yes", false: "no"}[m.Past.Armed], State: state(m.Past.Armed), Note: m.Past.Says, Source: "configuration: deadman", Link: "/settings"}
 	m.section("resilience", "What happens if Cordon goes down?",
 		armed,
 		m.minutes("went_past", "Images went past Cordon, uninspected", m.spans.past, "ledger: deadman.opened, deadman.closed", "deadman.opened", "deadman.closed"),
-		Figure{ID: "starts", Label: "Times that Cordon was started", Value: number(m.spans.starts), Unit: fmt.Sprintf("%d after a crash", m.spans.unclean), State: none(int64(m.spans.unclean)), Source: "ledger: ledger.start", Link: "/ledger?" + m.dates() + "&kind=ledger.start"},
+		Figure{ID: "starts", Label: "Times that Cordon was started", Value: number(m.spans.starts), Note: crashes(m.spans.unclean), State: none(int64(m.spans.unclean)), Source: "ledger: ledger.start", Link: "/ledger?" + m.dates() + "&kind=ledger.start"},
 		last,
 		m.counted("backups", "Backups made", nil, "backup.made"),
 		m.counted("verified", "Times that somebody verified the ledger", nil, "ledger.verified"),
 	)
 	return nil
+}
+
+// crashes says how many starts followed a run that did not end in order.
+func crashes(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d after a run that did not end in order", n)
 }
 
 func truth(b bool) int {
