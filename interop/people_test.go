@@ -60,7 +60,7 @@ func TestPeopleComeInByPasskeyAndPassword(t *testing.T) {
 	admin.Fill("form[data-begin] [name=name]", "A. Able")
 	admin.Fill("form[data-begin] [name=label]", "blue key")
 	admin.Click("form[data-begin] button")
-	admin.Wait("form[action='/me/role/back']")
+	admin.Wait("form[action='/me/tokens']")
 	if admin.Goto(link) != http.StatusUnauthorized {
 		t.Error("the set-up link is good twice")
 	}
@@ -100,7 +100,7 @@ func TestPeopleComeInByPasskeyAndPassword(t *testing.T) {
 	best.Fill("form[action='/setup'] [name=password]", password)
 	best.Fill("form[action='/setup'] [name=password-again]", password)
 	best.Click("form[action='/setup'] button")
-	best.Wait("form[action='/me/role/back']")
+	best.Wait("form[action='/me/tokens']")
 
 	if status := best.Goto(c.site() + "/settings"); status != http.StatusOK {
 		t.Error("settings:", status)
@@ -116,7 +116,7 @@ func TestPeopleComeInByPasskeyAndPassword(t *testing.T) {
 	best.Fill("[name=name]", "b best")
 	best.Fill("[name=password]", password)
 	best.Click("form[action='/login'] button")
-	best.Wait("form[action='/me/role']")
+	best.Wait("form[action='/me/tokens']")
 	best.Fill("form[action='/me/role'] [name=reason]", "nobody of security can be reached")
 	c.endSessions(t, "B. Best")
 	best.Click("form[action='/me/role'] button")
@@ -197,7 +197,7 @@ func TestPeopleSignInElsewhere(t *testing.T) {
 	admin.Fill("form[action='/setup'] [name=password]", "four words of one's own")
 	admin.Fill("form[action='/setup'] [name=password-again]", "four words of one's own")
 	admin.Click("form[action='/setup'] button")
-	admin.Wait("form[action='/me/role/back']")
+	admin.Wait("form[action='/me/tokens']")
 
 	// come signs in at the issuer, and returns what the console says then.
 	come := func(p *browser.Page, login string) string {

@@ -87,6 +87,7 @@ func (a *Accounts) RemoveKey(ctx context.Context, id Identity, key []byte, r cus
 
 // Keys are the passkeys of an account.
 func (a *Accounts) Keys(ctx context.Context, account string) (all []Key, err error) {
+	all = []Key{}
 	err = a.db.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(`SELECT id, label, credential, created_at, used_at FROM people_passkey WHERE account = ? ORDER BY created_at`, account)
 		if err != nil {

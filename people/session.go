@@ -124,6 +124,7 @@ func (a *Accounts) Leave(ctx context.Context, id Identity) error {
 // Sessions are somebody's, the last used first.
 func (a *Accounts) Sessions(ctx context.Context, account string) (all []Session, err error) {
 	now := a.now()
+	all = []Session{}
 	err = a.db.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(`SELECT id, how, created_at, used_at, signed_in_at, address, agent FROM people_session
 			WHERE account = ? AND used_at > ? AND created_at > ? ORDER BY used_at DESC`, account, now.Add(-a.options.Idle).UnixMicro(), now.Add(-a.options.Absolute).UnixMicro())

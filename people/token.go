@@ -121,6 +121,7 @@ func (a *Accounts) Token(ctx context.Context, secret string) (id Identity, err e
 
 // Tokens are somebody's, the last made first.
 func (a *Accounts) Tokens(ctx context.Context, account string) (all []APIToken, err error) {
+	all = []APIToken{}
 	err = a.db.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(`SELECT id, label, scopes, created_at, expires_at, used_at FROM people_token WHERE account = ? ORDER BY created_at DESC`, account)
 		if err != nil {

@@ -401,3 +401,44 @@ func raw(t *testing.T, address, text string) string {
 	}
 	return string(answer)
 }
+
+// A page of another site that has an administrator's browser send a form changes
+// nothing, and no page of ours is shown in one of another's.
+func TestForeignPagesChangeNothing(t *testing.T) {
+	h := newHospital(t)
+	h.populate(t)
+	var admin visitor
+	for _, v := range h.visitors {
+		if v.name == string(people.Administrator) {
+			admin = v
+		}
+	}
+	handler := h.console.Handler()
+	before := h.rows(t)
+	for _, rt := range h.console.Routes() {
+		if rt.Method == http.MethodGet {
+			continue
+		}
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+			r := admin.request(rt)
+			r.Header.Set(header[0], header[1])
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code != http.StatusForbidden {
+				t.Errorf("%s %s with %v: %d", rt.Method, rt.Pattern, header, w.Code)
+			}
+		}
+	}
+	if after := h.rows(t); after != before {
+		t.Errorf("something was changed:\n%s\n%s", before, after)
+	}
+	for _, path := range []string{"/", "/login", "/people", "/nothing", "/api/v1/status"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", path, nil)
+		r.AddCookie(&http.Cookie{Name: "cordon", Value: admin.cookie})
+		handler.ServeHTTP(w, r)
+		if p := w.Header().Get("Content-Security-Policy"); !strings.Contains(p, "frame-ancestors 'none'") || !strings.Contains(p, "default-src 'none'") || strings.Contains(p, "unsafe") || w.Header().Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %v", path, w.Header())
+		}
+	}
+}

@@ -29,6 +29,15 @@ func (d *denials) add(name, route string) {
 	}
 }
 
+// back counts again what could not be recorded.
+func (d *denials) back(all map[denial]int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k, n := range all {
+		d.all[k] += n
+	}
+}
+
 // Journal records. A ledger is one.
 type Journal interface {
 	Record(ctx context.Context, kind string, body any) error
@@ -55,10 +64,12 @@ func (g *Guard) tell(ctx context.Context, j Journal) error {
 	all := g.denied.all
 	g.denied.all = map[denial]int{}
 	g.denied.mu.Unlock()
+	defer g.denied.back(all)
 	for k, n := range all {
 		if err := j.Record(ctx, "person.denied", map[string]any{"by": k.name, "route": k.route, "failures": n}); err != nil {
 			return err
 		}
+		delete(all, k)
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type Config struct {
 	Accounts *people.Accounts // nil: nobody can have an account
 	Refuse   Refuse           // answers people whose request for a page is turned away; nil: as the interface
 	Scrapers []netip.Prefix   // who may fetch metrics without a token
+	Every    time.Duration    // who reads an answer without an end is looked at again; 0: every 10 s
 }
 
 // Refuse answers a request for a page that was turned away.
@@ -66,7 +67,12 @@ type Guard struct {
 }
 
 // New makes a Guard.
-func New(c Config) *Guard { return &Guard{c, time.Now, newDenials()} }
+func New(c Config) *Guard {
+	if c.Every == 0 {
+		c.Every = 10 * time.Second
+	}
+	return &Guard{c, time.Now, newDenials()}
+}
 
 // TCP guards a route on the console's address.
 func (g *Guard) TCP(rt route.Route) http.Handler {
@@ -100,10 +106,10 @@ func (g *Guard) pass(w http.ResponseWriter, r *http.Request, rt route.Route, id 
 	switch {
 	case err == nil:
 		ctx := people.With(r.Context(), id)
-		if streams(r) && !id.Until.IsZero() { // what never ends, ends with the session
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, id.Until)
-			defer cancel()
+		if streams(r) && id.Account != "" {
+			var stop func()
+			ctx, stop = g.while(ctx, rt, r)
+			defer stop()
 		}
 		rt.Handler(w, r.WithContext(ctx))
 	case !errors.As(err, &no):
@@ -111,6 +117,31 @@ func (g *Guard) pass(w http.ResponseWriter, r *http.Request, rt route.Route, id 
 	default:
 		g.refuse(w, r, rt, no.Refusal)
 	}
+}
+
+// while is a context that ends when who asks may no longer: their session has ended,
+// or their roles are others. The caller stops it.
+func (g *Guard) while(ctx context.Context, rt route.Route, r *http.Request) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { // ends with the context
+		defer close(ended)
+		tick := time.NewTicker(g.config.Every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			id, err := g.who(r)
+			if err != nil || g.may(rt, r, id) != nil {
+				cancel()
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(); <-ended }
 }
 
 // refusal is a Refusal as an error.

@@ -189,6 +189,7 @@ type ownPage struct {
 	Issuer      string
 	Scopes      []people.Permission // that a token may have
 	Takes       []people.Role
+	Taken       bool   // a role that is not the account's
 	Made        *Token // just now
 	Error       string
 	CanPasskey  bool
@@ -208,7 +209,7 @@ func (l *Login) showOwn(w http.ResponseWriter, r *http.Request, made *Token, why
 		l.View.Refuse(w, r, err)
 		return
 	}
-	p := ownPage{Own: o, HasPassword: v.Password, Issuer: v.Issuer, Scopes: people.ScopesOf(v.Roles), Takes: taking(o.Identity), Made: made, CanPasskey: l.Passkeys != nil, Min: people.MinPassword, Now: time.Now()}
+	p := ownPage{Own: o, HasPassword: v.Password, Issuer: v.Issuer, Scopes: people.ScopesOf(v.Roles), Takes: taking(o.Identity), Taken: o.Account != "" && len(o.Roles) > len(v.Roles), Made: made, CanPasskey: l.Passkeys != nil, Min: people.MinPassword, Now: time.Now()}
 	if why == nil {
 		l.pages.own.Show(w, r, p)
 		return
