@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 
 	"cordon/asset"
 )
@@ -40,7 +41,7 @@ type Description struct {
 const (
 	maxFile    = 1 << 20
 	maxEntries = 500
-	maxText    = 200
+	maxText    = 150 // bytes
 )
 
 // Parse reads a MUD file.
@@ -76,11 +77,17 @@ func Parse(text []byte) (*Description, error) {
 	return d, err
 }
 
+// short is foreign text, without control characters and not too long.
 func short(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText]
 	}
-	return strings.ToValidUTF8(s, "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
 }
 
 // file is the JSON of RFC 8520 and RFC 8519 (YANG in RFC 7951's form), as far as it is
