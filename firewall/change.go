@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/nftables"
@@ -36,6 +37,8 @@ type Firewall struct {
 	state      State            // without Counters
 	restored   time.Time        // when somebody else's change was undone
 	renewed    time.Time        // when the elements of redirects were
+
+	other atomic.Pointer[generation] // the last transaction that was not ours, as far as it was heard of
 }
 
 // Open returns the firewall. It neither reads nor writes anything yet.
@@ -155,7 +158,7 @@ func (f *Firewall) try(rs Ruleset) ([]table, error) {
 	case wrote != nil:
 		return nil, wrote
 	}
-	return nil, fmt.Errorf("%w: %s (last written by %s)", ErrElsewhere, why, g.by)
+	return nil, fmt.Errorf("%w: %s", ErrElsewhere, why)
 }
 
 // lapsing reports whether elements are to get another time.

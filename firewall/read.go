@@ -27,13 +27,14 @@ type found struct {
 }
 
 // generation numbers what the kernel's rules were and are: each transaction of
-// anybody's is another. By is whose was the last.
+// anybody's is another. In a notification, by is whose it was.
 type generation struct {
-	id uint32
-	by string
+	id      uint32
+	process uint32
+	by      string
 }
 
-// generation asks for it. PS: NFT_MSG_GETGEN of linux/netfilter/nf_tables.h.
+// generation asks for it (NFT_MSG_GETGEN of linux/netfilter/nf_tables.h).
 func (k *kernel) generation() (g generation, err error) {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -50,24 +51,27 @@ func (k *kernel) generation() (g generation, err error) {
 	if len(answers) != 1 || len(answers[0].Data) < 4 {
 		return g, errors.New("nftables: no generation in the kernel's answer")
 	}
-	ad, err := netlink.NewAttributeDecoder(answers[0].Data[4:])
+	return decodeGeneration(answers[0].Data[4:])
+}
+
+func decodeGeneration(attributes []byte) (g generation, err error) {
+	ad, err := netlink.NewAttributeDecoder(attributes)
 	if err != nil {
 		return g, err
 	}
 	ad.ByteOrder = binary.BigEndian
-	var pid uint32
 	var program string
 	for ad.Next() {
 		switch ad.Type() {
 		case unix.NFTA_GEN_ID:
 			g.id = ad.Uint32()
 		case unix.NFTA_GEN_PROC_PID:
-			pid = ad.Uint32()
+			g.process = ad.Uint32()
 		case unix.NFTA_GEN_PROC_NAME:
 			program = ad.String()
 		}
 	}
-	g.by = fmt.Sprintf("%.16q, process %d", program, pid)
+	g.by = fmt.Sprintf("%.16q, process %d", program, g.process)
 	return g, ad.Err()
 }
 
@@ -91,7 +95,7 @@ func (k *kernel) read() (all []found, g generation, err error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if err == nil {
-		err = fmt.Errorf("somebody (%s) changes the rules all the time: %w", g.by, syscall.EAGAIN)
+		err = fmt.Errorf("somebody changes the rules all the time: %w", syscall.EAGAIN)
 	}
 	return nil, g, err
 }

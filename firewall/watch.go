@@ -3,10 +3,14 @@ package firewall
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -20,6 +24,9 @@ const (
 // Run watches over the table until ctx ends: what somebody else changes is put
 // right once, what has ended is taken out, and what lapses is renewed.
 func (f *Firewall) Run(ctx context.Context) {
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() { f.listen(ctx) }) // ends with ctx
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
 	for {
@@ -33,6 +40,44 @@ func (f *Firewall) Run(ctx context.Context) {
 			f.opts.Changed(*e)
 		}
 	}
+}
+
+// listen hears who changes rules. What it misses, under a storm of changes, is only a
+// name: what the rules are is read.
+func (f *Firewall) listen(ctx context.Context) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return
+	}
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	defer c.Close()
+	if err := c.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
+		return
+	}
+	own := uint32(os.Getpid())
+	for ctx.Err() == nil {
+		heard, err := c.Receive()
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // too many at a time, or ctx has ended
+			continue
+		}
+		for _, m := range heard {
+			if m.Header.Type != netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN) || len(m.Data) < 4 {
+				continue
+			}
+			if g, err := decodeGeneration(m.Data[4:]); err == nil && g.process != own {
+				f.other.Store(&g)
+			}
+		}
+	}
+}
+
+// by is who changed rules last, of all but us.
+func (f *Firewall) by() string {
+	if g := f.other.Load(); g != nil {
+		return g.by
+	}
+	return "somebody"
 }
 
 // look is one glance: nil if all is well, or is known not to be.
@@ -60,20 +105,20 @@ func (f *Firewall) look(ctx context.Context, now time.Time) *Event {
 	if why == "" {
 		if f.state.Changed {
 			f.state.Changed, f.state.Applied, f.state.Why = false, true, ""
-			return &Event{At: now, By: g.by, Restored: true, Why: "the table is as it should be again"}
+			return &Event{At: now, By: f.by(), Restored: true, Why: "the table is as it should be again"}
 		}
 		return nil
 	}
-	return f.disturbed(ctx, now, g, why)
+	return f.disturbed(ctx, now, why)
 }
 
 // disturbed puts the table right, unless that was done a short time ago.
-func (f *Firewall) disturbed(ctx context.Context, now time.Time, g generation, why string) *Event {
-	e := &Event{At: now, By: g.by, Why: why}
+func (f *Firewall) disturbed(ctx context.Context, now time.Time, why string) *Event {
+	e := &Event{At: now, By: f.by(), Why: why}
 	if !f.restored.IsZero() && now.Sub(f.restored) < truce {
 		told := f.state.Changed
 		f.state.Changed, f.state.Applied = true, false
-		f.state.Why = fmt.Sprintf("%s (by %s), again after it was put right at %s; find out who does, then have it applied again: cordon firewall apply", why, g.by, f.restored.Format(time.TimeOnly))
+		f.state.Why = fmt.Sprintf("%s (by %s), again after it was put right at %s; find out who does, then have it applied again: cordon firewall apply", why, f.by(), f.restored.Format(time.TimeOnly))
 		if e.Why = f.state.Why; told {
 			return nil
 		}

@@ -1,0 +1,515 @@
+package firewall
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cordon/interop/lab"
+
+	"golang.org/x/sys/unix"
+)
+
+// router is the firewall of a lab's router. Its methods run in the router's network.
+type router struct {
+	*lab.Hospital
+	t *testing.T
+	f *Firewall
+}
+
+func newRouter(t *testing.T, shape lab.Shape) *router {
+	t.Helper()
+	f, err := Open(Options{ImagePorts: []uint16{104}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &router{lab.New(t, shape), t, f}
+}
+
+func (r *router) do(fn func() error) {
+	r.t.Helper()
+	if err := r.Router.Do(fn); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *router) change(fn func(*Ruleset)) {
+	r.t.Helper()
+	r.do(func() error { return r.f.Change(r.t.Context(), fn) })
+}
+
+func (r *router) contain(c Contained) { r.change(func(rs *Ruleset) { rs.Contained = []Contained{c} }) }
+
+func (r *router) state() (s State) {
+	r.t.Helper()
+	r.do(func() (err error) { s, err = r.f.State(r.t.Context()); return err })
+	return s
+}
+
+// scanner is US1 as it is contained.
+func (r *router) scanner() Contained {
+	return Contained{
+		Device: "us1", Level: ImageOnly, Ports: []uint16{4006},
+		Addresses: []netip.Prefix{whole(r.US1.Addr), whole(r.US1.Addr6)},
+		Allowed: []Rule{
+			{To: []netip.Prefix{whole(r.Services.Addr), whole(r.Services.Addr6)}, Protocol: unix.IPPROTO_TCP, Port: 53},
+			{To: []netip.Prefix{whole(r.Services.Addr)}, Protocol: unix.IPPROTO_UDP, Port: 123},
+		},
+		Called: []Rule{{From: []netip.Prefix{whole(r.Workstation.Addr)}, Protocol: unix.IPPROTO_TCP, Port: 5900}},
+	}
+}
+
+// echo answers each line on a host's port.
+func echo(t *testing.T, h *lab.Host, port int) {
+	t.Helper()
+	l := h.Listen(t, fmt.Sprintf("[::]:%d", port))
+	go func() { // ends with the listener
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // ends with the connection
+				defer c.Close()
+				for s := bufio.NewScanner(c); s.Scan(); {
+					fmt.Fprintln(c, s.Text())
+				}
+			}()
+		}
+	}()
+}
+
+func dial(t *testing.T, h *lab.Host, to netip.Addr, port uint16) net.Conn {
+	t.Helper()
+	c, err := h.Dial(netip.AddrPortFrom(to, port).String(), 2*time.Second)
+	if err != nil {
+		t.Fatalf("%s to %s:%d: %v", h.Name, to, port, err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// answers reports whether a line comes back.
+func answers(c net.Conn) bool {
+	c.SetDeadline(time.Now().Add(600 * time.Millisecond))
+	defer c.SetDeadline(time.Time{})
+	if _, err := fmt.Fprintln(c, "line"); err != nil {
+		return false
+	}
+	n, err := c.Read(make([]byte, 16))
+	return err == nil && n > 0
+}
+
+func reaches(h *lab.Host, to netip.Addr, port uint16) bool {
+	c, err := h.Dial(netip.AddrPortFrom(to, port).String(), 500*time.Millisecond)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	return answers(c)
+}
+
+func TestContainedKeepsItsImagesAndLosesTheRest(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	for _, at := range []struct {
+		host  *lab.Host
+		ports []int
+	}{{r.Router, []int{104, 22}}, {r.General, []int{445}}, {r.US2, []int{445}}, {r.Services, []int{53}}, {r.US1, []int{4006, 5900, 3389}}} {
+		for _, p := range at.ports {
+			echo(t, at.host, p)
+		}
+	}
+	for _, v6 := range []bool{false, true} {
+		addr := func(h *lab.Host) netip.Addr {
+			if v6 {
+				return h.Addr6
+			}
+			return h.Addr
+		}
+		t.Run(map[bool]string{false: "IPv4", true: "IPv6"}[v6], func(t *testing.T) {
+			r.t = t
+			here := addr(r.US1).String()
+			association, share := dial(t, r.US1, routerOf(r, v6), 104), dial(t, r.US1, addr(r.General), 445)
+			if !answers(association) || !answers(share) {
+				t.Fatal("nothing passes before")
+			}
+			forbidden := []lab.Counter{r.General.Count(t, r.US1), r.US2.Count(t, r.US1), r.Workstation.Count(t, r.US1)}
+			r.contain(r.scanner())
+			counted := make([]int, len(forbidden))
+			for i, c := range forbidden {
+				counted[i] = c.Packets(t)
+			}
+			if !answers(association) {
+				t.Error("an association that was open is broken")
+			}
+			if answers(share) {
+				t.Error("a connection that was open goes on")
+			}
+			for _, c := range []struct {
+				from *lab.Host
+				to   netip.Addr
+				port uint16
+				want bool
+			}{
+				{r.US1, routerOf(r, v6), 104, true}, {r.US1, routerOf(r, v6), 22, false}, {r.US1, addr(r.General), 445, false}, {r.US1, addr(r.US2), 445, false},
+				{r.US1, addr(r.Services), 53, true}, {r.Workstation, addr(r.US1), 3389, false}, {r.Services, addr(r.US1), 4006, false},
+				{r.Router, addr(r.US1), 4006, true}, {r.Router, addr(r.US1), 3389, false}, {r.Workstation, addr(r.US1), 5900, !v6},
+				{r.US2, routerOf(r, v6), 104, true}, {r.US2, addr(r.General), 445, true},
+			} {
+				if got := reaches(c.from, c.to, c.port); got != c.want {
+					t.Errorf("%s to %s:%d: %t", c.from.Name, c.to, c.port, got)
+				}
+			}
+			for i, c := range forbidden[:2] {
+				if n := c.Packets(t) - counted[i]; n != 0 {
+					t.Errorf("%d forbidden packets of %s were delivered", n, here)
+				}
+			}
+			s := r.state()
+			if s.Counters["us1 dropped"].Packets == 0 || s.Counters["us1 images"].Packets == 0 || s.Counters["us1 kept"].Packets == 0 || !s.Applied {
+				t.Errorf("%+v", s)
+			}
+			r.change(func(rs *Ruleset) { rs.Contained = nil })
+			if !reaches(r.US1, addr(r.General), 445) {
+				t.Error("restored, and does not reach what it reached before")
+			}
+		})
+	}
+}
+
+func routerOf(r *router, v6 bool) netip.Addr {
+	if v6 {
+		return r.Router.Addr6
+	}
+	return r.Router.Addr
+}
+
+func TestCutAndObserve(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	echo(t, r.Router, 104)
+	echo(t, r.General, 445)
+	c := r.scanner()
+	c.Level = Observe
+	r.contain(c)
+	if !reaches(r.US1, r.Router.Addr, 104) || !reaches(r.US1, r.General.Addr, 445) || r.state().Counters["us1 kept"].Packets == 0 {
+		t.Error("a device that is observed lost something, or is not counted")
+	}
+	c.Level = Cut
+	r.contain(c)
+	if reaches(r.US1, r.Router.Addr, 104) || reaches(r.US1, r.General.Addr, 445) {
+		t.Error("a device that is cut off reaches something")
+	}
+}
+
+func TestItEndsInTheKernelWithCordonDead(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	echo(t, r.General, 445)
+	c := r.scanner()
+	c.Until = time.Now().Add(1500 * time.Millisecond)
+	r.contain(c)
+	if reaches(r.US1, r.General.Addr, 445) {
+		t.Error("not contained")
+	}
+	time.Sleep(1500 * time.Millisecond)
+	if !reaches(r.US1, r.General.Addr, 445) {
+		t.Error("still contained after its end")
+	}
+}
+
+// ruleset is all that nft shows but counts.
+func (r *router) ruleset() string { return r.Router.Run(r.t, "nft", "-j", "-s", "list", "ruleset") }
+
+func TestRestoringLeavesExactlyWhatWasThere(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.Router.Run(t, "nft", "add table inet hospital; add chain inet hospital f { type filter hook forward priority 0; }; add rule inet hospital f ip saddr 10.99.0.1 drop; add table ip nat; add chain ip nat p { type nat hook postrouting priority 100; }")
+	before := r.ruleset()
+	if !json.Valid([]byte(before)) {
+		t.Fatal(before)
+	}
+	r.contain(r.scanner())
+	if during := r.ruleset(); during == before || !strings.Contains(during, `"cordon"`) {
+		t.Error("nothing changed")
+	}
+	r.do(func() error { return r.f.Remove(t.Context()) })
+	if after := r.ruleset(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+func TestTenThousandForeignRules(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	var b strings.Builder
+	b.WriteString("table inet hospital {\n chain f {\n  type filter hook forward priority 5\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&b, "  ip saddr 172.%d.%d.%d tcp dport %d drop\n", 16+i%16, i/256%256, i%256, 1+i)
+	}
+	b.WriteString(" }\n}\n")
+	file := filepath.Join(t.TempDir(), "foreign.nft")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Router.Run(t, "nft", "-f", file)
+	before := r.ruleset()
+	began := time.Now()
+	r.contain(r.scanner())
+	took := time.Since(began)
+	t.Logf("containing beside 10,000 foreign rules took %s, of which %s here", took, r.state().Took)
+	if took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+	r.do(func() error { return r.f.Remove(t.Context()) })
+	if after := r.ruleset(); after != before {
+		t.Error("the foreign rules are others than before")
+	}
+}
+
+func TestChangedByOthersIsPutRightOnceThenLoud(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	echo(t, r.General, 445)
+	r.contain(r.scanner())
+	reaches(r.US1, r.General.Addr, 445) // counts something
+	dropped := r.state().Counters["us1 dropped"].Packets
+	look := func() (e *Event) {
+		r.do(func() error { e = r.f.look(t.Context(), time.Now()); return nil })
+		return e
+	}
+	if e := look(); e != nil {
+		t.Errorf("%+v", e)
+	}
+	r.Router.Run(t, "nft", "add", "table", "inet", "hospital")
+	if e := look(); e != nil {
+		t.Errorf("somebody's own table is an event: %+v", e)
+	}
+	for name, change := range map[string]string{"flush": "flush ruleset", "rule": "flush chain inet cordon d_us1_from", "element": "flush set inet cordon d_us1_at4"} {
+		r.f.restored = time.Time{}
+		r.Router.Run(t, "nft", strings.Fields(change)[0], strings.Join(strings.Fields(change)[1:], " "))
+		e := look()
+		if e == nil || !e.Restored {
+			t.Fatalf("%s: %+v", name, e)
+		}
+		if s := r.state(); !s.Applied || s.Changed || s.Counters["us1 dropped"].Packets < dropped {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if reaches(r.US1, r.General.Addr, 445) {
+			t.Errorf("%s: it is free", name)
+		}
+	}
+	r.Router.Run(t, "nft", "flush", "ruleset") // again, within minutes
+	if e := look(); e == nil || e.Restored {
+		t.Fatalf("%+v", e)
+	}
+	if e := look(); e != nil {
+		t.Errorf("told twice: %+v", e)
+	}
+	if s := r.state(); s.Applied || !s.Changed || s.Why == "" {
+		t.Errorf("%+v", s)
+	}
+	r.do(func() error { return r.f.Reapply(t.Context()) })
+	if s := r.state(); !s.Applied || s.Changed || reaches(r.US1, r.General.Addr, 445) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAnotherAddressDoesNotFreeADevice(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	echo(t, r.General, 445)
+	echo(t, r.Router, 104)
+	c := r.scanner()
+	c.MACs = []net.HardwareAddr{r.US1.MAC}
+	r.contain(c)
+	bits := r.US1.Network.Bits()
+	other := r.US1.Addr.Next().Next()
+	r.US1.Run(t, "ip", "addr", "add", fmt.Sprintf("%s/%d", other, bits), "dev", "eth0")
+	via := strings.Fields(r.US1.Run(t, "ip", "route", "show", "default"))[2]
+	r.US1.Run(t, "ip", "route", "replace", "default", "via", via, "src", other.String())
+	n := r.General.Count(t, r.US1)
+	if reaches(r.US1, r.General.Addr, 445) || n.Packets(t) != 0 {
+		t.Error("it is free under another address")
+	}
+	if !reaches(r.US1, r.Router.Addr, 104) {
+		t.Error("its images do not come under another address")
+	}
+}
+
+func TestWhoChangedItIsHeardOf(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	ctx, cancel := context.WithCancel(t.Context())
+	heard := make(chan struct{})
+	go func() { // ends with ctx
+		r.Router.Do(func() error { r.f.listen(ctx); return nil })
+		close(heard)
+	}()
+	for range 50 {
+		r.Router.Run(t, "nft", "add", "table", "inet", "hospital")
+		if strings.Contains(r.f.by(), `"nft"`) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if !strings.Contains(r.f.by(), `"nft", process`) {
+		t.Error(r.f.by())
+	}
+	cancel()
+	<-heard
+}
+
+func TestBridgedNeighboursAreApart(t *testing.T) {
+	r := newRouter(t, lab.Bridged)
+	echo(t, r.US2, 445)
+	echo(t, r.Router, 104)
+	if !reaches(r.US1, r.US2.Addr, 445) {
+		t.Fatal("neighbours do not reach one another before")
+	}
+	var c Coverage
+	r.do(func() error { c = r.f.Coverage(r.US1.Addr); return nil })
+	if !c.Covered || !c.Segment || !c.OnLink {
+		t.Errorf("%+v", c)
+	}
+	one := r.scanner()
+	one.MACs = []net.HardwareAddr{r.US1.MAC}
+	r.contain(one)
+	if reaches(r.US1, r.US2.Addr, 445) || reaches(r.US1, r.US2.Addr6, 445) {
+		t.Error("a contained device reaches its neighbour")
+	}
+	if !reaches(r.US1, r.Router.Addr, 104) || !reaches(r.US2, r.Router.Addr, 104) {
+		t.Error("images do not come")
+	}
+	if s := r.state(); !s.Bridged || s.Counters["us1 dropped"].Packets == 0 {
+		t.Errorf("%+v", s)
+	}
+	before := r.ruleset()
+	r.do(func() error { return r.f.Remove(t.Context()) })
+	if after := r.ruleset(); after == before || strings.Contains(after, "cordon") {
+		t.Error(after)
+	}
+}
+
+func TestCoverageOfARoutedNetwork(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	for _, c := range []struct {
+		at   netip.Addr
+		want bool
+		why  string
+	}{
+		{r.US1.Addr, true, "neighbours"}, {r.US1.Addr6, true, "neighbours"},
+		{r.Router.Addr, false, "own address"}, {netip.MustParseAddr("198.51.100.1"), false, ""},
+	} {
+		var got Coverage
+		r.do(func() error { got = r.f.Coverage(c.at); return nil })
+		if got.Covered != c.want && c.at.String() != "198.51.100.1" || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %+v", c.at, got)
+		}
+	}
+	var heard []Neighbour
+	reaches(r.US1, r.Router.Addr, 1)
+	r.do(func() (err error) { heard, err = r.f.Neighbours(); return err })
+	if !slices.ContainsFunc(heard, func(n Neighbour) bool { return n.Addr == r.US1.Addr && n.MAC.String() == r.US1.MAC.String() }) {
+		t.Errorf("%v", heard)
+	}
+}
+
+func TestBusyRules(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	stop := make(chan struct{})
+	var running sync.WaitGroup
+	for i := range 2 {
+		running.Go(func() { // ends with stop
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r.Router.Try("nft", fmt.Sprintf("add table inet other%d; add chain inet other%d c; delete table inet other%d", i, i, i))
+			}
+		})
+	}
+	for i := range 20 {
+		c := r.scanner()
+		c.Level = []Level{ImageOnly, Cut, Observe}[i%3]
+		r.contain(c)
+	}
+	r.do(func() error { return r.f.Remove(t.Context()) })
+	close(stop)
+	running.Wait()
+}
+
+func TestSomebodyElsesTableIsLeftAlone(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.Router.Run(t, "nft", "add table inet cordon; add chain inet cordon theirs")
+	before := r.ruleset()
+	var err error
+	r.do(func() error {
+		err = r.f.Change(t.Context(), func(rs *Ruleset) { rs.Contained = []Contained{r.scanner()} })
+		return nil
+	})
+	if !errors.Is(err, ErrNotEnforced) || !strings.Contains(err.Error(), "cordon") {
+		t.Error(err)
+	}
+	if after := r.ruleset(); after != before {
+		t.Error(after)
+	}
+}
+
+func TestWithoutThePermissionItSaysSo(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	var err error
+	r.do(func() error {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var had, none [2]unix.CapUserData
+		if err := unix.Capget(&header, &had[0]); err != nil {
+			return err
+		}
+		none = had
+		none[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+		if err := unix.Capset(&header, &none[0]); err != nil { // of this thread alone
+			return err
+		}
+		err = r.f.Change(t.Context(), func(rs *Ruleset) { rs.Contained = []Contained{r.scanner()} })
+		return unix.Capset(&header, &had[0])
+	})
+	if !errors.Is(err, ErrNotEnforced) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+		t.Error(err)
+	}
+}
+
+// A run before left its rules; the next one starts with the same, and at no time
+// the device is free.
+func TestRestartTakesOverWhatIsThere(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	echo(t, r.General, 445)
+	r.contain(r.scanner())
+	reaches(r.US1, r.General.Addr, 445)
+	dropped := r.state().Counters["us1 dropped"].Packets
+	again, err := Open(Options{ImagePorts: []uint16{104}, Collect: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.f = again
+	n := r.General.Count(t, r.US1)
+	r.change(func(rs *Ruleset) {
+		rs.Plan = &Plan{Mode: Shadow, Zones: []Zone{{"us", []netip.Prefix{r.US1.Network}}}}
+	})
+	r.contain(r.scanner())
+	if reaches(r.US1, r.General.Addr, 445) {
+		t.Error("free before the start")
+	}
+	r.do(func() error { return again.Start(t.Context()) })
+	if reaches(r.US1, r.General.Addr, 445) || n.Packets(t) != 0 {
+		t.Error("free after the start")
+	}
+	if s := r.state(); s.Counters["us1 dropped"].Packets < dropped {
+		t.Errorf("the count began anew: %+v", s)
+	}
+}
