@@ -557,7 +557,11 @@ var house = map[string]room{
 		"asset":          "the register",
 		"console/answer": "reads requests, answers them",
 		"console/route":  "who may ask for what",
+		"console/view":   "the layout",
 		"custody":        "who decides and why",
+		"dicom":          "names of UIDs",
+		"exception":      "what is excepted; decisions",
+		"finding":        "titles of what is excepted",
 		"people":         "which devices somebody may see",
 	}},
 	"console": {4, map[string]string{

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"cordon/console/device"
 	"cordon/console/held"
@@ -55,7 +57,34 @@ func (p *parts) studyRoutes(c Config) []route.Route {
 	return study.Routes(all)
 }
 
-// deviceRoutes are the interface of the register.
+// deviceRoutes are the pages of the register, and its interface.
 func (p *parts) deviceRoutes() []route.Route {
-	return device.API(device.Parts{Devices: p.devices})
+	return device.Routes(device.Parts{
+		Devices: p.devices, Exceptions: p.except, View: p.view, Paths: p.pathsOf,
+		Level: func(name string) string { return string(p.contained.Of(name)) },
+	})
+}
+
+// pathsOf are the ways over the network that a device was seen to use, the latest
+// first; none where nobody watches.
+func (p *parts) pathsOf(ctx context.Context, name string) (out []device.Path, err error) {
+	if p.watch.network == nil {
+		return nil, nil
+	}
+	all, err := p.watch.network.Seen(ctx)
+	for _, s := range all {
+		if s.Device != name && s.Peer != name {
+			continue
+		}
+		v := device.Path{
+			Out: s.Device == name, Peer: cmp.Or(s.Peer, s.Dst.String()), Protocol: s.Protocol.String(), Port: s.Port,
+			Last: s.Last, Times: s.Attempts, Allowed: s.Allowed, Purpose: s.Purpose,
+		}
+		if !v.Out {
+			v.Peer = cmp.Or(s.Device, s.Src.String())
+		}
+		out = append(out, v)
+	}
+	slices.SortStableFunc(out, func(a, b device.Path) int { return b.Last.Compare(a.Last) })
+	return out, err
 }
