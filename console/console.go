@@ -23,6 +23,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"cordon/asset"
 	"cordon/backup"
@@ -48,6 +49,8 @@ type Config struct {
 	Version string                              // of this Cordon
 	Flow    func(context.Context) (Flow, error) // what passes through; nil when nothing does
 	Wake    func()                              // something was released, deliver it now; may be nil
+
+	SignatureAge func() time.Duration // from which an engine's signatures are an alarm; nil: a week
 }
 
 // Parts are what a Console shows and acts on.

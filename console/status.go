@@ -63,11 +63,13 @@ type Status struct {
 	Witnesses []ledger.WitnessState `json:"witnesses,omitempty"` // who cosigns the ledger
 
 	troubles []alarm.Alarm // what of Says somebody must look at
+
+	signatureAge time.Duration // from which an engine's signatures are an alarm
 }
 
 // status asks the flow and custody.
 func (c *Console) status(ctx context.Context) (Status, error) {
-	s := Status{Site: c.config.Site, Version: c.config.Version}
+	s := Status{Site: c.config.Site, Version: c.config.Version, signatureAge: c.signatureAge()}
 	if c.config.Flow != nil {
 		flow, err := c.config.Flow(ctx)
 		if err != nil {
@@ -151,7 +153,7 @@ func (s *Status) judge(now time.Time) {
 		}
 	}
 	for _, e := range s.Engines {
-		if kind, says := e.trouble(now); kind != "" {
+		if kind, says := e.trouble(now, s.signatureAge); kind != "" {
 			s.degrade(kind, e.Name, says)
 		}
 	}
@@ -267,17 +269,25 @@ func (s *Status) degrade(kind, subject, sentence string) {
 	s.troubles = append(s.troubles, alarm.Alarm{Kind: kind, Subject: subject, Text: sentence})
 }
 
-// staleSignatures is the age from which an engine's signatures are an alarm:
-// anti-virus that has silently fallen behind looks exactly like one that works.
+// staleSignatures is the age from which an engine's signatures are an alarm, where
+// nothing else is set: anti-virus that has silently fallen behind looks exactly like
+// one that works.
 const staleSignatures = 7 * 24 * time.Hour
+
+func (c *Console) signatureAge() time.Duration {
+	if c.config.SignatureAge == nil {
+		return staleSignatures
+	}
+	return c.config.SignatureAge()
+}
 
 // trouble says what is wrong with an engine, and which kind of alarm that is; or
 // nothing.
-func (e Engine) trouble(now time.Time) (kind, says string) {
+func (e Engine) trouble(now time.Time, limit time.Duration) (kind, says string) {
 	switch {
 	case !e.Up:
 		return "engine.down", fmt.Sprintf("Engine %s does not answer; what it should scan is unscanned.", e.Name)
-	case !e.SignaturesAt.IsZero() && now.Sub(e.SignaturesAt) > staleSignatures:
+	case !e.SignaturesAt.IsZero() && now.Sub(e.SignaturesAt) > limit:
 		return "engine.stale", fmt.Sprintf("The signatures of engine %s are %s old.", e.Name, age(now.Sub(e.SignaturesAt)))
 	}
 	return "", ""

@@ -202,6 +202,8 @@ func (d *daemon) wire(ctx context.Context) error {
 		Version: version,
 		Flow:    d.flow,
 		Wake:    d.gateway.Wake,
+
+		SignatureAge: func() time.Duration { return d.parts.settings.Now().SignatureAge },
 	}, shown)
 	return nil
 }

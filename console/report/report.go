@@ -43,9 +43,9 @@ type Parts struct {
 	Reviews  *review.Reviews
 
 	Engines   func(context.Context) []Engine
-	Monitored func() []string                                                                             // devices in monitor mode: nothing of theirs is held
-	Contained func(context.Context) ([]string, error)                                                     // devices that are contained now; may be nil
-	Latency   func(ctx context.Context, from, to time.Time) (p95 time.Duration, objects int64, err error) // that Cordon added; may be nil
+	Monitored func() []string                                                // devices in monitor mode: nothing of theirs is held
+	Contained func(context.Context) ([]string, error)                        // devices that are contained now; may be nil
+	Latency   func(ctx context.Context, from, to time.Time) (Latency, error) // of verdicts; may be nil
 	Past      Past
 	View      *view.View
 }
@@ -56,6 +56,13 @@ type Engine struct {
 	Up           bool
 	SignaturesAt time.Time // zero if it does not say
 	Old          bool      // older than they may be
+}
+
+// Latency is how long verdicts took: 95 of 100 at most so many milliseconds, on
+// average over the hours in which it was measured.
+type Latency struct {
+	P95   float64
+	Hours int
 }
 
 // Past is what happens while Cordon is down.

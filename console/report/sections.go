@@ -105,21 +105,9 @@ func (m *making) availability() error {
 	if err != nil {
 		return err
 	}
-	latency := Figure{ID: "latency_p95", Label: "Time that Cordon added to an object, for 95 of 100 at most", Unit: "ms", State: Unknown, Source: "history of what was measured", Link: "/"}
-	if m.Latency != nil {
-		p95, n, err := m.Latency(m.ctx, m.period.From, m.period.To)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			latency.Value, latency.State, latency.Note = number(float64(p95.Microseconds())/1000), Fact, fmt.Sprintf("of %d objects", n)
-		}
-		if p95, n, err = m.Latency(m.ctx, m.before.From, m.before.To); err != nil {
-			return err
-		}
-		if n > 0 {
-			latency.Before = number(float64(p95.Microseconds()) / 1000)
-		}
+	latency, err := m.latency()
+	if err != nil {
+		return err
 	}
 	m.section("availability", "Does imaging flow?",
 		m.minutes("not_running", "Cordon did not run, and took nothing", m.spans.stopped, "ledger: from the last record of a run to the next ledger.start", "ledger.start", "ledger.stop"),
@@ -132,6 +120,26 @@ func (m *making) availability() error {
 		m.counted("silent", "Times that a device which always talks fell silent", nil, "source.silent"),
 	)
 	return nil
+}
+
+// latency says how long verdicts took.
+func (m *making) latency() (Figure, error) {
+	f := Figure{ID: "latency_p95", Label: "Time from an object's last byte to its verdict, for 95 of 100 at most", Unit: "ms", State: Unknown, Source: "history of what was measured", Link: "/"}
+	if m.Latency == nil {
+		return f, nil
+	}
+	now, err := m.Latency(m.ctx, m.period.From, m.period.To)
+	if err != nil {
+		return f, err
+	}
+	was, err := m.Latency(m.ctx, m.before.From, m.before.To)
+	if now.Hours > 0 {
+		f.Value, f.State, f.Note = number(now.P95), Fact, fmt.Sprintf("on average over %d hours in which objects came", now.Hours)
+	}
+	if was.Hours > 0 {
+		f.Before = number(was.P95)
+	}
+	return f, err
 }
 
 // people answers: does somebody look?
