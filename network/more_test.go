@@ -238,7 +238,7 @@ func TestAlertsAreMerged(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	w := newWatch(t, nil)
 	w.Observe(calls(morning, us1, gateway, 104, ByTwoWay))
-	for i := range 200_000 {
+	for i := range 40_000 {
 		a := netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})
 		b := netip.AddrFrom4([4]byte{10, 3, byte(i), byte(i >> 8)})
 		w.Observe(asks(morning.Add(time.Duration(i)*time.Microsecond), a, us1, uint16(i)))
