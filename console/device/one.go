@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,6 +289,9 @@ func (d detail) Fields() (all []field) {
 }
 
 type field struct{ Name, Value string }
+
+// Told reports whether anybody has said what the device is.
+func (d detail) Told() bool { return !reflect.DeepEqual(d.Said, asset.Inventory{}) }
 
 // habit is an exception of a device, or a proposal.
 type habit struct {

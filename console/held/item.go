@@ -38,8 +38,8 @@ type item struct {
 	NoTexts string // why there are none
 	Frame   preview.Frame
 	NoFrame string
-	Bytes   *hexView // of the finding that is looked at; nil: of none
-	NoBytes string
+	Hex     *hexView // the bytes at the finding that is looked at; nil: of none
+	NoHex   string
 
 	Alike   []line // the same bytes
 	Payload []line // a piece of the same bytes
@@ -250,7 +250,7 @@ func maliciousBy(engines []finding.EngineResult) bool {
 // look makes the previews on a page, as far as its budget goes.
 func (p *pages) look(r *http.Request, i *item, number int) {
 	if i.State != custody.Held && i.State != custody.Spooled {
-		i.NoTexts, i.NoFrame, i.NoBytes = "gone", "gone", "gone"
+		i.NoTexts, i.NoFrame, i.NoHex = "gone", "gone", "gone"
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), budget)
@@ -267,10 +267,10 @@ func (p *pages) look(r *http.Request, i *item, number int) {
 	}
 	v, err := p.bytes(ctx, i.Object, number, from(r))
 	if err != nil {
-		i.NoBytes = err.Error()
+		i.NoHex = err.Error()
 		return
 	}
-	i.Bytes = &v
+	i.Hex = &v
 }
 
 // lookedAt is the number of the finding whose bytes are shown: the one that is asked

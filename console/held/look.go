@@ -143,8 +143,8 @@ func (p *pages) showBytes(w http.ResponseWriter, r *http.Request) {
 	}
 	i := item{Object: o}
 	v, err := p.bytes(r.Context(), o, lookedAt(r, o), from(r))
-	if i.Bytes = &v; err != nil {
-		i.Bytes, i.NoBytes = nil, err.Error()
+	if i.Hex = &v; err != nil {
+		i.Hex, i.NoHex = nil, err.Error()
 	}
 	p.item.Part(w, r, "bytes", i)
 }
