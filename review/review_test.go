@@ -124,6 +124,9 @@ func TestLifeOfAReview(t *testing.T) {
 		if _, err := s.reviews.Sign(t.Context(), one.ID, request("Ann Able", "")); !errors.Is(err, custody.ErrRequest) {
 			t.Errorf("signed without a note: %v", err)
 		}
+		if _, err := s.reviews.Sign(t.Context(), one.ID, request(" bob", "it was me")); !errors.Is(err, review.ErrOwn) {
+			t.Errorf("signed by whom it names: %v", err)
+		}
 		signed, err := s.reviews.Sign(t.Context(), one.ID, request("Ann Able", "a drill, announced"))
 		if err != nil || signed.SignedBy != "Ann Able" || signed.Note != "a drill, announced" || signed.SignedAt.IsZero() {
 			t.Errorf("%+v, %v", signed, err)

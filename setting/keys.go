@@ -57,31 +57,39 @@ func find(key string) (Kind, bool) {
 	return keys[i], true
 }
 
-// parse returns a value in the one form in which it is written, or says what to
-// write instead.
-func (k Kind) parse(value string) (string, error) {
+// read returns a value in the one form in which it is written, or why it is none.
+func (k Kind) read(value string) (text, wrong string) {
 	value = strings.ToLower(strings.TrimSpace(value))
 	if len(k.Words) > 0 {
 		if slices.Contains(k.Words, value) {
-			return value, nil
+			return value, ""
 		}
-		return "", fmt.Errorf("%w: %s: %.40q is not known here; write %s", custody.ErrRequest, k.Key, value, strings.Join(k.Words, " or "))
+		return "", fmt.Sprintf("%.40q is not known here; write %s", value, strings.Join(k.Words, " or "))
 	}
 	n, err := strconv.Atoi(strings.TrimSuffix(value, k.Unit))
 	if err != nil || n < k.Least || n > k.Most {
-		return "", fmt.Errorf("%w: %s: %.40q is not a number from %d to %d; write it as %s", custody.ErrRequest, k.Key, value, k.Least, k.Most, k.Default)
+		return "", fmt.Sprintf("%.40q is not from %d%s to %d%s; write it as %s", value, k.Least, k.Unit, k.Most, k.Unit, k.Default)
 	}
-	return strconv.Itoa(n) + k.Unit, nil
+	return strconv.Itoa(n) + k.Unit, ""
 }
 
-// Parse returns a value of a key in the one form in which it is written, or says
-// what to write instead.
-func Parse(key, value string) (string, error) {
+// parse is read with an error for whoever asked.
+func (k Kind) parse(value string) (string, error) {
+	text, wrong := k.read(value)
+	if wrong != "" {
+		return "", fmt.Errorf("%w: %s: %s", custody.ErrRequest, k.Key, wrong)
+	}
+	return text, nil
+}
+
+// Parse returns a value of a key in the one form in which it is written, or what is
+// wrong with it and what to write instead.
+func Parse(key, value string) (text, wrong string) {
 	k, ok := find(key)
 	if !ok {
-		return "", fmt.Errorf("%w: %.80q", ErrNotFound, key)
+		return "", "no such setting"
 	}
-	return k.parse(value)
+	return k.read(value)
 }
 
 // Of are the settings where only a configuration file decides.

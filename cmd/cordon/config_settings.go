@@ -19,8 +19,8 @@ func (d *document) setting(key string) func(ast.Node) {
 		if !ok {
 			return
 		}
-		if _, err := setting.Parse(key, s); err != nil {
-			d.wrong(n, "%v", err)
+		if _, wrong := setting.Parse(key, s); wrong != "" {
+			d.wrong(n, "%s", wrong)
 		}
 	}
 }
@@ -31,7 +31,7 @@ func (d *document) declared() map[string]string {
 	for _, k := range setting.Kinds() {
 		if n, ok := d.places[k.Key].(ast.ScalarNode); ok {
 			text, _ := d.scalar(n)
-			if value, err := setting.Parse(k.Key, text); err == nil { // else it is a problem already
+			if value, wrong := setting.Parse(k.Key, text); wrong == "" { // else it is a problem already
 				out[k.Key] = value
 			}
 		}
