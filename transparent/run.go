@@ -13,7 +13,7 @@ import (
 
 // lookEvery is how often the routes and rules are looked at, and it is written down
 // that Cordon runs.
-const lookEvery = 10 * time.Second
+const lookEvery = 5 * time.Second
 
 // Restore puts the mode as it was switched before this run, and has the time
 // since then noted as one in which nobody inspected. That it cannot be done is no
