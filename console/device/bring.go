@@ -51,7 +51,7 @@ func (s *pages) bringIn(w http.ResponseWriter, r *http.Request) {
 		b.Error = err.Error()
 		s.bring.Again(w, r, err, b)
 	case out.Applied:
-		s.View.Back(w, r, "/devices", "device.said.imported")
+		s.View.Back(w, r, "/devices", "device.said.by.imported")
 	default:
 		s.bring.Show(w, r, b)
 	}

@@ -73,9 +73,9 @@ func (s *pages) decideHabit(yes bool) http.HandlerFunc {
 		if err == nil {
 			err = s.performHabit(r, id, yes)
 		}
-		said := "device.said.revoked"
+		said := "device.said.by.revoked"
 		if yes {
-			said = "device.said.excepted"
+			said = "device.said.by.excepted"
 		}
 		back := "/exceptions"
 		if name := r.PostFormValue("device"); name != "" {

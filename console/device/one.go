@@ -231,7 +231,7 @@ func (s *pages) form(action string) http.HandlerFunc {
 			name, err = s.perform(r.Context(), action, name, r.PostForm, custody.Request{By: by, Reason: r.PostFormValue("reason")})
 		}
 		if err == nil {
-			s.View.Back(w, r, "/devices/"+url.PathEscape(name), "device.said."+action)
+			s.View.Back(w, r, "/devices/"+url.PathEscape(name), "device.said.by."+action)
 			return
 		}
 		d, gathering := s.gather(r.Context(), r.PathValue("name"), scopeOf(r.PostForm))

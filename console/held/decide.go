@@ -48,9 +48,9 @@ func (p *pages) decide(action string) http.HandlerFunc {
 // said is the key of what was just done.
 func said(action string, d custody.Decision) string {
 	if !d.Done {
-		return "held.said.asked"
+		return "held.said.by.asked"
 	}
-	return "held.said." + action
+	return "held.said.by." + action
 }
 
 // again shows the object with the form as it was typed.

@@ -236,7 +236,7 @@ func TestReleaseTakesTwoAndSaysWhoDidWhat(t *testing.T) {
 	h := newHouse(t)
 	o := h.hold(t, hostile(compose.PrivateOB, compose.EICAR()))
 	release := "/held/" + o.ID + "/release"
-	if w := h.ask(able("A. Able"), "POST", release, reason("the vendor says so")); w.Code != 303 || !strings.Contains(w.Header().Get("Location"), "held.said.asked") {
+	if w := h.ask(able("A. Able"), "POST", release, reason("the vendor says so")); w.Code != 303 || !strings.Contains(w.Header().Get("Location"), "held.said.by.asked") {
 		t.Fatal(w.Code, w.Body)
 	}
 	if w := h.get("/held/" + o.ID); !strings.Contains(w.Body.String(), "A. Able asked for its release") || !strings.Contains(w.Body.String(), "the vendor says so") {
