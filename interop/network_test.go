@@ -1,6 +1,4 @@
-//go:build linux
-
-package capture_test
+package interop
 
 import (
 	"context"
@@ -21,8 +19,8 @@ import (
 	"cordon/network/capture"
 )
 
-// ward is a hospital with a sensor on its router.
-type ward struct {
+// sensed is a hospital with a sensor on its router.
+type sensed struct {
 	*lab.Hospital
 	watch  *network.Watch
 	sensor *capture.Sensor
@@ -32,25 +30,25 @@ type ward struct {
 	times  []time.Time
 }
 
-func one(a netip.Addr) []netip.Prefix { return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())} }
+func alone(a netip.Addr) []netip.Prefix { return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())} }
 
-func newWard(t *testing.T, shape lab.Shape, c capture.Config) *ward {
+func newSensed(t *testing.T, shape lab.Shape, c capture.Config) *sensed {
 	t.Helper()
-	h := &ward{Hospital: lab.New(t, shape)}
+	h := &sensed{Hospital: lab.New(t, shape)}
 	devices := func() []network.Declared {
 		image := []asset.Flow{
-			{Purpose: "dicom", To: append(one(h.Router.Addr), one(h.Router.Addr6)...), Protocol: "tcp", Port: 104},
+			{Purpose: "dicom", To: append(alone(h.Router.Addr), alone(h.Router.Addr6)...), Protocol: "tcp", Port: 104},
 		}
 		return []network.Declared{
-			{Name: "us1", Addresses: append(one(h.US1.Addr), one(h.US1.Addr6)...), Modality: true, Strict: true, Flows: image},
-			{Name: "us2", Addresses: append(one(h.US2.Addr), one(h.US2.Addr6)...), Modality: true, Strict: true, Flows: image},
+			{Name: "us1", Addresses: append(alone(h.US1.Addr), alone(h.US1.Addr6)...), Modality: true, Strict: true, Flows: image},
+			{Name: "us2", Addresses: append(alone(h.US2.Addr), alone(h.US2.Addr6)...), Modality: true, Strict: true, Flows: image},
 		}
 	}
 	w, err := network.New(t.Context(), network.Config{
 		Devices: devices, Raise: h.raise,
 		Servers: []network.Server{
-			{Name: "gateway", Addresses: append(one(h.Router.Addr), one(h.Router.Addr6)...), Ports: []uint16{104}},
-			{Name: "archive", Addresses: one(h.Archive.Addr), Ports: []uint16{104}},
+			{Name: "gateway", Addresses: append(alone(h.Router.Addr), alone(h.Router.Addr6)...), Ports: []uint16{104}},
+			{Name: "archive", Addresses: alone(h.Archive.Addr), Ports: []uint16{104}},
 		},
 	}, network.Parts{})
 	if err != nil {
@@ -91,20 +89,20 @@ func newWard(t *testing.T, shape lab.Shape, c capture.Config) *ward {
 	return h
 }
 
-func (h *ward) raise(a network.Alert) {
+func (h *sensed) raise(a network.Alert) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.alerts, h.times = append(h.alerts, a), append(h.times, time.Now())
 }
 
-func (h *ward) found() []network.Alert {
+func (h *sensed) found() []network.Alert {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]network.Alert(nil), h.alerts...)
 }
 
 // first is how long after begin a rule's first alert came that says so much.
-func (h *ward) first(begin time.Time, rule string, fits func(network.Alert) bool) (time.Duration, bool) {
+func (h *sensed) first(begin time.Time, rule string, fits func(network.Alert) bool) (time.Duration, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, a := range h.alerts {
@@ -115,7 +113,7 @@ func (h *ward) first(begin time.Time, rule string, fits func(network.Alert) bool
 	return 0, false
 }
 
-func (h *ward) call(t *testing.T, s *lab.Host, to netip.Addr, port uint16) {
+func (h *sensed) call(t *testing.T, s *lab.Host, to netip.Addr, port uint16) {
 	t.Helper()
 	c, err := s.Dial(netip.AddrPortFrom(to, port).String(), time.Second)
 	if err != nil {
@@ -129,7 +127,7 @@ func (h *ward) call(t *testing.T, s *lab.Host, to netip.Addr, port uint16) {
 func TestWormIsNoticedInHalfASecond(t *testing.T) {
 	for name, shape := range map[string]lab.Shape{"routed": lab.Routed, "bridged": lab.Bridged} {
 		t.Run(name, func(t *testing.T) {
-			h := newWard(t, shape, capture.Config{})
+			h := newSensed(t, shape, capture.Config{})
 			h.General.Expose(t, 445)
 			h.US2.Expose(t, 445)
 			targets := []netip.AddrPort{netip.AddrPortFrom(h.US2.Addr, 445), netip.AddrPortFrom(netip.MustParseAddr("10.77.40.200"), 445)}
@@ -157,7 +155,7 @@ func TestWormIsNoticedInHalfASecond(t *testing.T) {
 
 // The same over IPv6.
 func TestWormOverIPv6(t *testing.T) {
-	h := newWard(t, lab.Routed, capture.Config{})
+	h := newSensed(t, lab.Routed, capture.Config{})
 	h.General.Expose(t, 3389)
 	begin := time.Now()
 	h.call(t, h.US1, h.General.Addr6, 3389)
@@ -171,7 +169,7 @@ func TestWormOverIPv6(t *testing.T) {
 // A visitor sends packets in the name of a scanner, and of the archive: whoever is
 // called answers them, and they object. Nothing may be done to either.
 func TestNobodyIsContainedByForgedPackets(t *testing.T) {
-	h := newWard(t, lab.Routed, capture.Config{})
+	h := newSensed(t, lab.Routed, capture.Config{})
 	h.General.Expose(t, 445)
 	h.call(t, h.Archive, h.General.Addr, 445) // the archive is a host like others
 	for _, victim := range []*lab.Host{h.US1, h.Archive} {
@@ -230,7 +228,7 @@ func forge(t *testing.T, s *lab.Host, src, dst netip.Addr, from, to uint16) {
 // Images at the full rate of the link are no flood, and cost the sensor little: their
 // packets are thinned, and their bytes counted all the same.
 func TestBulkImagesAreThinnedAndNoFlood(t *testing.T) {
-	h := newWard(t, lab.Routed, capture.Config{})
+	h := newSensed(t, lab.Routed, capture.Config{})
 	l := h.Router.Listen(t, ":11112") // beside Expose's own
 	go func() {                       // ends with l
 		for {
@@ -242,7 +240,7 @@ func TestBulkImagesAreThinnedAndNoFlood(t *testing.T) {
 		}
 	}()
 	before, begin := h.sensor.Status(), time.Now()
-	sent := send(t, h.US1, netip.AddrPortFrom(h.Router.Addr, 11112), 3*time.Second)
+	sent := sendFor(t, h.US1, netip.AddrPortFrom(h.Router.Addr, 11112), 3*time.Second)
 	took := time.Since(begin)
 	time.Sleep(1200 * time.Millisecond)
 	st := h.sensor.Status()
@@ -271,7 +269,7 @@ func TestBulkImagesAreThinnedAndNoFlood(t *testing.T) {
 	t.Error("the images were not seen")
 }
 
-func send(t *testing.T, s *lab.Host, to netip.AddrPort, d time.Duration) (sent int) {
+func sendFor(t *testing.T, s *lab.Host, to netip.AddrPort, d time.Duration) (sent int) {
 	t.Helper()
 	c, err := s.Dial(to.String(), time.Second)
 	if err != nil {
@@ -292,7 +290,7 @@ func send(t *testing.T, s *lab.Host, to netip.AddrPort, d time.Duration) (sent i
 // What comes faster than the sensor may look at it is dropped and counted; the sensor
 // keeps to its time, and still sees a worm.
 func TestOverloadIsCountedAndBounded(t *testing.T) {
-	h := newWard(t, lab.Routed, capture.Config{CPU: 5, Ring: 1 << 20})
+	h := newSensed(t, lab.Routed, capture.Config{CPU: 5, Ring: 1 << 20})
 	h.General.Expose(t, 445)
 	stop := make(chan struct{})
 	var flooding sync.WaitGroup
@@ -341,11 +339,11 @@ func TestOverloadIsCountedAndBounded(t *testing.T) {
 
 // An interface that goes and comes back is heard again.
 func TestInterfaceComesBack(t *testing.T) {
-	h := newWard(t, lab.Routed, capture.Config{})
+	h := newSensed(t, lab.Routed, capture.Config{})
 	h.Router.Run(t, "ip", "link", "set", h.US1.Port, "down")
-	wait(t, "is not heard", func() bool { return !heard(h.sensor.Status(), h.US1.Port) })
+	awaitTrue(t, "is not heard", func() bool { return !heard(h.sensor.Status(), h.US1.Port) })
 	h.Router.Run(t, "ip", "link", "set", h.US1.Port, "up")
-	wait(t, "is heard", func() bool { return heard(h.sensor.Status(), h.US1.Port) })
+	awaitTrue(t, "is heard", func() bool { return heard(h.sensor.Status(), h.US1.Port) })
 }
 
 func heard(st capture.Status, name string) bool {
@@ -357,7 +355,7 @@ func heard(st capture.Status, name string) bool {
 	return false
 }
 
-func wait(t *testing.T, what string, is func() bool) {
+func awaitTrue(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
