@@ -201,6 +201,18 @@ var house = map[string]room{
 	}},
 
 	"console/graph": {4, nil},
+	"console/flow": {4, map[string]string{
+		"asset":          "who there is",
+		"console":        "the status",
+		"console/answer": "keeps a stream of events open",
+		"console/route":  "who may ask for what",
+		"console/view":   "the layout of pages",
+		"custody":        "which studies are incomplete",
+		"history":        "how it was",
+		"network":        "who talks to whom",
+		"people":         "who may do what",
+		"policy":         "the archives",
+	}},
 	"console/view": {4, map[string]string{
 		"console/answer": "which status an error has",
 		"console/route":  "who may ask for what",
@@ -274,6 +286,7 @@ var house = map[string]room{
 		"setting":        "previews, changes, undoes",
 	}},
 	"console/answer": {4, map[string]string{
+		"contain":    "whose errors are conflicts",
 		"setting":    "which errors are not ours",
 		"asset":      "which errors are not ours",
 		"backup":     "which errors are not ours",

@@ -67,6 +67,9 @@ type Status struct {
 	signatureAge time.Duration // from which an engine's signatures are an alarm
 }
 
+// Status answers whether imaging is flowing, for a page.
+func (c *Console) Status(ctx context.Context) (Status, error) { return c.status(ctx) }
+
 // status asks the flow and custody.
 func (c *Console) status(ctx context.Context) (Status, error) {
 	s := Status{Site: c.config.Site, Version: c.config.Version, signatureAge: c.signatureAge()}

@@ -149,3 +149,32 @@ func (c *Custody) SameHabit(ctx context.Context, o Object, finding string, limit
 	})
 	return all, err
 }
+
+// HeldSum is how much of one sender is held now.
+type HeldSum struct {
+	Studies int
+	Objects int
+}
+
+// HeldBy is how much is held now, by device, or by the calling AE title of those that
+// nobody declared.
+func (c *Custody) HeldBy(ctx context.Context) (map[string]HeldSum, error) {
+	out := map[string]HeldSum{}
+	err := c.db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(`SELECT CASE device WHEN '' THEN calling_ae ELSE device END, COUNT(DISTINCT study_instance_uid), COUNT(*) FROM custody_objects WHERE state = 'held' GROUP BY 1`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var from string
+			var s HeldSum
+			if err := rows.Scan(&from, &s.Studies, &s.Objects); err != nil {
+				return err
+			}
+			out[from] = s
+		}
+		return rows.Err()
+	})
+	return out, err
+}

@@ -23,6 +23,7 @@ import (
 	"embed"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -53,8 +54,9 @@ const (
 
 // Sample is what is measured at one moment.
 type Sample struct {
-	Totals map[string]float64 // since the start of the process
-	Levels map[string]float64
+	Totals   map[string]float64 // since the start of the process
+	Standing map[string]float64 // since longer ago: what they are at the first sample is no growth
+	Levels   map[string]float64
 }
 
 // History keeps measurements. Its methods may be called from any goroutine.
@@ -62,6 +64,7 @@ type History struct {
 	db *store.DB
 
 	mu    sync.Mutex
+	begun bool               // there was a sample
 	last  map[string]float64 // totals
 	known map[string]int64   // series by name
 	now   map[string]*point  // of the minute that runs
@@ -118,20 +121,30 @@ func (h *History) Add(ctx context.Context, at time.Time, s Sample) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at = began
-	for name, v := range s.Totals {
-		grown, before := v, h.last[name]
-		if before <= v {
-			grown = v - before
-		}
-		h.last[name] = v
-		if grown > 0 {
-			h.take(name, grown)
+	if !h.begun {
+		maps.Copy(h.last, s.Standing)
+		h.begun = true
+	}
+	for _, totals := range []map[string]float64{s.Totals, s.Standing} {
+		for name, v := range totals {
+			if grown := growth(h.last[name], v); grown > 0 {
+				h.take(name, grown)
+			}
+			h.last[name] = v
 		}
 	}
 	for name, v := range s.Levels {
 		h.take(name, v)
 	}
 	return nil
+}
+
+// growth is what a total grew by. One that has become less began anew.
+func growth(before, now float64) float64 {
+	if now < before {
+		return now
+	}
+	return now - before
 }
 
 // take needs mu.

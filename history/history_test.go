@@ -57,6 +57,27 @@ func TestTotalsAreKeptAsWhatTheyGrewBy(t *testing.T) {
 	}
 }
 
+func TestWhatWasBeforeTheStartIsNoGrowth(t *testing.T) {
+	h := open(t, t.TempDir())
+	for n, total := range []float64{1000, 1003} {
+		standing := map[string]float64{"device.ct-1": total}
+		if n == 1 {
+			standing["device.mr-1"] = 2 // that came meanwhile
+		}
+		if err := h.Add(t.Context(), noon.Add(time.Duration(n)*time.Minute), Sample{Standing: standing}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{"device.ct-1": 3, "device.mr-1": 2} {
+		if got, err := h.Sum(t.Context(), name, noon, noon.Add(time.Hour)); err != nil || got != want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
 func TestStripsAreCells(t *testing.T) {
 	h := open(t, t.TempDir())
 	for minute := range 121 {

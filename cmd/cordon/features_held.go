@@ -8,7 +8,7 @@ import (
 	"cordon/console/device"
 	"cordon/console/held"
 	"cordon/console/route"
-	"cordon/console/study"
+	pagestudy "cordon/console/study"
 	"cordon/policy"
 	"cordon/preview"
 	"cordon/whereabouts"
@@ -21,7 +21,7 @@ type looks struct {
 	studies  *whereabouts.Index
 	pieces   *held.Pieces
 	wake     func()       // delivers what is due; nil where nothing is delivered
-	find     study.Finder // asks archives; nil where nobody can
+	find     pagestudy.Finder // asks archives; nil where nobody can
 }
 
 func (p *parts) openLooks() {
@@ -45,7 +45,7 @@ func (p *parts) heldRoutes() []route.Route {
 
 // studyRoutes are the search for studies.
 func (p *parts) studyRoutes(c Config) []route.Route {
-	all := study.Parts{
+	all := pagestudy.Parts{
 		DB: p.db, Ledger: p.ledger, Custody: p.custody, Studies: p.looks.studies, View: p.view,
 		Calling: c.Gateway.AETitle, Find: p.looks.find,
 	}
@@ -54,7 +54,7 @@ func (p *parts) studyRoutes(c Config) []route.Route {
 			all.Archives = append(all.Archives, a.Name)
 		}
 	}
-	return study.Routes(all)
+	return pagestudy.Routes(all)
 }
 
 // deviceRoutes are the pages of the register, and its interface.

@@ -26,6 +26,7 @@ import (
 	"cordon/exception"
 	"cordon/firewall"
 	"cordon/gateway"
+	"cordon/history"
 	"cordon/incident"
 	"cordon/judge"
 	"cordon/ledger"
@@ -76,6 +77,7 @@ func migrations() []store.Migrations {
 		pki.Migrations(),
 		deadman.Migrations(),
 		incident.Migrations(),
+		history.Migrations(),
 		reconcile.Migrations(),
 		network.Migrations(),
 		alarm.Migrations(),
@@ -109,6 +111,7 @@ type parts struct {
 
 	looks     looks
 	incidents *incident.Incidents
+	history   *history.History
 	view      *view.View // of the console's pages
 	alarms    *alarm.Alarms
 
@@ -222,6 +225,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	p.backup = backup.New(c.backup(), backup.Parts{DB: p.db, Custody: p.custody, Ledger: p.ledger})
 	p.deadman = deadman.Open(p.db, p.ledger, filepath.Join(p.dir, deadman.Folder))
 	p.view = p.newView(c)
+	p.history = history.Open(p.db)
 	p.openLooks()
 	if p.alarms, err = alarm.Open(ctx, p.db, p.ledger, alarm.Options{}); err != nil {
 		return err

@@ -46,6 +46,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("people", func() error { return d.keepSetup(rest, std.terminal) })
 	d.runWatch(rest, &inner)
 	d.runLooks(rest, &inner)
+	inner.run("history", func() error { return d.parts.history.Run(rest, (&sampler{d: d}).sample, d.log) })
 	inner.run("incidents", func() error { return d.parts.incidents.Run(rest, d.overdue, d.log) })
 	inner.run("service manager", func() error { return d.beat(rest) })
 	inner.run("pki", func() error { return d.parts.pki.Run(rest, d.log) })
@@ -139,6 +140,7 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		Spent:        s.Spent,
 		Engines:      d.engineStates(ctx),
 	}
+	d.addWeb(&f.Objects)
 	if f.Audit, err = d.auditStatus(ctx); err != nil {
 		return console.Flow{}, err
 	}
@@ -168,6 +170,15 @@ func (d *daemon) flow(ctx context.Context) (console.Flow, error) {
 		}
 	}
 	return f, nil
+}
+
+// addWeb counts what came over DICOMweb as well. What the web spooled is delivered by
+// the gateway, which counts it then.
+func (d *daemon) addWeb(c *console.Counts) {
+	for outcome, to := range map[string]*uint64{"received": &c.Received, "delivered": &c.Delivered, "held": &c.Held, "spooled": &c.Spooled, "refused": &c.Refused} {
+		*to += uint64(d.parts.metrics.Total(metric.WebObjects, outcome))
+	}
+	c.BytesReceived += uint64(d.parts.metrics.Total(metric.ReceivedWeb))
 }
 
 // group runs parts that stand and fall together.

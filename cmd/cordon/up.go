@@ -197,6 +197,7 @@ func (d *daemon) wire(ctx context.Context) error {
 	if err := d.parts.startFirewall(ctx, d.log); err != nil {
 		return err
 	}
+	shown.Features = append(shown.Features, d.flowRoutes()...)
 	d.console = console.New(console.Config{
 		Site:    d.config.Site,
 		Version: version,

@@ -20,7 +20,7 @@ func (v *View) funcs() template.FuncMap {
 		"thin":   Thin,
 		"short":  Short,
 		"join":   strings.Join,
-		"badge":  badge,
+		"badge":  NewBadge,
 		"plural": v.plural,
 		"dict":   dict,
 	}
@@ -118,8 +118,8 @@ type Badge struct{ Class, Shape, Word string }
 // shapes of the classes of badges.
 var shapes = map[string]string{"good": "●", "info": "○", "look": "▲", "bad": "■", "off": "–"}
 
-// badge makes one: badge "look" "degraded". The classes are good, info, look, bad, off.
-func badge(class, word string) Badge { return Badge{class, shapes[class], word} }
+// NewBadge makes one: badge "look" "degraded". The classes are good, info, look, bad, off.
+func NewBadge(class, word string) Badge { return Badge{class, shapes[class], word} }
 
 // plural is a count with its word: plural 3 "image" is "3 images"; the keys are
 // count.image.one and count.image.many.
