@@ -11,6 +11,7 @@
 //	go run ./bench detection             # what is held: real files, hostile files, beside clamdscan
 //	go run ./bench query                 # C-FIND, C-MOVE and C-GET, direct and through
 //	go run ./bench flood                 # a declared device's waits while another address floods
+//	go run ./bench network               # a sensor beside tcpdump, on a pair of veth interfaces; needs root
 //	go run ./bench -write compare        # direct and through beside each other, and the targets; into docs/performance.md; ten minutes
 //	go run ./bench inspect               # one core beside openssl; 4 GiB; the gateway with clamd
 //
@@ -66,6 +67,7 @@ var measurements = [...]measurement{
 	}, detection},
 	{"query", []string{"Orthanc", "storescu", "echoscu", "movescu", "getscu"}, queries},
 	{"flood", []string{"echoscu"}, floods},
+	{"network", []string{"ip", "tcpdump"}, sensors},
 	{"compare", []string{"storescu", "storescp", "echoscu", "Orthanc"}, compare},
 	{"inspect", []string{"openssl", "taskset", "dcmcjpeg", "dcmcjpls", "dcmcrle", "storescu", "echoscu", "clamd", "clamdscan"}, inspection},
 }
@@ -77,7 +79,7 @@ func main() {
 	rows := flag.String("rows", "", "compare: only the rates whose row has these words, such as 'storescp tuned 4'")
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|compare|inspect]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|network|compare|inspect]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
