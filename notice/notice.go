@@ -39,7 +39,6 @@ package notice
 import (
 	"context"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -161,15 +160,7 @@ func Open(ctx context.Context, db *store.DB, c Config) (*Notices, error) {
 				return err
 			}
 		}
-		names := []string{}
-		for _, r := range n.config.Recipients {
-			names = append(names, r.Name)
-		}
-		all, err := json.Marshal(names)
-		if err == nil {
-			_, err = tx.Exec(`DELETE FROM notice_recipient WHERE name NOT IN (SELECT value FROM json_each(?))`, string(all))
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening notices: %w", err)

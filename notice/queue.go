@@ -164,6 +164,20 @@ func (n *Notices) failed(ctx context.Context, r Recipient, why error) (attempts 
 	return attempts, since, err
 }
 
+// forget drops the cursors of who is no recipient any more, so that what waits for
+// them goes too.
+func (n *Notices) forget(tx *store.Tx) error {
+	names := []string{}
+	for _, r := range n.config.Recipients {
+		names = append(names, r.Name)
+	}
+	all, err := json.Marshal(names)
+	if err == nil {
+		_, err = tx.Exec(`DELETE FROM notice_recipient WHERE name NOT IN (SELECT value FROM json_each(?))`, string(all))
+	}
+	return err
+}
+
 // clip bounds what is kept of an error.
 func clip(s string) string {
 	const most = 300

@@ -21,6 +21,9 @@ const (
 
 // Run tells every recipient, until ctx ends.
 func (n *Notices) Run(ctx context.Context, a *alarm.Alarms, log *slog.Logger) error {
+	if err := n.db.Update(ctx, n.forget); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	for i, r := range n.config.Recipients {
 		wg.Go(func() { n.serve(ctx, r, n.wake[i], a, log) }) // ends with ctx

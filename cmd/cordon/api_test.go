@@ -357,7 +357,10 @@ func named(t *testing.T, r route.Route) []byte {
 	var keys map[string]any
 	if err == nil && r.Doc.Request != nil {
 		_, is := reflect.New(reflect.TypeOf(r.Doc.Request)).Interface().(answer.Named)
-		if err = json.Unmarshal(text, &keys); err == nil && is && keys["by"] == nil {
+		if err = json.Unmarshal(text, &keys); err == nil && is && (keys["by"] == nil || keys["by"] == "") {
+			if keys == nil {
+				keys = map[string]any{}
+			}
 			keys["by"] = "A. Able"
 			text, err = json.Marshal(keys)
 		}
@@ -366,6 +369,14 @@ func named(t *testing.T, r route.Route) []byte {
 		t.Fatalf("%s %s: %v", r.Method, r.Pattern, err)
 	}
 	return text
+}
+
+// needsMore are operations whose example takes what this site does not have, and
+// what they say of it.
+var needsMore = map[string]string{
+	"POST /api/v1/me/tokens": "is made by who is signed in",
+	"POST /api/v1/me/role":   "is taken by who is signed in",
+	"POST /api/v1/tickets":   "no device or archive is called",
 }
 
 // Each operation's example is one that its handler understands, and every answer
@@ -396,7 +407,11 @@ func TestExamplesOfTheInterface(t *testing.T) {
 			}
 		}
 		rsp, said := a.ask(t, r.Method, path, media, body)
-		if rsp.StatusCode == http.StatusBadRequest || rsp.StatusCode == http.StatusUnsupportedMediaType {
+		if refused := needsMore[r.Method+" "+r.Pattern]; refused != "" {
+			if !strings.Contains(string(said), refused) {
+				t.Errorf("%s %s: %s", r.Method, path, said)
+			}
+		} else if rsp.StatusCode == http.StatusBadRequest || rsp.StatusCode == http.StatusUnsupportedMediaType {
 			t.Errorf("%s %s: its example is refused: %s", r.Method, path, said)
 		}
 		a.check(t, r, string(text), rsp, said)

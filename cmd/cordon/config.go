@@ -32,6 +32,7 @@ type Config struct {
 	Witness     *WitnessConfig // nil: it is no witness
 	Plan        PlanConfig     // the network as a firewall plan sees it
 	Containment ContainmentConfig
+	Alarms      AlarmsConfig   // who is told of alarms outside this machine
 	Deadman     *DeadmanConfig // nil: nothing leads past Cordon
 
 	Values   map[string]string // what the file says, by key: see values

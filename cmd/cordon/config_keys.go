@@ -32,6 +32,7 @@ func (d *document) config(n ast.Node, c *Config) {
 		"audit":       func(n ast.Node) { d.audit(n, &c.Audit) },
 		"ledger":      func(n ast.Node) { d.ledger(n, &c.Ledger) },
 		"plan":        func(n ast.Node) { d.plan(n, &c.Plan) },
+		"alarms":      func(n ast.Node) { d.alarms(n, &c.Alarms) },
 		"containment": func(n ast.Node) { d.containment(n, &c.Containment) },
 		"deadman":     func(n ast.Node) { c.Deadman = &DeadmanConfig{After: defaultDeadmanAfter}; d.deadman(n, c.Deadman) },
 		"network":     func(n ast.Node) { d.network(n, &c.Network) },

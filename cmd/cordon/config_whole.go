@@ -20,6 +20,7 @@ func (d *document) whole(c *Config) {
 	d.wholeDisk(c)
 	d.wholeNetwork(c)
 	d.wholeContainment(c)
+	d.wholeAlarms(c)
 	for _, end := range c.ends() {
 		d.wholeTLS(end)
 	}

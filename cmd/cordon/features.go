@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cordon/console/alarms"
 	"cordon/console/incidents"
 	pagenetwork "cordon/console/network"
 	"cordon/console/route"
+	"cordon/notice"
 )
 
 // features are the routes of the console's packages.
@@ -11,6 +13,7 @@ func (p *parts) features(c Config) (all []route.Route) {
 	all = append(all, p.view.Routes()...)
 	all = append(all, incidents.Routes(incidents.Parts{Incidents: p.incidents, View: p.view})...)
 	all = append(all, p.heldRoutes()...)
+	all = append(all, alarms.Routes(alarms.Parts{Alarms: p.alarms, Notices: func() *notice.Notices { return p.notices }, View: p.view})...)
 	all = append(all, p.studyRoutes(c)...)
 	all = append(all, p.deviceRoutes()...)
 	all = append(all, p.settingRoutes(c)...)

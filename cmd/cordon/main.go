@@ -47,6 +47,7 @@ type commands struct {
 	Recall      recallCommand      `cmd:"" help:"What was delivered before it was found harmful."`
 	Commitment  commitmentCommand  `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
 	Step        stepCommand        `cmd:"" help:"Messages about procedure steps whose archive is away."`
+	Alarm       alarmCommand       `cmd:"" help:"What people must look at: acknowledge, assign, snooze; who is told."`
 	Bypass      bypassCommand      `cmd:"" help:"Emergency: deliver whatever is found, for a while."`
 	Backup      backupCommand      `cmd:"" help:"Copy the whole data directory into one encrypted file; Cordon may run."`
 	Restore     restoreCommand     `cmd:"" help:"Make a data directory of a backup."`

@@ -36,6 +36,7 @@ import (
 	"cordon/metric"
 	"cordon/mpps"
 	"cordon/network"
+	"cordon/notice"
 	"cordon/people"
 	"cordon/pki"
 	"cordon/plan"
@@ -81,6 +82,7 @@ func migrations() []store.Migrations {
 		reconcile.Migrations(),
 		network.Migrations(),
 		alarm.Migrations(),
+		notice.Migrations(),
 		people.Migrations(),
 		ticket.Migrations(),
 		plan.Migrations(),
@@ -114,6 +116,7 @@ type parts struct {
 	history   *history.History
 	view      *view.View // of the console's pages
 	alarms    *alarm.Alarms
+	notices   *notice.Notices // nil until Cordon runs
 
 	firewall    *firewall.Firewall // the rules of all that follow
 	tickets     *ticket.Desk
@@ -227,7 +230,7 @@ func (p *parts) open(ctx context.Context, c Config, log *slog.Logger) error {
 	p.view = p.newView(c)
 	p.history = history.Open(p.db)
 	p.openLooks()
-	if p.alarms, err = alarm.Open(ctx, p.db, p.ledger, alarm.Options{}); err != nil {
+	if p.alarms, err = alarm.Open(ctx, p.db, p.ledger, alarm.Options{Changed: p.changed}); err != nil {
 		return err
 	}
 	if p.incidents, err = incident.Open(ctx, p.db, p.ledger); err != nil {

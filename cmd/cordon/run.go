@@ -38,6 +38,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	inner.run("activity review", func() error { return d.parts.reviews.Run(rest) })
 	inner.run("devices", func() error { return d.parts.devices.Run(rest, d.log) })
 	inner.run("alarms", func() error { return d.parts.alarms.Run(rest, d.log) })
+	inner.run("notices", func() error { return d.parts.notices.Run(rest, d.parts.alarms, d.log) })
 	inner.run("status", func() error { return d.watchStatus(rest) })
 	inner.run("bypass", func() error { return d.parts.bypass.Run(rest, d.log) })
 	inner.run("dead-man's bypass", func() error { return d.watchPast(rest) })

@@ -104,6 +104,7 @@ func (c Config) ends() []configEnd {
 	if w := c.Witness; w != nil && w.TLS != nil {
 		out = append(out, configEnd{"witness.tls", w.TLS.end("witness.tls")})
 	}
+	out = append(out, c.Alarms.ends()...)
 	places, repositories := c.Audit.repositories()
 	for i, r := range repositories {
 		if r.Network == atna.TLS {
@@ -116,7 +117,7 @@ func (c Config) ends() []configEnd {
 // wholeTLS says what is wrong with one end: with the choice of its files always, and
 // where a person asks, with what they hold. A start does not wait for them.
 func (d *document) wholeTLS(end configEnd) {
-	if !strings.HasPrefix(end.place, "archives") && !strings.HasPrefix(end.place, "audit") && (end.files.Certificate == "" || end.files.Key == "") {
+	if !strings.HasPrefix(end.place, "archives") && !strings.HasPrefix(end.place, "audit") && !strings.HasPrefix(end.place, "alarms") && (end.files.Certificate == "" || end.files.Key == "") {
 		return // noted already
 	}
 	err := end.files.Check()

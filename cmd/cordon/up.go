@@ -154,6 +154,9 @@ func (d *daemon) wire(ctx context.Context) error {
 		return err
 	}
 	d.scanners = d.config.Engines.scanners()
+	if err := d.openNotices(ctx); err != nil {
+		return err
+	}
 	j, err := d.config.newJudge(d.scanners, func() judge.Scratch { return d.parts.custody.NewBuffer() }, d.parts.settings.Now)
 	if err != nil {
 		return err

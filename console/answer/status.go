@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"cordon/alarm"
 	"cordon/asset"
 	"cordon/backup"
 	"cordon/bypass"
@@ -16,6 +17,7 @@ import (
 	"cordon/incident"
 	"cordon/ledger"
 	"cordon/mpps"
+	"cordon/notice"
 	"cordon/people"
 	"cordon/pki"
 	"cordon/plan"
@@ -23,6 +25,7 @@ import (
 	"cordon/setting"
 	"cordon/ticket"
 	"cordon/transparent"
+	"cordon/whereabouts"
 )
 
 // statuses say which errors are not ours, and which status of HTTP each is. The
@@ -35,12 +38,12 @@ var statuses = []struct {
 	{http.StatusForbidden, []error{people.ErrOther, people.ErrRole}},
 	{http.StatusUnauthorized, []error{people.ErrDenied}},
 	{http.StatusServiceUnavailable, []error{people.ErrBusy, firewall.ErrNotEnforced}},
-	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound}},
+	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, alarm.ErrNotFound, whereabouts.ErrNotFound, notice.ErrUnknown, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
-		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, review.ErrOwn, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, plan.ErrState, plan.ErrChanged, ticket.ErrState, transparent.ErrState, transparent.ErrTaken, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
+		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, alarm.ErrState, review.ErrOwn, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, plan.ErrState, plan.ErrChanged, ticket.ErrState, transparent.ErrState, transparent.ErrTaken, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
 	}},
-	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ticket.ErrRequest, ledger.ErrValue}},
+	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, alarm.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ticket.ErrRequest, ledger.ErrValue}},
 }
 
 // Status is the status of HTTP that fits an error: 500 for what is a fault of
