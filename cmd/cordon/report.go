@@ -12,6 +12,7 @@ import (
 
 	figures "cordon/console/report"
 	"cordon/console/route"
+	"cordon/history"
 )
 
 // reportRoutes are the routes of the page for management.
@@ -19,6 +20,7 @@ func (p *parts) reportRoutes(c Config) []route.Route {
 	return figures.Routes(figures.Parts{
 		Site: c.Site, Version: version, Search: p.search, Ledger: p.ledger, Register: p.devices, Custody: p.custody, Reviews: p.reviews,
 		Engines: p.reportEngines, Monitored: p.monitored, Past: c.past(), View: p.view,
+		Contained: p.containedNow, Latency: p.verdictLatency,
 	})
 }
 
@@ -40,6 +42,29 @@ func (p *parts) monitored() (out []string) {
 		}
 	}
 	return out
+}
+
+// containedNow are the devices that are contained.
+func (p *parts) containedNow(ctx context.Context) (out []string, err error) {
+	all, err := p.contained.List(ctx)
+	for _, c := range all {
+		if c.Over.IsZero() {
+			out = append(out, c.Device)
+		}
+	}
+	return out, err
+}
+
+// verdictLatency is how long verdicts took, by the hour.
+func (p *parts) verdictLatency(ctx context.Context, from, to time.Time) (l figures.Latency, err error) {
+	points, err := p.history.Points(ctx, "latency.p95", from, to, history.Hour)
+	for _, one := range points {
+		l.P95 += one.Mean
+	}
+	if l.Hours = len(points); l.Hours > 0 {
+		l.P95 /= float64(l.Hours)
+	}
+	return l, err
 }
 
 // past says what becomes of connections while Cordon is down.
