@@ -5,6 +5,7 @@ import (
 	"cordon/console/incidents"
 	pagenetwork "cordon/console/network"
 	"cordon/console/route"
+	pagewatch "cordon/console/watch"
 	"cordon/notice"
 )
 
@@ -17,7 +18,7 @@ func (p *parts) features(c Config) (all []route.Route) {
 	all = append(all, p.studyRoutes(c)...)
 	all = append(all, p.deviceRoutes()...)
 	all = append(all, p.settingRoutes(c)...)
-	all = append(all, pagenetwork.Routes(pagenetwork.Parts{Tickets: p.tickets, Plan: p.plan, Transparent: p.transparent, View: p.view})...)
+	all = append(all, pagenetwork.Routes(pagenetwork.Parts{Tickets: p.tickets, Plan: p.plan, Transparent: p.transparent, View: p.view, Watch: p.watched, Sensors: func() []pagewatch.Sensor { return p.watch.sensors() }})...)
 	all = append(all, p.recordRoutes(c)...)
 	all = append(all, p.reportRoutes(c)...)
 	all = append(all, p.peopleRoutes(c)...)

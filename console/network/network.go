@@ -18,6 +18,7 @@ import (
 	"cordon/console/answer"
 	"cordon/console/route"
 	"cordon/console/view"
+	"cordon/console/watch"
 	"cordon/custody"
 	"cordon/people"
 	"cordon/plan"
@@ -31,6 +32,9 @@ type Parts struct {
 	Plan        *plan.Book
 	Transparent *transparent.Mode
 	View        *view.View
+
+	Watch   func(context.Context) (watch.Network, error) // who watches the network
+	Sensors func() []watch.Sensor                        // and with what
 }
 
 // Routes are those of the network.

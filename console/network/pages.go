@@ -14,8 +14,10 @@ import (
 	"cordon/console/answer"
 	"cordon/console/route"
 	"cordon/console/view"
+	"cordon/console/watch"
 	"cordon/custody"
 	"cordon/firewall"
+	"cordon/network"
 	"cordon/people"
 	"cordon/plan"
 	"cordon/ticket"
@@ -95,6 +97,8 @@ type overview struct {
 	MoreHits    int
 	Tickets     []ticket.Ticket
 	Transparent transparent.State
+	Sensors     []watch.Sensor
+	Alerts      []network.Alert // the latest
 	Wrong       string
 }
 
@@ -120,7 +124,23 @@ func (s pages) overview(r *http.Request) (d overview, err error) {
 	}
 	d.Transparent = s.Transparent.State()
 	d.zones()
-	return d, err
+	if err != nil {
+		return d, err
+	}
+	return d, s.watched(r, &d)
+}
+
+const shownAlerts = 10
+
+// watched adds what was noticed on the network, and by what.
+func (s pages) watched(r *http.Request, d *overview) error {
+	w, err := s.Watch(r.Context())
+	if err != nil {
+		return err
+	}
+	d.Sensors = s.Sensors()
+	d.Alerts, err = w.Alerts(r.Context(), shownAlerts)
+	return err
 }
 
 // zones are those of the plan, with the devices in each.
