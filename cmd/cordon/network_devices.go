@@ -17,6 +17,7 @@ import (
 	"cordon/custody"
 	"cordon/network"
 	"cordon/network/mud"
+	"cordon/plan"
 )
 
 // read reads a description, and who signed it where a signature is asked for.
@@ -179,7 +180,7 @@ func (d *daemon) declared(ctx context.Context) ([]network.Declared, error) {
 			continue // it may call from anywhere
 		}
 		one := network.Declared{
-			Name: v.Name, Addresses: v.Addresses, Modality: inventories[v.Name].Modality != "" || inventories[v.Name].Zone == "modalities",
+			Name: v.Name, Addresses: v.Addresses, Modality: d.config.images(inventories[v.Name], v.Addresses),
 			Strict: len(flows[v.Name]) > 0,
 			Flows:  slices.Concat(flows[v.Name], own, d.config.Network.Infrastructure),
 		}
@@ -288,7 +289,9 @@ func (c Config) replay() network.Config {
 	var devices []network.Declared
 	for i, v := range c.Devices {
 		if len(v.Addresses) > 0 {
-			devices = append(devices, c.About[i].declared(v.Addresses, c.Network.Infrastructure, gateway))
+			one := c.About[i].declared(v.Addresses, c.Network.Infrastructure, gateway)
+			one.Modality = c.images(c.About[i].Inventory, v.Addresses)
+			devices = append(devices, one)
 		}
 	}
 	return network.Config{
@@ -310,8 +313,21 @@ func (a AboutConfig) declared(addresses []netip.Prefix, infrastructure []asset.F
 	for _, port := range gateway.Ports {
 		flows = append(flows, asset.Flow{Purpose: "dicom", To: gateway.Addresses, Protocol: "tcp", Port: port})
 	}
-	return network.Declared{
-		Name: a.Name, Addresses: addresses, Hardware: a.Hardware, Strict: strict,
-		Modality: a.Inventory.Modality != "" || a.Inventory.Zone == "modalities", Flows: append(flows, infrastructure...),
+	return network.Declared{Name: a.Name, Addresses: addresses, Hardware: a.Hardware, Strict: strict, Flows: append(flows, infrastructure...)}
+}
+
+// modalities is the zone of devices that make images.
+const modalities = "modalities"
+
+// images reports whether a device makes images: its inventory says so, or the zone that
+// it is in.
+func (c Config) images(v asset.Inventory, addresses []netip.Prefix) bool {
+	if v.Modality != "" || v.Zone == modalities {
+		return true
 	}
+	return slices.ContainsFunc(c.Plan.Zones, func(z plan.Zone) bool {
+		return z.Name == modalities && slices.ContainsFunc(z.Networks, func(n netip.Prefix) bool {
+			return slices.ContainsFunc(addresses, func(a netip.Prefix) bool { return n.Contains(a.Addr()) })
+		})
+	})
 }
