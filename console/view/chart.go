@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -14,7 +15,7 @@ type Chart struct {
 	Series []Series
 }
 
-// Series is one line of a chart: as many values as the chart has times; NaN, or a
+// Series is one line of a chart: as many values as the chart has times; nil, or a
 // missing one at the end, is a gap.
 type Series struct {
 	Name   string
@@ -47,27 +48,31 @@ func (c Chart) JSON() (string, error) {
 
 // Row is one line of the chart's table.
 type Row struct {
-	At     time.Time
-	Values []*float64
+	At     string
+	Values []string
 }
 
-// maxRows is how many times the table shows; the chart shows all.
-const maxRows = 60
-
-// Rows are the table, the latest first. More times than it shows are thinned out evenly.
+// Rows are the table, the latest first.
 func (c Chart) Rows() []Row {
-	step := max(1, (len(c.Times)+maxRows-1)/maxRows)
 	var out []Row
-	for i := len(c.Times) - 1; i >= 0; i -= step {
-		r := Row{At: c.Times[i]}
+	for i := len(c.Times) - 1; i >= 0; i-- {
+		r := Row{At: c.label(c.Times[i])}
 		for _, s := range c.Series {
-			var v *float64
-			if i < len(s.Values) {
-				v = s.Values[i]
+			if i < len(s.Values) && s.Values[i] != nil {
+				r.Values = append(r.Values, strconv.FormatFloat(*s.Values[i], 'g', 4, 64))
+			} else {
+				r.Values = append(r.Values, "–")
 			}
-			r.Values = append(r.Values, v)
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+// label is a time as the table says it: with its day where there are several.
+func (c Chart) label(at time.Time) string {
+	if last := c.Times[len(c.Times)-1]; last.Sub(c.Times[0]) < 20*time.Hour {
+		return at.Local().Format("15:04")
+	}
+	return at.Local().Format("2006-01-02 15:04")
 }

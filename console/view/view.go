@@ -41,6 +41,7 @@ package view
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"embed"
 	"fmt"
@@ -154,9 +155,27 @@ func (p *Page) write(w http.ResponseWriter, r *http.Request, status int, name st
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	w.Write(out.Bytes())
+	send(w, r, status, out.Bytes())
 }
+
+// send packs what is worth it. What a page shows of patients cannot be guessed from
+// its length by another site: cookies are SameSite=Strict, so that none can have a
+// person's browser ask for a page of its making.
+func send(w http.ResponseWriter, r *http.Request, status int, page []byte) {
+	w.Header().Add("Vary", "Accept-Encoding")
+	if len(page) < smallPage || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.WriteHeader(status)
+		w.Write(page)
+		return
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	w.WriteHeader(status)
+	z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // a level that there is
+	z.Write(page)
+	z.Close()
+}
+
+const smallPage = 2000 // bytes that are not worth packing
 
 // refusal is what the page of an error shows.
 type refusal struct {

@@ -118,6 +118,13 @@ func (b *Browser) Page(v View) *Page {
 	return p
 }
 
+// Resize shows the page on something else. Whether there are scripts, and how many dots a
+// point has, stay as they were.
+func (p *Page) Resize(v View) {
+	p.b.t.Helper()
+	p.ask(map[string]any{"op": "resize", "width": v.Width, "height": v.Height})
+}
+
 // reply is what the driver answers.
 type reply struct {
 	Error      string

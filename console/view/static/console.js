@@ -1,42 +1,65 @@
 // What pages need of scripts: charts are drawn, pieces renewed when the server says
 // that something has changed, and it is said when the server does not answer. Every
-// page works without it.
+// page works without it. What only some pages need is asked for by those.
 "use strict";
 (function () {
   var style = function (name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); };
 
+  function need(selector, file, then) {
+    if (!document.querySelector(selector)) { return; }
+    var s = document.createElement("script");
+    s.src = file;
+    s.addEventListener("load", then);
+    document.head.appendChild(s);
+  }
+
   function draw(at) {
     var c = JSON.parse(at.dataset.chart), colours = [style("--good"), style("--look"), style("--bad"), style("--quiet")];
     if (!c.times.length) { return; }
-    var axis = { stroke: style("--quiet"), grid: { stroke: style("--edge"), width: 1 }, ticks: { stroke: style("--edge"), width: 1 } };
+    var font = "12px system-ui, sans-serif";
+    var axis = { stroke: style("--quiet"), font: font, grid: { stroke: style("--edge"), width: 1 }, ticks: { stroke: style("--edge"), width: 1 } };
+    var two = function (n) { return (n < 10 ? "0" : "") + n; };
+    var clock = function (v) {
+      var d = new Date(v * 1000), long = c.times[c.times.length - 1] - c.times[0] > 72000;
+      return (long ? two(d.getMonth() + 1) + "-" + two(d.getDate()) + " " : "") + two(d.getHours()) + ":" + two(d.getMinutes());
+    };
     var options = {
-      width: Math.max(at.clientWidth, 200), height: 190,
+      width: Math.max(at.clientWidth, 200), height: 180,
       cursor: { drag: { x: false, y: false } },
-      axes: [axis, Object.assign({ size: 60 }, axis)],
-      series: [{ value: function (u, v) { return v == null ? "–" : new Date(v * 1000).toLocaleString(); } }]
+      axes: [Object.assign({ space: 70, values: function (u, all) { return all.map(clock); } }, axis), Object.assign({ size: 54 }, axis)],
+      scales: { y: { range: function (u, low, high) { return [0, high > 0 ? high * 1.1 : 1]; } } },
+      series: [{ label: at.dataset.time, value: function (u, v) { return v == null ? "–" : clock(v); } }]
     };
     c.series.forEach(function (s, i) {
-      options.series.push({ label: s.name, stroke: colours[i % colours.length], width: 2, dash: s.dashed ? [6, 4] : undefined, points: { show: false }, spanGaps: false });
+      options.series.push({
+        label: s.name, stroke: colours[i % colours.length], width: 2, dash: s.dashed ? [6, 4] : undefined, points: { show: !s.dashed && c.times.length < 80, size: 4 }, spanGaps: false,
+        value: function (u, v) { return v == null ? "–" : String(Math.round(v * 100) / 100); }
+      });
     });
     at.textContent = "";
     var plot = new uPlot(options, [c.times].concat(c.series.map(function (s) { return s.values; })), at);
+    var legend = at.querySelector(".u-legend");
+    if (legend) { legend.setAttribute("aria-live", "polite"); }
     at.tabIndex = 0;
     at.addEventListener("keydown", function (e) {
-      var step = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
-      if (!step) { return; }
+      var n = c.times.length, i = plot.cursor.idx == null ? n : plot.cursor.idx;
+      var to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: n - 1 }[e.key];
+      if (to === undefined) { return; }
       e.preventDefault();
-      var n = c.times.length, i = plot.cursor.idx == null ? n - 1 : plot.cursor.idx + step;
-      i = Math.min(Math.max(i, 0), n - 1);
-      plot.setCursor({ left: plot.valToPos(c.times[i], "x"), top: plot.bbox.height / devicePixelRatio / 2 });
+      plot.setCursor({ left: plot.valToPos(c.times[Math.min(Math.max(to, 0), n - 1)], "x"), top: 10 });
     });
     new ResizeObserver(function () {
       var w = Math.max(at.clientWidth, 200);
-      if (Math.abs(w - plot.width) > 1) { plot.setSize({ width: w, height: 190 }); }
+      if (Math.abs(w - plot.width) > 1) { plot.setSize({ width: w, height: 180 }); }
     }).observe(at);
   }
 
-  function charts(under) {
-    if (under.querySelectorAll && window.uPlot) { under.querySelectorAll("[data-chart]").forEach(draw); }
+  function charts() {
+    var sheet = document.createElement("link");
+    sheet.rel = "stylesheet";
+    sheet.href = "/static/vendor/uplot.min.css";
+    sheet.addEventListener("load", function () { document.querySelectorAll("[data-chart]").forEach(draw); });
+    document.head.appendChild(sheet);
   }
 
   var lost = null;
@@ -44,8 +67,29 @@
     var say = document.getElementById("lost");
     if (!say) { return; }
     if (yes) { lost = null; say.hidden = true; return; }
-    if (!lost) { lost = new Date(); say.querySelector("time").textContent = lost.toLocaleTimeString(); }
+    if (!lost) { lost = new Date(); say.querySelector("time").textContent = lost.toLocaleTimeString("en-GB"); }
     say.hidden = false;
+  }
+
+  // A piece that is renewed keeps what somebody does in it: where the keyboard is, and how far
+  // its parts were scrolled.
+  var kept = null;
+  function keep(e) {
+    var at = document.activeElement, within = e.detail.target;
+    kept = {
+      href: within.contains(at) && at.getAttribute("href"), label: within.contains(at) && at.getAttribute("aria-label"),
+      scrolled: [].map.call(within.querySelectorAll(".scroll"), function (s) { return [s.scrollLeft, s.scrollTop]; })
+    };
+  }
+  function restore(within) {
+    if (!kept) { return; }
+    [].forEach.call(within.querySelectorAll(".scroll"), function (s, i) { if (kept.scrolled[i]) { s.scrollLeft = kept.scrolled[i][0]; s.scrollTop = kept.scrolled[i][1]; } });
+    [].some.call(within.querySelectorAll("a[href], .scroll"), function (a) {
+      var same = kept.href ? a.getAttribute("href") === kept.href : kept.label && a.getAttribute("aria-label") === kept.label;
+      if (same) { a.focus({ preventScroll: true }); }
+      return same;
+    });
+    kept = null;
   }
 
   function listen() {
@@ -58,10 +102,15 @@
       reached(true);
       if (window.htmx) { htmx.trigger(document.body, "changed"); }
     });
+    window.addEventListener("pagehide", function () { source.close(); });
   }
 
-  document.addEventListener("DOMContentLoaded", function () { charts(document); listen(); });
-  document.addEventListener("htmx:afterSwap", function (e) { charts(e.target); });
+  document.addEventListener("htmx:beforeSwap", keep);
+  document.addEventListener("htmx:afterSettle", function (e) { restore(document.getElementById(e.target.id) || e.target); });
   document.addEventListener("htmx:sendError", function () { reached(false); });
   document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful) { reached(true); } });
+  need("[data-chart]", "/static/vendor/uplot.min.js", charts);
+  window.addEventListener("load", function () { // from then on htmx begins at once when it is there
+    need("[hx-get], [hx-post]", "/static/vendor/htmx.min.js", listen);
+  });
 })();

@@ -39,6 +39,7 @@ const commands = {
     const answer = await p.page.goto(c.to, { waitUntil: 'load' })
     return { status: answer ? answer.status() : 0, url: p.page.url() }
   },
+  resize: (c, p) => p.page.setViewportSize({ width: c.width, height: c.height }),
   fill: (c, p) => p.page.fill(c.at, c.text),
   select: (c, p) => p.page.selectOption(c.at, c.text),
   async click (c, p) {
