@@ -132,13 +132,13 @@ type Evidence struct {
 
 // Signal is something a sensor saw that may lead to a containment.
 type Signal struct {
-	Device   string
-	Rule     string
-	Severity string // low, medium, high, critical
-	Address  netip.Addr
-	At       time.Time
-	Detail   string
-	Proven   bool // the device did it itself: traffic went both ways, or its hardware address and port agree
+	Device   string     `json:"device"`
+	Rule     string     `json:"rule"`
+	Severity string     `json:"severity"`
+	Address  netip.Addr `json:"address"`
+	At       time.Time  `json:"at"`
+	Detail   string     `json:"detail"`
+	Proven   bool       `json:"proven"` // the device did it itself: traffic went both ways, or its hardware address and port agree
 }
 
 // Enforcer is an enforcement point. The one here is NFTables; Paper is what there is

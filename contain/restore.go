@@ -105,7 +105,13 @@ func (p Proof) and(q Proof) Proof {
 	if q.Signatures != "" {
 		p.Signatures, p.Dated = q.Signatures, q.Dated
 	}
-	p.Files = slices.Concat(p.Files, q.Files)
+	q.hash()
+	p.Files = slices.Clone(p.Files)
+	for _, f := range q.Files {
+		if !slices.ContainsFunc(p.Files, func(g Evidence) bool { return g.SHA256 == f.SHA256 }) {
+			p.Files = append(p.Files, f)
+		}
+	}
 	return p
 }
 

@@ -44,8 +44,9 @@ func (d *document) containment(n ast.Node, c *ContainmentConfig) {
 func (d *document) automatic(n ast.Node, p *contain.Policy) {
 	d.sequence(n, func(_ int, n ast.Node) {
 		a := contain.Automatic{Level: firewall.ImageOnly}
+		var rules []string
 		d.mapping(n, keys{
-			"rule": d.networkRule(&a.Rule),
+			"rules": d.oneOrMore(d.networkRule(&rules)),
 			"criticality": d.oneOrMoreWords("criticality", []string{string(asset.Low), string(asset.Normal), string(asset.High), string(asset.Life)}, func(s string) {
 				a.Criticality = append(a.Criticality, asset.Criticality(s))
 			}),
@@ -63,16 +64,18 @@ func (d *document) automatic(n ast.Node, p *contain.Policy) {
 			},
 			"for": d.duration(&a.For, time.Minute, 90*24*time.Hour),
 		})
-		d.need(n, "rule", "do")
+		d.need(n, "rules", "do")
 		if _, scalar := n.(ast.ScalarNode); !scalar && a.Do != "" && (a.Do == contain.Confirm) != (a.Within != 0) {
 			d.wrong(n, "within says how long a person has to say yes: write it with do: confirm, and with nothing else")
 		}
-		p.Automatic = append(p.Automatic, a)
+		for _, a.Rule = range rules {
+			p.Automatic = append(p.Automatic, a)
+		}
 	})
 }
 
 // networkRule reads the id of a rule, or a pattern that at least one fits.
-func (d *document) networkRule(to *string) func(ast.Node) {
+func (d *document) networkRule(to *[]string) func(ast.Node) {
 	return func(n ast.Node) {
 		s, ok := d.scalar(n)
 		if !ok {
@@ -81,7 +84,7 @@ func (d *document) networkRule(to *string) func(ast.Node) {
 		if !slices.ContainsFunc(network.Rules(), func(r network.Rule) bool { fits, err := path.Match(s, r.ID); return err == nil && fits }) {
 			d.wrong(n, "no rule fits %q; cordon network rules lists them, and * stands for any text", s)
 		}
-		*to = s
+		*to = append(*to, s)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -271,6 +272,9 @@ func (c deviceRestoreCommand) Run(ctx context.Context, at place, std stdio) erro
 		}
 		rq.Dated = at
 	}
+	if c.Checked == "" && len(c.Proof) > 0 {
+		rq.Checked = c.Reason
+	}
 	for _, name := range c.Proof {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -367,5 +371,52 @@ func (c deviceExportCommand) Run(ctx context.Context, at place, std stdio) error
 		}
 		_, err := io.WriteString(std.out, x.Text)
 		return err
+	})
+}
+
+type firewallCommand struct {
+	Status firewallStatusCommand `cmd:"" help:"The packet rules as the kernel has them, and what they count."`
+	Apply  firewallApplyCommand  `cmd:"" help:"Write them again, after somebody else changed them."`
+}
+
+type firewallStatusCommand struct {
+	JSON bool `help:"One JSON object."`
+}
+
+func (c firewallStatusCommand) Run(ctx context.Context, at place, std stdio) error {
+	return withControl(ctx, at, func(control *control) error {
+		var s firewall.State
+		if err := control.get(ctx, "firewall", &s); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(std.out).Encode(s)
+		}
+		switch {
+		case s.Why != "":
+			fmt.Fprintf(std.out, "NOT as they should be: %s\n", s.Why)
+		case s.Empty:
+			fmt.Fprintln(std.out, "nothing is asked for: there is no table")
+		default:
+			fmt.Fprintf(std.out, "in place since %s\n", moment(s.Since))
+		}
+		table := newTable(std.out)
+		for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
+			fmt.Fprintf(table, "%s\t%d packets\t%d bytes\n", name, s.Counters[name].Packets, s.Counters[name].Bytes)
+		}
+		return table.Flush()
+	})
+}
+
+type firewallApplyCommand struct{ signed }
+
+func (c firewallApplyCommand) Run(ctx context.Context, at place, std stdio) error {
+	return withControl(ctx, at, func(control *control) error {
+		var s firewall.State
+		if err := control.ask(ctx, http.MethodPost, "firewall/apply", containment.Request{By: c.As, Reason: c.Reason}, &s); err != nil {
+			return err
+		}
+		fmt.Fprintln(std.out, "the rules are in place")
+		return nil
 	})
 }

@@ -39,10 +39,12 @@ type commands struct {
 	Echo        echoCommand        `cmd:"" help:"Ask an application entity whether it answers (C-ECHO)."`
 	Status      statusCommand      `cmd:"" help:"Is imaging flowing? What is held?"`
 	Vault       vaultCommand       `cmd:"" help:"See and decide what is held."`
+	Study       studyCommand       `cmd:"" help:"Where a study is: delivered, waiting, held, refused."`
 	Device      deviceCommand      `cmd:"" help:"The register of devices: what each does, and whom people approved."`
 	Exception   exceptionCommand   `cmd:"" help:"Findings that are a device's habit, and hold its objects no longer."`
 	Incident    incidentCommand    `cmd:"" help:"Devices that were attacked: what happened, who was told, what was imaged meanwhile."`
 	Contain     containCommand     `cmd:"" help:"What is contained and what is proposed; with --dry-run, what would have been done."`
+	Firewall    firewallCommand    `cmd:"" help:"The packet rules that are Cordon's: as the kernel has them, and applied again."`
 	Network     networkCommand     `cmd:"" help:"Who talks to whom on the network, and what was unusual."`
 	Recall      recallCommand      `cmd:"" help:"What was delivered before it was found harmful."`
 	Commitment  commitmentCommand  `cmd:"" help:"What devices asked storage commitment for, and are not told yet."`
@@ -167,6 +169,7 @@ func runCommand(ctx context.Context, args []string, std stdio) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
+		kong.Resolvers(kong.ResolverFunc(ownName)),
 	)
 	if len(args) == 0 {
 		args = []string{"--help"}

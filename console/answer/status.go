@@ -9,6 +9,7 @@ import (
 	"cordon/backup"
 	"cordon/bypass"
 	"cordon/commitment"
+	"cordon/contain"
 	"cordon/custody"
 	"cordon/deadman"
 	"cordon/evidence"
@@ -38,10 +39,11 @@ var statuses = []struct {
 	{http.StatusForbidden, []error{people.ErrOther, people.ErrRole}},
 	{http.StatusUnauthorized, []error{people.ErrDenied}},
 	{http.StatusServiceUnavailable, []error{people.ErrBusy, firewall.ErrNotEnforced}},
-	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, alarm.ErrNotFound, whereabouts.ErrNotFound, notice.ErrUnknown, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound}},
+	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, alarm.ErrNotFound, whereabouts.ErrNotFound, notice.ErrUnknown, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound, contain.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,
 		exception.ErrState, exception.ErrNotExceptable, incident.ErrState, review.ErrState, alarm.ErrState, review.ErrOwn, asset.ErrDeclared, people.ErrState, backup.ErrBusy, deadman.ErrState, plan.ErrState, plan.ErrChanged, ticket.ErrState, transparent.ErrState, transparent.ErrTaken, setting.ErrState, setting.ErrDeclared, setting.ErrSecond,
+		contain.ErrState, contain.ErrNever, firewall.ErrElsewhere,
 	}},
 	{http.StatusBadRequest, []error{ErrRequest, people.ErrRequest, evidence.ErrRequest, custody.ErrRequest, alarm.ErrRequest, bypass.ErrRequest, pki.ErrRequest, backup.ErrRequest, deadman.ErrRequest, ticket.ErrRequest, ledger.ErrValue}},
 }
