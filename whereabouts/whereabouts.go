@@ -30,7 +30,9 @@ package whereabouts
 import (
 	"context"
 	"embed"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"cordon/ledger"
@@ -55,12 +57,11 @@ const (
 	Missing                    // the archive answered success and does not have it
 )
 
-// States are all of them, in the order in which people read them.
-func States() []State { return []State{Delivered, Spooled, Held, Refused, Destroyed, Missing} }
+// names of the states.
+var names = [...]string{Delivered: "delivered", Spooled: "spooled", Held: "held", Refused: "refused", Destroyed: "destroyed", Missing: "missing"}
 
 // String is the state in a word.
 func (s State) String() string {
-	names := [...]string{"", "delivered", "spooled", "held", "refused", "destroyed", "missing"}
 	if s < Delivered || s > Missing {
 		return "unknown"
 	}
@@ -69,6 +70,16 @@ func (s State) String() string {
 
 // MarshalText writes the word.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *State) UnmarshalText(p []byte) error {
+	i := slices.Index(names[1:], string(p))
+	if i < 0 {
+		return fmt.Errorf("%.40q: expected one of %s", p, names[1:])
+	}
+	*s = State(i + 1)
+	return nil
+}
 
 // Index is where everything is. Its methods may be called from any goroutine.
 type Index struct {

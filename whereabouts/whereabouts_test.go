@@ -191,6 +191,20 @@ func TestErasedPatientIsNotFound(t *testing.T) {
 	}
 }
 
+func TestStatesAreReadAsTheyAreWritten(t *testing.T) {
+	for s := Delivered; s <= Missing; s++ {
+		text, _ := s.MarshalText()
+		var got State
+		if err := got.UnmarshalText(text); err != nil || got != s {
+			t.Errorf("%s: %v %v", text, got, err)
+		}
+	}
+	var s State
+	if err := s.UnmarshalText([]byte("")); err == nil {
+		t.Error("an empty word is a state")
+	}
+}
+
 func TestUnknownStudy(t *testing.T) {
 	if _, err := open(t).Study(t.Context(), "1.9"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)

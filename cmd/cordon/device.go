@@ -21,6 +21,11 @@ type deviceCommand struct {
 	Approve deviceApproveCommand `cmd:"" help:"Declare a learned device with the least that it needs, from its next association on."`
 	Deny    deviceDenyCommand    `cmd:"" help:"Reject a device's associations, from the next one on."`
 
+	Describe deviceDescribeCommand `cmd:"" help:"Say what a device is: whose, where, which make; or show what is said."`
+	Flows    deviceFlowsCommand    `cmd:"" help:"Say what a device talks to, or show what is declared."`
+	Import   deviceImportCommand   `cmd:"" help:"Say what many devices are, by a table (CSV): first what it would change."`
+	Table    deviceTableCommand    `cmd:"" help:"What all devices are, as a table (CSV) that import takes."`
+
 	Contain   deviceContainCommand   `cmd:"" help:"Take every path from a device but the one of its images; shows first what that does."`
 	Restore   deviceRestoreCommand   `cmd:"" help:"Give a contained device its paths back; two people, and how it was found to be clean."`
 	Extend    deviceExtendCommand    `cmd:"" help:"Give a containment another end."`

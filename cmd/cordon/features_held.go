@@ -20,7 +20,7 @@ type looks struct {
 	previews *preview.Previewer
 	studies  *whereabouts.Index
 	pieces   *held.Pieces
-	wake     func()       // delivers what is due; nil where nothing is delivered
+	wake     func()           // delivers what is due; nil where nothing is delivered
 	find     pagestudy.Finder // asks archives; nil where nobody can
 }
 

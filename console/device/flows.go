@@ -10,7 +10,7 @@ import (
 	"cordon/console/answer"
 )
 
-// Flows are typed one a line:
+// Flows are typed one a line, on the page and in files:
 //
 //	PURPOSE PROTOCOL [PORT[-PORT]] [ADDRESS,…] [needed] [inbound] [# NOTE]
 //
@@ -21,35 +21,39 @@ import (
 func typedFlows(all []asset.Flow) string {
 	var b strings.Builder
 	for _, f := range all {
-		if f.Source != asset.FromPeople {
-			continue
+		if f.Source == asset.FromPeople {
+			b.WriteString(WriteFlow(f) + "\n")
 		}
-		words := []string{f.Purpose, f.Protocol}
-		switch {
-		case f.PortTo != 0:
-			words = append(words, fmt.Sprintf("%d-%d", f.Port, f.PortTo))
-		case f.Port != 0:
-			words = append(words, strconv.Itoa(int(f.Port)))
-		}
-		if len(f.To) > 0 {
-			words = append(words, strings.Join(texts(f.To), ","))
-		}
-		if f.Needed {
-			words = append(words, "needed")
-		}
-		if f.Inbound {
-			words = append(words, "inbound")
-		}
-		if f.Note != "" {
-			words = append(words, "#", f.Note)
-		}
-		b.WriteString(strings.Join(words, " ") + "\n")
 	}
 	return b.String()
 }
 
-// readFlows reads what typedFlows writes. An error names the line.
-func readFlows(text string) (all []asset.Flow, err error) {
+// WriteFlow writes a flow as it is typed.
+func WriteFlow(f asset.Flow) string {
+	words := []string{f.Purpose, f.Protocol}
+	switch {
+	case f.PortTo != 0:
+		words = append(words, fmt.Sprintf("%d-%d", f.Port, f.PortTo))
+	case f.Port != 0:
+		words = append(words, strconv.Itoa(int(f.Port)))
+	}
+	if len(f.To) > 0 {
+		words = append(words, strings.Join(texts(f.To), ","))
+	}
+	if f.Needed {
+		words = append(words, "needed")
+	}
+	if f.Inbound {
+		words = append(words, "inbound")
+	}
+	if f.Note != "" {
+		words = append(words, "#", f.Note)
+	}
+	return strings.Join(words, " ")
+}
+
+// ReadFlows reads flows as they are typed, one a line. An error names the line.
+func ReadFlows(text string) (all []asset.Flow, err error) {
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" {

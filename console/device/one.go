@@ -264,7 +264,7 @@ func (s *pages) perform(ctx context.Context, action, name string, v url.Values, 
 	case describe:
 		return name, s.Devices.SetInventory(ctx, name, inventoryIn(v), rq)
 	}
-	flows, err := readFlows(v.Get("flows"))
+	flows, err := ReadFlows(v.Get("flows"))
 	if err != nil {
 		return name, err
 	}
