@@ -16,7 +16,6 @@ import (
 	"cordon/console/login"
 	consolepeople "cordon/console/people"
 	"cordon/console/route"
-	"cordon/console/view"
 	"cordon/people"
 	"cordon/people/openid"
 	"cordon/people/passkey"
@@ -35,7 +34,6 @@ func (p *parts) openDoor(ctx context.Context, c Config, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	p.view = view.New(view.Config{Site: c.Site, Version: version})
 	p.door = login.New(login.Parts{Accounts: p.people, View: p.view, Passkeys: keys, Issuer: c.Console.issuer(), Joined: func() { p.setUp(log) }})
 	p.guard = guard.New(guard.Config{Accounts: p.people, Refuse: p.door.Refuse, Scrapers: c.Console.Metrics})
 	return nil
