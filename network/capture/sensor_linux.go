@@ -31,6 +31,7 @@ type Sensor struct {
 	thin       []track.Tuple
 	overloaded bool
 
+	before  time.Duration // what Run's thread had worked when Run began
 	spent   time.Duration // in this window of the budget
 	window  time.Time
 	skipped bool // the budget ran out in this second
@@ -122,6 +123,7 @@ func (s *Sensor) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer s.ring.close()
+	s.before = threadTime() // of whatever the thread did until now
 	second := time.Now()
 	s.window = second
 	for ctx.Err() == nil {
@@ -232,11 +234,7 @@ func (s *Sensor) overload(dropped bool) bool {
 }
 
 func (s *Sensor) count(now time.Time, drops uint64) {
-	var usage unix.Rusage
-	spent := time.Duration(0)
-	if unix.Getrusage(unix.RUSAGE_THREAD, &usage) == nil {
-		spent = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	}
+	spent := threadTime() - s.before
 	t := s.table.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,6 +245,15 @@ func (s *Sensor) count(now time.Time, drops uint64) {
 	st.Packets, st.Bytes, st.Odd, st.Flows, st.Displaced = t.Packets, t.Bytes, t.Odd, t.Flows, t.Displaced
 	st.Drops += drops
 	st.Thinned, st.Overloaded, st.CPU = len(s.thin), s.overloaded, spent
+}
+
+// threadTime is what the thread under us has worked since it began.
+func threadTime() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // Status is how it stands, as of the last second.
