@@ -10,7 +10,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils prometheus poppler-utils nftables iproute2 chromium
 PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint prometheus promtool pdftotext nft ip chromium
 
-.PHONY: up build test check fmt vet unit race fuzz faults interop peers bench generate deb clean
+.PHONY: up build test check fmt vet unit race fuzz faults scenarios interop peers bench generate deb clean
 
 up: build ## build and run on embedded defaults, demo traffic included
 	$(BIN) up --demo
@@ -36,6 +36,9 @@ interop: build
 
 faults: ## every fault at all its points: half an hour; writes docs/faults.md
 	CORDON_FAULTS=$(CURDIR)/docs/faults.md $(GO) test -tags faults -count=1 -timeout 90m -v -run 'KilledAtAny|PowerGoes|DiskFails|ArchiveMisbehaves|ArchiveFallsSilent|DatabaseIsBusy|VaultKeyIsMissing|TwoCordonsOnOneDirectory|SenderGoesAway|ClockJumps|BrokenPromise|AfterACrash|FirstAcknowledged' ./interop
+
+scenarios: build ## the incidents that Cordon is for, with 1,000 images of each scanner
+	CORDON_SCENARIO_IMAGES=1000 $(GO) test -count=1 -timeout 60m -v -run 'InfectedScanner|LastOfItsKind|SpreadStops|NoTicketNoRoute' ./interop
 
 fuzz: ## a short fuzz of every parser, counted in inputs; FUZZTIME=10m for a long one
 	@set -e; for f in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \

@@ -1,17 +1,21 @@
 package interop
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"cordon/incident"
 	"cordon/inspect/compose"
 	"cordon/interop/lab"
 )
@@ -184,10 +188,15 @@ func slowest(shots []shot) (median, most time.Duration, failed int) {
 // automatic has a site contain a device at once for whatever its sensor has proof of.
 const automatic = `network:
   capture: {interfaces: [to-us-1, to-us-2, to-laptop]}
-  zones: {modalities: [10.77.11.0/24, 10.77.12.0/24], archive: [10.77.20.0/24], workstations: [10.77.30.0/24], general: [10.77.40.0/24], visitors: [10.77.50.0/24]}
+plan:
+  zones:
+    - {name: modalities, networks: [10.77.11.0/24, 10.77.12.0/24]}
+    - {name: archive, networks: [10.77.20.0/24]}
+    - {name: workstations, networks: [10.77.30.0/24]}
+    - {name: general, networks: [10.77.40.0/24, 10.77.60.0/24]}
+    - {name: visitors, networks: [10.77.50.0/24]}
 containment:
-  enforce: nftables
-  automatic: [{rules: [NET-003, NET-004, NET-008], do: contain}]
+  automatic: [{rules: [NET-LATERAL, NET-EAST-WEST, 'NET-SCAN-*'], do: contain}]
 `
 
 // A worm on a scanner that nobody may patch (X1, X2): it is contained within two
@@ -199,7 +208,7 @@ func TestInfectedScannerWorksOnAndHarmsNobody(t *testing.T) {
 	h.Router.Run(t, "nft", foreign)
 	h.start()
 	before := h.rules()
-	const most = 300
+	most := scenarioImages(t)
 	files, others := h.images(most, 128), h.images(most, 128)
 
 	general := h.General.Expose(t, 445, 135, 3389)
@@ -250,6 +259,118 @@ func TestInfectedScannerWorksOnAndHarmsNobody(t *testing.T) {
 	h.restore("us-1")
 	if now := h.rules(); now != before {
 		t.Errorf("the rules differ after restore:\n%s\n--- before:\n%s", now, before)
+	}
+	story := h.story(1)
+	if story.Device != "us-1" || story.First.After(applied) || story.Restored.IsZero() || !story.Images.AllThere() || story.Images.Made < most/4 {
+		t.Errorf("%+v", story.Incident)
+	}
+	t.Logf("the story: first sign %v before containment, %d lines, %d images meanwhile, all there", story.Contained.Sub(story.First).Round(time.Millisecond), len(story.Events), story.Images.Made)
+}
+
+// scenarioImages is how many images each scanner sends: few, unless it is asked for
+// more (make scenarios).
+func scenarioImages(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("CORDON_SCENARIO_IMAGES"), "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// story is an incident's.
+func (h *labHospital) story(id int) (s incident.Story) {
+	h.t.Helper()
+	text, err := h.cli("incident", "show", strconv.Itoa(id), "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &s)
+	}
+	if err != nil {
+		h.t.Fatal(err, text)
+	}
+	return s
+}
+
+// Two scanners of the same make are infected (X2): the first is contained by itself;
+// the second would be the last of its kind, and is left to a person, who needs one
+// command. Both go on.
+func TestLastOfItsKindIsLeftToAPerson(t *testing.T) {
+	h := newLabHospital(t, lab.Routed, strings.Replace(automatic, "containment:\n", "containment:\n  most: 5\n", 1))
+	h.start()
+	files := h.images(20, 128)
+	h.General.Expose(t, 445)
+	target := []netip.AddrPort{netip.AddrPortFrom(h.General.Addr, 445)}
+	h.US1.Infect(t, target, 20)
+	await(t, "containment of the first", func() bool { return len(h.said("containment.applied")) == 1 })
+	h.US2.Infect(t, target, 20)
+	await(t, "a proposal for the second", func() bool { return len(h.said("containment.proposed")) > 0 })
+	if got := h.said("containment.proposed")[0].Body["device"]; got != "us-2" {
+		t.Errorf("proposed: %v", got)
+	}
+	if n := len(h.said("containment.applied")); n != 1 {
+		t.Errorf("%d are contained, though nobody said so", n)
+	}
+	if out, err := h.contain("us-2"); err != nil {
+		t.Fatal(err, out)
+	}
+	from := map[*lab.Host]lab.Counter{h.US1: h.General.Count(t, h.US1), h.US2: h.General.Count(t, h.US2)}
+	for s, title := range map[*lab.Host]string{h.US1: "US1", h.US2: "US2"} {
+		half := files[:len(files)/2]
+		if title == "US2" {
+			half = files[len(files)/2:]
+		}
+		if shots := h.scan(t.Context(), s, title, half, time.Millisecond); firstError(shots) != nil {
+			t.Errorf("%s: %v", title, firstError(shots))
+		}
+	}
+	await(t, "all images in the archive", func() bool { return h.archived() == len(files) })
+	for s, counter := range from {
+		if n := counter.Packets(t); n != 0 {
+			t.Errorf("%d forbidden packets of %s", n, s.Name)
+		}
+	}
+}
+
+// A worm goes from one radiography room to the next (X3), through the router or along
+// their own segment: it stops at the first, and every room goes on imaging.
+func TestSpreadStopsAtTheFirstRoom(t *testing.T) {
+	for name, shape := range map[string]lab.Shape{"routed": lab.Routed, "one segment": lab.Bridged} {
+		t.Run(name, func(t *testing.T) {
+			more := automatic
+			if shape == lab.Bridged {
+				more = strings.Replace(automatic, "interfaces: [to-us-1, to-us-2, to-laptop]", "interfaces: [to-us-1]", 1)
+			}
+			h := newLabHospital(t, shape, more)
+			h.start()
+			files := h.images(20, 128)
+			next := h.US2.Expose(t, 445)
+			viewer := h.Workstation.Expose(t, 445)
+			worm := h.US1.Infect(t, []netip.AddrPort{netip.AddrPortFrom(h.US2.Addr, 445), netip.AddrPortFrom(h.Workstation.Addr, 445)}, 50)
+			await(t, "containment", func() bool { return len(h.said("containment.applied")) > 0 })
+			applied := h.said("containment.applied")[0].Time
+			time.Sleep(100 * time.Millisecond)
+			after := h.US2.Count(t, h.US1)
+			for title, part := range map[string][]string{"US1": files[:10], "US2": files[10:]} {
+				s := h.US1
+				if title == "US2" {
+					s = h.US2
+				}
+				if shots := h.scan(t.Context(), s, title, part, time.Millisecond); firstError(shots) != nil {
+					t.Errorf("%s: %v", title, firstError(shots))
+				}
+			}
+			await(t, "all images in the archive", func() bool { return h.archived() == len(files) })
+			worm.Stop()
+			for who, hits := range map[string][]time.Time{"the next room": next.Hits(), "the workstation": viewer.Hits()} {
+				if len(hits) > 0 && hits[len(hits)-1].After(applied) {
+					t.Errorf("%s was reached %v after containment", who, hits[len(hits)-1].Sub(applied))
+				}
+			}
+			if n := after.Packets(t); n != 0 {
+				t.Errorf("%d packets reached the next room after containment", n)
+			}
+			t.Logf("contained %v after the first forbidden packet; %d of %d connections got through before", applied.Sub(worm.First()).Round(time.Millisecond), worm.Reached(), worm.Tries())
+		})
 	}
 }
 
