@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -192,7 +191,7 @@ func (p *parts) containmentRoutes(c Config) []route.Route {
 		},
 		Pass: func(ctx context.Context, device string, rq custody.Request) (int, error) {
 			if p.passUnscanned == nil {
-				return 0, errors.New("the daemon is not running: nothing is delivered")
+				return 0, fmt.Errorf("%w: nothing is delivered while cordon up does not run", contain.ErrState)
 			}
 			return p.passUnscanned(ctx, device, rq)
 		},

@@ -187,7 +187,11 @@ func (p Parts) dismiss(r *http.Request, rq Request) (any, error) {
 }
 
 func (p Parts) pass(r *http.Request, rq Request) (any, error) {
-	n, err := p.Pass(r.Context(), r.PathValue("name"), rq.custody())
+	asked, err := rq.custody().Check()
+	if err != nil {
+		return nil, err
+	}
+	n, err := p.Pass(r.Context(), r.PathValue("name"), asked)
 	return Passed{n}, err
 }
 
