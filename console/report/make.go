@@ -155,7 +155,7 @@ func (m *making) alike() {
 	if r.Worst != nil {
 		share.Value, share.Unit, share.Note, share.State = number(100*r.Worst.Share), "%", r.Worst.Says, state(r.Worst.Share <= 0.5)
 	}
-	m.section("monoculture", "How many devices would one attack take?", share,
+	m.section("monoculture", "Are the devices alike?", share,
 		Figure{ID: "described", Label: "Devices that somebody has described", Value: number(r.Described), Unit: fmt.Sprintf("of %d", r.Devices), State: state(r.Described == r.Devices), Source: "register", Link: "/devices"})
 }
 
