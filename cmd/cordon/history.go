@@ -10,6 +10,7 @@ import (
 	"cordon/console/route"
 	"cordon/history"
 	"cordon/metric"
+	"cordon/network"
 )
 
 // sampler measures what plots and reports are made of. It belongs to one goroutine.
@@ -108,6 +109,14 @@ func (d *daemon) flowRoutes() []route.Route {
 		View:    d.parts.view,
 		Devices: d.parts.devices,
 		Site:    d.site,
+
+		Contained: func(device string) string { return string(d.parts.contained.Of(device)) },
+		Seen: func(ctx context.Context) ([]network.Seen, error) {
+			if d.parts.watch.network == nil {
+				return nil, nil
+			}
+			return d.parts.watch.network.Seen(ctx)
+		},
 	}
 	return flow.Routes(p)
 }

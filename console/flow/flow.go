@@ -91,6 +91,8 @@ func Routes(p Parts) []route.Route {
 type shown struct {
 	console.Status
 	At     time.Time
+	Answer string // whether imaging flows
+	More   []saying
 	Rows   []device
 	Past   int // devices that the page has no room for
 	Strips strips
@@ -131,6 +133,7 @@ func (s *pages) ask(ctx context.Context) (d shown, err error) {
 	if d.Status, err = s.Status(ctx); err != nil {
 		return d, err
 	}
+	d.Answer, d.More = s.sayings(d.Says)
 	if d.At.Sub(s.since) > slowFor {
 		if s.slow, err = s.count(ctx, d.At); err != nil {
 			return d, err
@@ -191,7 +194,7 @@ func (s *pages) stateOf(d device, now console.Status) view.Badge {
 	word := s.View.Text
 	switch {
 	case d.Contained != "":
-		return view.NewBadge("bad", word("flow.contained", d.Contained))
+		return view.NewBadge("bad", word("flow.contained", word("flow.level_"+d.Contained)))
 	case bypassed(now, d.Name):
 		return view.NewBadge("bad", word("flow.bypassed"))
 	case silent(now, d.Title):

@@ -14,6 +14,7 @@ import (
 
 	"cordon/asset"
 	"cordon/network"
+	"cordon/policy"
 )
 
 // Wire is one line of the map: somebody, and whom they talk to.
@@ -199,6 +200,13 @@ type sketch struct {
 	known map[string]party
 }
 
+// note says what an address is for that nothing else is known of.
+func (m sketch) note(name, purpose string) {
+	if _, ok := m.known[name]; !ok {
+		m.known[name] = party{address: purpose}
+	}
+}
+
 func (m sketch) add(w Wire) {
 	for _, name := range []string{w.From, w.To} {
 		if _, ok := m.known[name]; !ok && name != gatewayName {
@@ -235,6 +243,8 @@ func (s *pages) gatewayWires(ctx context.Context, m sketch) error {
 		p := party{zone: cmp.Or(descriptions[v.Name].Zone, s.View.Text("map.no_zone")), calls: true, look: v.State == asset.Learned || s.level(v.Name) != ""}
 		if len(v.Addresses) > 0 {
 			p.address = v.Addresses[0]
+		} else if d, ok := s.declared(v.Name); ok && len(d.Addresses) > 0 {
+			p.address = plainly(d.Addresses[0])
 		}
 		m.known[v.Name] = p
 		m.add(Wire{From: v.Name, To: gatewayName, Service: "DICOM", Declared: v.State == asset.Declared || v.State == asset.Approved, Seen: v.LastSeen})
@@ -293,7 +303,9 @@ func (s *pages) declaredWires(ctx context.Context, m sketch) error {
 				others = nil
 			}
 			for _, p := range f.To {
-				others = append(others, s.who(p))
+				other := s.who(p)
+				others = append(others, other)
+				m.note(other, f.Purpose)
 			}
 			for _, other := range others {
 				w := Wire{From: name, To: other, Service: service, Declared: true}
@@ -320,6 +332,20 @@ func (s *pages) who(p netip.Prefix) string {
 			return d.Name
 		}
 	}
+	return plainly(p)
+}
+
+func (s *pages) declared(name string) (policy.Device, bool) {
+	all := s.Devices.Devices()
+	i := slices.IndexFunc(all, func(d policy.Device) bool { return d.Name == name })
+	if i < 0 {
+		return policy.Device{}, false
+	}
+	return all[i], true
+}
+
+// plainly is one address without its length.
+func plainly(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}

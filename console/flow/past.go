@@ -48,7 +48,7 @@ var plots = []struct {
 	lines           []line
 }{
 	{"traffic", "flow.traffic", "flow.per_step", true, []line{
-		{"objects.received", "flow.received", counted, false, false}, {"objects.sent", "flow.sent_out", counted, true, false},
+		{"objects.received", "flow.received", counted, false, false}, {"objects.delivered", "flow.taken", counted, true, false}, {"objects.sent", "flow.sent_out", counted, true, false},
 	}},
 	{"findings", "flow.findings", "flow.per_step", true, []line{
 		{"objects.held", "flow.held", counted, false, false}, {"objects.refused", "flow.refused", counted, true, false},

@@ -32,7 +32,7 @@
     };
     c.series.forEach(function (s, i) {
       options.series.push({
-        label: s.name, stroke: colours[i % colours.length], width: 2, dash: s.dashed ? [6, 4] : undefined, points: { show: !s.dashed && c.times.length < 80, size: 4 }, spanGaps: false,
+        label: s.name, stroke: colours[i % colours.length], width: 2, dash: s.dashed ? [[6, 4], [2, 3]][i % 2 ? 0 : 1] : undefined, points: { show: s.values.some(function (v) { return v == null; }), size: 5 }, spanGaps: false,
         value: function (u, v) { return v == null ? "–" : String(Math.round(v * 100) / 100); }
       });
     });
@@ -60,6 +60,25 @@
     sheet.href = "/static/vendor/uplot.min.css";
     sheet.addEventListener("load", function () { document.querySelectorAll("[data-chart]").forEach(draw); });
     document.head.appendChild(sheet);
+  }
+
+  // On a narrow window a row of a table is a list: each value says what it is, and stays a
+  // cell for whoever listens.
+  function stack() {
+    document.querySelectorAll("table:not(.keep):not(.u-legend):not(.stack)").forEach(function (table) {
+      var heads = [].map.call(table.querySelectorAll("thead th"), function (h) { return h.textContent.trim(); });
+      if (!heads.length) { return; }
+      table.classList.add("stack");
+      table.setAttribute("role", "table");
+      table.querySelectorAll("thead, tbody").forEach(function (g) { g.setAttribute("role", "rowgroup"); });
+      table.querySelectorAll("tr").forEach(function (r) {
+        r.setAttribute("role", "row");
+        [].forEach.call(r.cells, function (c, i) {
+          c.setAttribute("role", c.tagName === "TD" ? "cell" : c.parentNode.parentNode.tagName === "THEAD" ? "columnheader" : "rowheader");
+          if (c.tagName === "TD" && heads[i] && r.cells.length === heads.length) { c.dataset.label = heads[i]; }
+        });
+      });
+    });
   }
 
   var lost = null;
@@ -105,7 +124,9 @@
     window.addEventListener("pagehide", function () { source.close(); });
   }
 
+  stack();
   document.addEventListener("htmx:beforeSwap", keep);
+  document.addEventListener("htmx:afterSwap", stack);
   document.addEventListener("htmx:afterSettle", function (e) { restore(document.getElementById(e.target.id) || e.target); });
   document.addEventListener("htmx:sendError", function () { reached(false); });
   document.addEventListener("htmx:afterRequest", function (e) { if (e.detail.successful) { reached(true); } });
