@@ -118,7 +118,7 @@ func (d *document) groups(n ast.Node, to *map[string]people.Role) {
 			}
 		})
 	}
-	if len(*to) == 0 {
+	if len(pairs(n)) == 0 {
 		d.wrong(n, "no group; write \"imaging-admins: pacs\", with one of %s: whoever is in none has no access", strings.Join(slices.Sorted(slices.Values(names)), ", "))
 	}
 }

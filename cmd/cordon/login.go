@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
 	"cordon/console/login"
@@ -98,7 +99,10 @@ const maxLine = 4096
 
 func line(in *bufio.Reader) (string, error) {
 	text, err := in.ReadString('\n')
-	if err != nil && !(errors.Is(err, io.EOF) && text != "") {
+	switch {
+	case errors.Is(err, io.EOF) && text == "":
+		return "", failure{2, errors.New("standard input has no line: type the password, or pipe it in")}
+	case err != nil && !errors.Is(err, io.EOF):
 		return "", err
 	}
 	if len(text) > maxLine {
@@ -130,6 +134,21 @@ func (c logoutCommand) Run(ctx context.Context, at place, std stdio) error {
 		fmt.Fprintln(std.out, "signed out")
 	}
 	return err
+}
+
+// ownName leaves --as out for who has signed in: decisions are made under their own
+// name then, and Cordon knows it.
+func ownName(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Name != "as" {
+		return nil, nil
+	}
+	if os.Getenv("CORDON_TOKEN") != "" {
+		return "", nil
+	}
+	if all, _, err := readSecrets(); err == nil && len(all) > 0 { // an error is told by who needs them
+		return "", nil
+	}
+	return nil, nil
 }
 
 // secrets are what somebody signed in with, by where.

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,7 @@ func TestMain(m *testing.M) {
 //	eventually COMMAND ARG…   run it until it succeeds
 //	hostilename DIR           write an empty file whose name clears a terminal
 //	fill FILE                 replace $NAME in the file
+//	join LINKS NAME WORDS     take the account of the last link in a file, with a password
 //	sigterm                   ask what runs in the background to stop
 //	certify DIR               write ca.pem, and host.pem, host.key that it signs for 127.0.0.1
 //
@@ -77,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"word":        word,
 			"eventually":  eventually,
 			"sigterm":     sigterm,
+			"join":        join,
 			"fill":        fill,
 			"certify":     certify,
 			"hostilename": hostileName,
@@ -217,6 +220,21 @@ func report(ts *testscript.TestScript, neg bool, args []string) {
 func fill(ts *testscript.TestScript, neg bool, args []string) {
 	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// join opens a link of one use as a browser does.
+func join(ts *testscript.TestScript, neg bool, args []string) {
+	lines := strings.Fields(ts.ReadFile(args[0]))
+	link, err := url.Parse(lines[len(lines)-1])
+	ts.Check(err)
+	form := url.Values{"link": {link.Query().Get("link")}, "name": {args[1]}, "password": {args[2]}, "password-again": {args[2]}}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	rsp, err := client.PostForm("http://"+ts.Getenv("CONSOLE")+"/setup", form)
+	ts.Check(err)
+	rsp.Body.Close()
+	if (rsp.StatusCode == http.StatusSeeOther) == neg {
+		ts.Fatalf("POST /setup: %s", rsp.Status)
+	}
 }
 
 func sigterm(ts *testscript.TestScript, neg bool, args []string) {

@@ -60,9 +60,9 @@ func (d *desk) apiRoutes() []route.Route {
 		{Method: "POST", Pattern: "/api/v1/people/{name}/recover", May: people.PeopleChange, Fresh: true, Asserted: true, Handler: d.apiRecover, Doc: route.Doc{
 			Summary: "Make a link of one use for somebody who cannot sign in any more", Request: Request{}, Response: Invited{}, Example: Request{Reason: "lost the key"}}},
 		{Method: "POST", Pattern: "/api/v1/people/{name}/sessions/{id}/end", May: people.PeopleChange, Fresh: true, Handler: d.change(d.endSession), Doc: route.Doc{
-			Summary: "End a session of somebody's", Request: Request{}, Response: people.Account{}}},
+			Summary: "End a session of somebody's", Request: Request{}, Response: people.Account{}, Example: Request{Reason: "left the machine unlocked"}}},
 		{Method: "POST", Pattern: "/api/v1/people/{name}/tokens/{id}/end", May: people.PeopleChange, Fresh: true, Handler: d.change(d.endToken), Doc: route.Doc{
-			Summary: "End an API token of somebody's", Request: Request{}, Response: people.Account{}}},
+			Summary: "End an API token of somebody's", Request: Request{}, Response: people.Account{}, Example: Request{Reason: "the script is gone"}}},
 		{Method: "GET", Pattern: "/api/v1/emergencies", May: people.PeopleRead, Handler: d.apiGlasses, Doc: route.Doc{
 			Summary: "Roles that people took in emergencies, those to review first", Response: people.Glass{}, Lines: true}},
 		{Method: "POST", Pattern: "/api/v1/emergencies/{id}/review", May: people.ReviewSign, Fresh: true, Handler: d.apiReview, Doc: route.Doc{
