@@ -21,7 +21,7 @@ func (c *Console) backupRoutes() []route.Route {
 	if c.parts.Backup == nil {
 		return nil
 	}
-	return []route.Route{{Method: "POST", Pattern: "/api/v1/backup", May: people.OperateChange, Fresh: true, Handler: c.backup, Doc: route.Doc{
+	return []route.Route{{Method: "POST", Pattern: "/api/v1/backup", May: people.OperateChange, Fresh: true, Asserted: true, Handler: c.backup, Doc: route.Doc{
 		Summary: "A backup, encrypted; the trailer Cordon-Backup says what it holds, and without it it is none", Request: BackupRequest{}, Media: "application/octet-stream",
 		Example: BackupRequest{Passphrase: "correct horse battery staple"}}}}
 }

@@ -26,7 +26,7 @@ func (c *Console) evidenceRoutes() []route.Route {
 	if c.parts.Evidence == nil {
 		return nil
 	}
-	return []route.Route{{Method: "POST", Pattern: "/api/v1/evidence", May: people.ReportRead, Handler: c.evidencePack, Doc: route.Doc{
+	return []route.Route{{Method: "POST", Pattern: "/api/v1/evidence", May: people.ReportRead, Asserted: true, Handler: c.evidencePack, Doc: route.Doc{
 		Summary: "An evidence pack: for each control what the ledger shows; it may take minutes", Request: EvidenceRequest{}, Response: evidence.Signed{},
 		Example: EvidenceRequest{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)}}}}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"cordon/console/answer"
@@ -72,19 +73,27 @@ func (r ExceptionRequest) origin() (policy.Origin, error) {
 	return o, nil
 }
 
-// exceptions writes all exceptions and proposals, the oldest first.
+// exceptions writes all exceptions and proposals, the oldest first; to a vendor
+// those of its products alone.
 func (c *Console) exceptions(w http.ResponseWriter, r *http.Request) {
 	all, err := c.parts.Exceptions.List(r.Context())
+	if id := people.From(r.Context()); err == nil && !id.Sees("", "") { // a vendor
+		all, err = c.ofProducts(r.Context(), id, all)
+	}
 	if err != nil {
 		answer.Refuse(w, err)
 		return
 	}
-	out := answer.NewLines(w)
-	for _, e := range all {
-		if out.Write(e) != nil {
-			return // the reader has gone
-		}
-	}
+	answer.List(w, all)
+}
+
+// ofProducts leaves the exceptions of devices that somebody sees.
+func (c *Console) ofProducts(ctx context.Context, id people.Identity, all []exception.Exception) ([]exception.Exception, error) {
+	what, err := c.parts.Devices.Inventories(ctx)
+	return slices.DeleteFunc(all, func(e exception.Exception) bool {
+		i, known := what[e.Device]
+		return !known || !id.Sees(i.Vendor, i.Model)
+	}), err
 }
 
 // exception answers a request about an exception with what act makes of it.

@@ -20,10 +20,10 @@ import (
 // importRoutes are those of what comes on a CD, a stick or in a folder.
 func (c *Console) importRoutes() []route.Route {
 	return []route.Route{
-		{Method: "POST", Pattern: "/api/v1/import", May: people.OperateChange, Handler: c.importDone, Doc: route.Doc{
+		{Method: "POST", Pattern: "/api/v1/import", May: people.OperateChange, Asserted: true, Handler: c.importDone, Doc: route.Doc{
 			Summary: "Record that a medium was imported", Request: Imported{}, Response: Imported{},
 			Example: Imported{media.Summary{By: "A. Able", Archive: "pacs", CallingAE: "IMPORT", Complete: true}}}},
-		{Method: "POST", Pattern: "/api/v1/import/held", May: people.OperateChange, Handler: c.importHeld, Doc: route.Doc{
+		{Method: "POST", Pattern: "/api/v1/import/held", May: people.OperateChange, Asserted: true, Handler: c.importHeld, Doc: route.Doc{
 			Summary: "Take a file into the vault: multipart/form-data of the parts object (ImportedFile) and file", Form: ImportedFile{}, Response: custody.VaultItem{}}},
 	}
 }
