@@ -90,7 +90,9 @@ func (h *house) ask(id people.Identity, method, at string, form url.Values) *htt
 	return w
 }
 
-func (h *house) get(at string) *httptest.ResponseRecorder { return h.ask(able("A. Able"), "GET", at, nil) }
+func (h *house) get(at string) *httptest.ResponseRecorder {
+	return h.ask(able("A. Able"), "GET", at, nil)
+}
 
 // hold keeps an object with what an inspection finds in it.
 func (h *house) hold(t testing.TB, o *compose.Object) custody.Object {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 
 const (
 	similar   = 8                      // objects of each kind of likeness
-	told      = 50                     // records of the ledger
+	told      = 100                    // records of the ledger
 	budget    = 2 * time.Second        // for all previews on a page
 	searching = 300 * time.Millisecond // for the history
 )
@@ -27,12 +28,12 @@ const (
 // item is what the page of one object shows.
 type item struct {
 	custody.Object
-	Now      custody.VaultItem // the state as the vault calls it
-	Held     int               // of its study
-	Total    int               // instances of its study
-	Findings []found
-	Worst    finding.Severity
-	Asked    []custody.Asked
+	Now   custody.VaultItem // the state as the vault calls it
+	Held  int               // of its study
+	Total int               // instances of its study
+	Found []found           // the worst first
+	Worst finding.Severity
+	Asked []custody.Asked
 
 	Texts   []preview.Text
 	NoTexts string // why there are none
@@ -46,8 +47,9 @@ type item struct {
 	Habit   []line // the same finding from the same device
 
 	History    []event
-	NotExcept  string // why it cannot be released with an exception
-	Emergency  bool   // one person may release it
+	Looked     []string // who looked at it
+	NotExcept  string   // why it cannot be released with an exception
+	Emergency  bool     // one person may release it
 	CanRetry   bool
 	CanReview  bool
 	InTheVault bool
@@ -55,12 +57,35 @@ type item struct {
 	Form form
 }
 
-// found is a finding, and what the catalogue says about it.
+// found is a kind of finding, and the places where it was found.
 type found struct {
+	Kind     finding.Kind
+	Severity finding.Severity
+	Places   []foundAt
+}
+
+// foundAt is one finding.
+type foundAt struct {
 	finding.Finding
-	Kind  finding.Kind
 	Looks bool // its bytes are shown
 	Link  string
+}
+
+// foundIn puts an object's findings together by their kind, the worst first.
+func foundIn(o custody.Object, looks int) (all []found) {
+	for n, f := range o.Findings {
+		i := slices.IndexFunc(all, func(k found) bool { return k.Kind.ID == f.ID })
+		if i < 0 {
+			kind, ok := finding.Lookup(f.ID)
+			if !ok {
+				kind.ID, kind.Title = f.ID, f.ID
+			}
+			i, all = len(all), append(all, found{Kind: kind, Severity: f.Severity})
+		}
+		all[i].Places = append(all[i].Places, foundAt{f, n == looks, bytesLink(o.ID, n, -1)})
+	}
+	slices.SortStableFunc(all, func(a, b found) int { return int(b.Severity) - int(a.Severity) })
+	return all
 }
 
 // event is a record of the ledger about the object.
@@ -108,10 +133,7 @@ func (p *pages) describe(r *http.Request, o custody.Object) (i item, err error) 
 	}
 	_, i.Worst = titles(nil, o)
 	number := lookedAt(r, o)
-	for n, f := range o.Findings {
-		kind, _ := finding.Lookup(f.ID)
-		i.Findings = append(i.Findings, found{Finding: f, Kind: kind, Looks: n == number, Link: bytesLink(o.ID, n, -1)})
-	}
+	i.Found = foundIn(o, number)
 	if i.Asked, err = p.Custody.Asked(ctx, o.ID); err != nil {
 		return i, err
 	}
@@ -121,7 +143,7 @@ func (p *pages) describe(r *http.Request, o custody.Object) (i item, err error) 
 	if err := p.similar(ctx, &i); err != nil {
 		return i, err
 	}
-	i.History = p.history(ctx, o.ID)
+	i.History, i.Looked = p.history(ctx, o.ID)
 	p.may(ctx, &i)
 	p.look(r, &i, number)
 	return i, nil
@@ -165,7 +187,7 @@ func (p *pages) similar(ctx context.Context, i *item) error {
 		}
 	}
 	i.Payload = linesOf(payload)
-	for _, f := range i.Object.Findings {
+	for _, f := range i.Findings {
 		if f.Severity == i.Worst && f.Severity > finding.Info {
 			habit, err := p.Custody.SameHabit(ctx, i.Object, f.ID, similar)
 			i.Habit = linesOf(habit)
@@ -185,14 +207,14 @@ func linesOf(all []custody.Object) (out []line) {
 	return out
 }
 
-// history is what the ledger says about an object, the latest first, as far as it
-// is found in a moment.
-func (p *pages) history(ctx context.Context, id string) (all []event) {
+// history is what the ledger says about an object, the latest first, and who looked
+// at it, as far as that is found in a moment.
+func (p *pages) history(ctx context.Context, id string) (all []event, looked []string) {
 	ctx, cancel := context.WithTimeout(ctx, searching)
 	defer cancel()
 	page, err := p.Search.Find(ctx, search.Query{Kinds: []string{"object.*", "exception.*"}, Value: id}, search.End, told)
 	if err != nil {
-		return nil // the Ledger page has all
+		return nil, nil // the Ledger page has all
 	}
 	for _, r := range page.Records {
 		var body struct {
@@ -200,9 +222,15 @@ func (p *pages) history(ctx context.Context, id string) (all []event) {
 			Reason string
 		}
 		_ = json.Unmarshal(r.Body, &body) // of another form: it says nothing here
+		if r.Kind == "object.shown" {
+			for _, name := range namesIn(body.By) {
+				looked = with(looked, name)
+			}
+			continue
+		}
 		all = append(all, event{Seq: r.Seq, At: r.Time, Kind: r.Kind, Means: meaning(r.Kind), By: namesIn(body.By), Reason: body.Reason})
 	}
-	return all
+	return all, looked
 }
 
 func meaning(kind string) string {
@@ -257,20 +285,28 @@ func (p *pages) look(r *http.Request, i *item, number int) {
 	defer cancel()
 	var err error
 	if i.Texts, err = p.texts(ctx, i.Object); err != nil {
-		i.NoTexts = err.Error()
+		i.NoTexts = missing(err)
 	}
 	if i.Frame, err = p.frame(ctx, i.Object, 0); err != nil {
-		i.NoFrame = err.Error()
+		i.NoFrame = missing(err)
 	}
 	if number < 0 {
 		return
 	}
 	v, err := p.bytes(ctx, i.Object, number, from(r))
 	if err != nil {
-		i.NoHex = err.Error()
+		i.NoHex = missing(err)
 		return
 	}
 	i.Hex = &v
+}
+
+// missing says why there is no preview; "gone" if the bytes went meanwhile.
+func missing(err error) string {
+	if errors.Is(err, custody.ErrState) || errors.Is(err, custody.ErrNotFound) {
+		return "gone"
+	}
+	return err.Error()
 }
 
 // lookedAt is the number of the finding whose bytes are shown: the one that is asked
