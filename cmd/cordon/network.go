@@ -77,14 +77,13 @@ func (d *daemon) declaredNow() func() []network.Declared {
 // meter has the sensor's counts asked for.
 func (d *daemon) meter() {
 	s, m := d.parts.watch.sensor, d.parts.metrics
-	for id, value := range map[metric.ID]func(capture.Status) float64{
-		metric.NetworkPackets: func(st capture.Status) float64 { return float64(st.Packets) },
-		metric.NetworkDrops:   func(st capture.Status) float64 { return float64(st.Drops) },
-		metric.NetworkTracked: func(st capture.Status) float64 { return float64(st.Flows) },
-		metric.NetworkCPU:     func(st capture.Status) float64 { return st.CPU.Seconds() },
-	} {
+	collect := func(id metric.ID, value func(capture.Status) float64) {
 		m.Collect(id, func(set metric.Sample) { set(value(s.Status()), s.Name()) })
 	}
+	collect(metric.NetworkPackets, func(st capture.Status) float64 { return float64(st.Packets) })
+	collect(metric.NetworkDrops, func(st capture.Status) float64 { return float64(st.Drops) })
+	collect(metric.NetworkTracked, func(st capture.Status) float64 { return float64(st.Flows) })
+	collect(metric.NetworkCPU, func(st capture.Status) float64 { return st.CPU.Seconds() })
 }
 
 // runWatch runs the watch and its sensors.
