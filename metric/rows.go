@@ -100,6 +100,9 @@ const (
 	ActivityReviewsWaiting
 	ActivityReviewsOverdue
 	DevicesProposed
+	AlarmsOpen
+	AlarmsUnseen
+	NoticesFailing
 	Contained
 	Containments
 	DeviceSilent
@@ -196,6 +199,9 @@ var catalogue = [end]Row{
 	ReviewsLate:            {Name: "cordon_reviews_late", Kind: Gauge, Help: "Emergency releases that nobody has reviewed in time."},
 	ActivityReviewsWaiting: {Name: "cordon_activity_reviews_waiting", Kind: Gauge, Help: "Activity reviews that nobody has signed."},
 	ActivityReviewsOverdue: {Name: "cordon_activity_reviews_overdue", Kind: Gauge, Help: "Activity reviews that nobody has signed in time, or that could not be made."},
+	AlarmsOpen:             {Name: "cordon_alarms_open", Kind: Gauge, Help: "Alarms that are open, by severity: critical, warning, info.", Labels: []string{"severity"}, Limit: 3},
+	AlarmsUnseen:           {Name: "cordon_alarms_unseen", Kind: Gauge, Help: "Open alarms that nobody has acknowledged or snoozed."},
+	NoticesFailing:         {Name: "cordon_notices_failing", Kind: Gauge, Help: "Whether notices of alarms cannot be delivered to a recipient: 1 or 0.", Labels: []string{"recipient"}, Limit: 200},
 	DevicesProposed:        {Name: "cordon_devices_proposed", Kind: Gauge, Help: "Devices that wait for somebody to approve or deny them."},
 	Contained:              {Name: "cordon_contained_devices", Kind: Gauge, Help: "Devices that are contained, by whether that is enforced: yes or no.", Labels: []string{"enforced"}, Limit: 2},
 	Containments:           {Name: "cordon_containments_total", Kind: Counter, Help: "What befell containments since the start: applied, not_enforced, ended, restored, proposed.", Labels: []string{"what"}, Limit: 10},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"cordon/metric"
 )
 
 // alarmEvery is how often what the status says becomes alarms.
@@ -28,5 +30,30 @@ func (d *daemon) watchStatus(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			d.log.Error("alarms cannot be told from the status", "error", err)
 		}
+	}
+}
+
+// alarmsOpen counts them for whoever scrapes.
+func (d *daemon) alarmsOpen(set metric.Sample) {
+	c := d.parts.alarms.Counts()
+	set(float64(c.Critical), "critical")
+	set(float64(c.Warning), "warning")
+	set(float64(c.Info), "info")
+}
+
+// noticesFailing says which recipients of notices cannot be reached.
+func (d *daemon) noticesFailing(set metric.Sample) {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	states, err := d.parts.notices.States(ctx)
+	if err != nil {
+		return
+	}
+	for _, s := range states {
+		failing := 0.0
+		if !s.Failing.IsZero() {
+			failing = 1
+		}
+		set(failing, s.Name)
 	}
 }

@@ -78,6 +78,9 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	outer.run("procedure steps", func() error { return d.parts.steps.Run(ctx, d.gateway.StepNetwork()) })
 	d.parts.metrics.Collect(metric.CertificateExpiry, d.expiry)
 	d.parts.metrics.Collect(metric.DevicesProposed, d.waiting)
+	d.parts.metrics.Collect(metric.AlarmsOpen, d.alarmsOpen)
+	d.parts.metrics.Collect(metric.AlarmsUnseen, func(set metric.Sample) { set(float64(d.parts.alarms.Counts().Unseen)) })
+	d.parts.metrics.Collect(metric.NoticesFailing, d.noticesFailing)
 	d.accepting.Store(true)
 	d.ready(std, play)
 	if play {
