@@ -11,8 +11,6 @@ import (
 type card struct {
 	mac   MAC
 	heard time.Time // last, from this card
-	next  MAC       // another one that talks in its place
-	since time.Time
 }
 
 // carrier is a network card that sends, and whose addresses it sends from.
@@ -24,7 +22,6 @@ type carrier struct {
 const (
 	maxCards    = 1 << 14
 	adopted     = 24 * time.Hour // of silence of the old card, and a new one is believed
-	noHost      = "0"
 	cardUnheard = time.Minute
 )
 

@@ -73,7 +73,7 @@ func Open(c Config, sink network.Sink) (*Sensor, error) {
 		table: track.New(sink, track.Config{Sensor: strings.Join(c.Interfaces, ","), Flows: c.Flows}),
 	}
 	s.status.Since = time.Now()
-	if err := s.look(); err == nil {
+	if err = s.look(); err == nil {
 		err = r.listen()
 	}
 	if err != nil {
