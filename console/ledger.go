@@ -34,7 +34,7 @@ func (c *Console) ledgerRoutes() []route.Route {
 			Summary: "Replace the ledger's key", Request: VaultRequest{}, Response: LedgerKeys{}, Example: VaultRequest{By: "A. Able", Reason: "yearly"}}},
 		{Method: "POST", Pattern: "/api/v1/ledger/erase", May: people.OperateChange, Fresh: true, Handler: c.ledgerErase, Doc: route.Doc{
 			Summary: "Erase what was sealed about one patient", Request: EraseRequest{}, Response: Erased{}, Example: EraseRequest{By: "A. Able", Reason: "asked to", Patient: "4711"}}},
-		{Method: "POST", Pattern: "/api/v1/ledger/verified", May: people.LedgerRead, Handler: c.ledgerVerified, Doc: route.Doc{
+		{Method: "POST", Pattern: "/api/v1/ledger/verified", May: people.LedgerRead, Asserted: true, Handler: c.ledgerVerified, Doc: route.Doc{
 			Summary: "Record what a verification of the ledger found", Request: Verified{}, Response: Verified{}, Example: Verified{Intact: true, Records: 12}}},
 	}
 }

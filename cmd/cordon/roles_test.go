@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -439,6 +440,18 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 		handler.ServeHTTP(w, r)
 		if p := w.Header().Get("Content-Security-Policy"); !strings.Contains(p, "frame-ancestors 'none'") || !strings.Contains(p, "default-src 'none'") || strings.Contains(p, "unsafe") || w.Header().Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: %v", path, w.Header())
+		}
+	}
+}
+
+// An auditor reads all and changes nothing but what is their own; what they may send is
+// how they read.
+func TestAuditorChangesNothing(t *testing.T) {
+	reads := []string{"POST /api/v1/ledger/verified", "POST /api/v1/evidence", "POST /api/v1/studies", "POST /studies", "POST /api/v1/incidents/{id}/export", "POST /incidents/{id}/export"}
+	for _, rt := range newHospital(t).console.Routes() {
+		own := rt.May == people.SignedIn || rt.May == people.Anybody
+		if rt.Method != http.MethodGet && people.Auditor.May(rt.May) && !own && !slices.Contains(reads, rt.Method+" "+rt.Pattern) {
+			t.Errorf("%s %s is for %s, which an auditor has", rt.Method, rt.Pattern, rt.May)
 		}
 	}
 }

@@ -56,18 +56,18 @@ func (p Parts) pageRoutes() []route.Route {
 			_, err := s.Tickets.Approve(r.Context(), id, rq)
 			return err
 		})),
-		post("/tickets/{id}/confirm", people.NetworkRead, false, s.onTicket("network.said_confirmed", func(r *http.Request, id string, rq custody.Request) error {
+		post("/tickets/{id}/confirm", people.DeviceChange, false, s.onTicket("network.said_confirmed", func(r *http.Request, id string, rq custody.Request) error {
 			_, err := s.Tickets.Confirm(r.Context(), id, rq.By)
 			return err
 		})),
-		post("/tickets/{id}/extend", people.NetworkRead, true, s.onTicket("network.said_extended", func(r *http.Request, id string, rq custody.Request) error {
+		post("/tickets/{id}/extend", people.DeviceChange, true, s.onTicket("network.said_extended", func(r *http.Request, id string, rq custody.Request) error {
 			d, err := lasts(r.PostFormValue("for"))
 			if err == nil {
 				_, err = s.Tickets.Extend(r.Context(), id, d, rq)
 			}
 			return err
 		})),
-		post("/tickets/{id}/close", people.NetworkRead, false, s.onTicket("network.said_closed", func(r *http.Request, id string, rq custody.Request) error {
+		post("/tickets/{id}/close", people.DeviceChange, false, s.onTicket("network.said_closed", func(r *http.Request, id string, rq custody.Request) error {
 			_, err := s.Tickets.Close(r.Context(), id, rq)
 			return err
 		})),

@@ -76,17 +76,17 @@ func (p Parts) ticketRoutes() []route.Route {
 		decide("approve", "Agree to a ticket, as the second person", people.NetworkChange, true, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
 			return p.Tickets.Approve(ctx, id, d.request())
 		}),
-		decide("confirm", "Say that one is there, as the sponsor of a remote service", people.NetworkRead, false, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
+		decide("confirm", "Say that one is there, as the sponsor of a remote service", people.DeviceChange, false, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
 			return p.Tickets.Confirm(ctx, id, d.By)
 		}),
-		decide("extend", "Make a ticket last so long from now, as its sponsor", people.NetworkRead, true, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
+		decide("extend", "Make a ticket last so long from now, as its sponsor", people.DeviceChange, true, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
 			span, err := lasts(d.For)
 			if err != nil {
 				return ticket.Ticket{}, err
 			}
 			return p.Tickets.Extend(ctx, id, span, d.request())
 		}),
-		decide("close", "End a ticket", people.NetworkRead, false, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
+		decide("close", "End a ticket", people.DeviceChange, false, func(ctx context.Context, id string, d Decision) (ticket.Ticket, error) {
 			return p.Tickets.Close(ctx, id, d.request())
 		}),
 	}
