@@ -42,7 +42,11 @@ func (f HeldFilter) sql() (where string, args []any, limit int) {
 	add(!f.Since.IsZero(), "held_at >= ?", toMicros(f.Since))
 	if f.Findings != nil {
 		list, _ := json.Marshal(f.Findings) // of strings: never fails
-		add(true, "seq IN (SELECT seq FROM custody_held_findings WHERE finding IN (SELECT value FROM json_each(?)))", string(list))
+		term := "seq IN (SELECT seq FROM custody_held_findings WHERE finding IN (SELECT value FROM json_each(?)))"
+		if f.Study || f.StudyInstanceUID != "" { // few objects: each is looked up
+			term = "EXISTS (SELECT 1 FROM custody_held_findings f WHERE f.seq = custody_objects.seq AND f.finding IN (SELECT value FROM json_each(?)))"
+		}
+		add(true, term, string(list))
 	}
 	const standing = 100
 	if limit = f.Limit; limit <= 0 {
