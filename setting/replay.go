@@ -81,8 +81,8 @@ type replaying struct {
 
 // judged are the kinds of records that say what became of an object as it came in.
 var (
-	judgedAlarmed = []string{"object.delivered", "object.refused_by_archive", "object.refused", "instance.sent"} // only those with an alarm: of the others no rule applied
-	judgedKept    = []string{"object.held", "object.spooled"}
+	judgedAlarmed = []string{"object.delivered", "object.refused_by_archive", "instance.sent"} // only those with an alarm: of the others no rule applied
+	judgedKept    = []string{"object.held", "object.spooled", "object.refused"}
 )
 
 // replay decides again on what came in between two times, the newest first.
@@ -144,6 +144,7 @@ type body struct {
 	CopyOf             string `json:"copy_of"`
 	SHA256             string
 	From               string
+	Omitted            int64 // refusals that are only counted
 	Reason             *string
 	Findings           []string
 }
@@ -157,6 +158,9 @@ func (r *replaying) add(ctx context.Context, rec ledger.Record) {
 	}
 	if b.From != "" && b.From != "receiving" || b.CopyOf != "" {
 		return // a later change of its state, or a copy for a further archive: it was decided on before
+	}
+	if b.Omitted > 0 {
+		r.unknown["refusals that were too many to have a record each"] += b.Omitted
 	}
 	why, ok := b.why(rec.Kind)
 	switch {

@@ -187,6 +187,7 @@ func TestPreviewIsWhatPolicyWouldHaveDone(t *testing.T) {
 		h.record(t, "object.delivered", body)
 	}
 	h.record(t, "object.held", map[string]any{"device": "old", "from": "receiving", "findings": []string{"active-markup"}})
+	h.record(t, "object.refused", map[string]any{"association": "a1", "calling_ae": "CT1", "reason": "out of resources", "status": 42752}) // no rule of these
 	for _, c := range []struct {
 		key, value string
 		want       map[string]int64 // rule and finding → objects
@@ -210,9 +211,22 @@ func TestPreviewIsWhatPolicyWouldHaveDone(t *testing.T) {
 		if string(a) != string(b) && len(got)+len(c.want) > 0 {
 			t.Errorf("%s %s: %s, want %s", c.key, c.value, a, b)
 		}
-		if c.want != nil && (p.Objects != 7 || p.unknown() != 1) || p.Untouched != (c.want == nil) {
+		if c.want != nil && (p.Objects != 8 || p.unknown() != 1) || p.Untouched != (c.want == nil) {
 			t.Errorf("%s: %d objects, %v", c.key, p.Objects, p.Unknown)
 		}
+	}
+}
+
+func TestRefusedObjectsAreReplayed(t *testing.T) {
+	h := open(t, nil)
+	if _, err := h.Apply(t.Context(), h.preview(t, "policy.malicious", "refuse").Digest, by("A. Able")); err != nil {
+		t.Fatal(err)
+	}
+	h.record(t, "object.refused", map[string]any{"calling_ae": "US3", "reason": "malicious: eicar", "status": 49170})
+	h.record(t, "object.refused", map[string]any{"calling_ae": "US3", "reason": "malicious: eicar", "status": 49170, "omitted": 12})
+	p := h.preview(t, "policy.malicious", "hold")
+	if len(p.Rows) != 1 || p.Rows[0].Objects != 2 || p.Rows[0].Device != "US3" || p.Rows[0].Becomes != finding.Hold || p.unknown() != 12 {
+		t.Errorf("%+v %+v", p.Rows, p.Unknown)
 	}
 }
 
