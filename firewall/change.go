@@ -17,6 +17,7 @@ import (
 // Options are how the firewall is set up.
 type Options struct {
 	Table      string      // its name; "": cordon
+	Owner      string      // tells this Cordon's table from another one's on the same machine, over restarts: at most 40 bytes
 	ImagePorts []uint16    // at which the gateway takes associations and web requests, on this machine's own addresses
 	Interfaces []string    // through which devices are reached, for Covers; none: every one
 	Changed    func(Event) // told by Run; nil: nobody is
@@ -49,7 +50,7 @@ func Open(opts Options) (*Firewall, error) {
 	if len(opts.Table) > 32 || identifier(opts.Table) != "d_"+opts.Table {
 		return nil, fmt.Errorf("the table's name %.40q: expected at most 32 letters, digits and underscores", opts.Table)
 	}
-	return &Firewall{opts: opts, kernel: kernel{table: opts.Table}, collecting: opts.Collect, state: State{Empty: true}}, nil
+	return &Firewall{opts: opts, kernel: kernel{table: opts.Table, comment: comment + clip(opts.Owner)}, collecting: opts.Collect, state: State{Empty: true}}, nil
 }
 
 // Start applies what was collected. What a run before left in the table goes then,
@@ -131,16 +132,16 @@ func (f *Firewall) try(rs Ruleset) ([]table, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range had {
-		if !t.ours && len(t.chains)+len(t.sets) > 0 {
-			return nil, fmt.Errorf("%w: there is a table %s that Cordon has not written; give Cordon's another name, or remove that one", ErrNotEnforced, f.opts.Table)
-		}
-	}
 	bridged, err := bridges()
 	if err != nil {
 		return nil, err
 	}
 	want := compile(rs, f.opts, bridged, time.Now())
+	for _, t := range had {
+		if !t.ours && len(want) > 0 && len(t.chains)+len(t.sets) > 0 {
+			return nil, fmt.Errorf("%w: there is a table %s that this Cordon has not written (nft list table inet %s says who has); remove it if nobody needs it", ErrNotEnforced, f.opts.Table, f.opts.Table)
+		}
+	}
 	if differs(want, had, time.Now()) == "" && !lapsing(want) {
 		f.generation = g.id
 		return want, nil // it is there already

@@ -14,7 +14,8 @@ import (
 
 // kernel is the packet filter of a network namespace.
 type kernel struct {
-	table string
+	table   string
+	comment string // that marks it as ours
 }
 
 var families = [...]nftables.TableFamily{nftables.TableFamilyINet, nftables.TableFamilyBridge}
@@ -40,6 +41,7 @@ func (k *kernel) replace(want []table, had []found, last map[string]Count) error
 		j := slices.IndexFunc(had, func(t found) bool { return t.family == f })
 		switch {
 		case i < 0 && j < 0:
+		case i < 0 && !had[j].ours: // somebody else's
 		case i < 0:
 			c.DelTable(k.of(f))
 		case j < 0:
@@ -109,7 +111,7 @@ func (k *kernel) fill(c *nftables.Conn, want table, had found, last map[string]C
 		for _, r := range ch.rules {
 			kr := &nftables.Rule{Table: t, Chain: &nftables.Chain{Name: ch.name}, Exprs: r}
 			if ch.name == mark {
-				kr.UserData = aboutData()
+				kr.UserData = k.aboutData()
 			}
 			c.AddRule(kr)
 		}

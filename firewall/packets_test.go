@@ -462,6 +462,34 @@ func TestSomebodyElsesTableIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestAnotherCordonsTableIsLeftAlone(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.contain(r.scanner())
+	before := r.ruleset()
+	other, err := Open(Options{ImagePorts: []uint16{104}, Owner: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.do(func() error {
+		if err := other.Start(t.Context()); err != nil { // with nothing to ask for
+			t.Error(err)
+		}
+		if e := other.look(t.Context(), time.Now()); e != nil {
+			t.Errorf("%+v", e)
+		}
+		if err := other.Remove(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := other.Change(t.Context(), func(rs *Ruleset) { rs.Contained = []Contained{r.scanner()} }); !errors.Is(err, ErrNotEnforced) {
+			t.Error(err)
+		}
+		return nil
+	})
+	if after := r.ruleset(); after != before {
+		t.Error(after)
+	}
+}
+
 func TestWithoutThePermissionItSaysSo(t *testing.T) {
 	r := newRouter(t, lab.Routed)
 	var err error

@@ -132,7 +132,7 @@ func (k *kernel) readTable(c *nftables.Conn, t *nftables.Table) (f found, err er
 		if ch.Table.Name != k.table {
 			continue
 		}
-		if err := f.readChain(c, t, ch); err != nil {
+		if err := f.readChain(k, c, t, ch); err != nil {
 			return f, err
 		}
 	}
@@ -159,7 +159,7 @@ func (k *kernel) readTable(c *nftables.Conn, t *nftables.Table) (f found, err er
 	return f, err
 }
 
-func (f *found) readChain(c *nftables.Conn, t *nftables.Table, ch *nftables.Chain) error {
+func (f *found) readChain(k *kernel, c *nftables.Conn, t *nftables.Table, ch *nftables.Chain) error {
 	one := chain{name: ch.Name, hook: ch.Hooknum}
 	if ch.Priority != nil {
 		one.priority = *ch.Priority
@@ -171,7 +171,7 @@ func (f *found) readChain(c *nftables.Conn, t *nftables.Table, ch *nftables.Chai
 	for _, r := range rules {
 		one.rules = append(one.rules, r.Exprs)
 		said, _ := userdata.GetString(r.UserData, userdata.TypeComment)
-		f.ours = f.ours || ch.Name == mark && said == comment
+		f.ours = f.ours || ch.Name == mark && said == k.comment
 	}
 	f.chains = append(f.chains, one)
 	return nil
@@ -201,6 +201,7 @@ func differs(want []table, have []found, now time.Time) string {
 		j := slices.IndexFunc(have, func(t found) bool { return t.family == f })
 		switch {
 		case i < 0 && j < 0:
+		case i < 0 && !have[j].ours: // somebody else's
 		case i < 0:
 			return "there is a table and should be none"
 		case j < 0:

@@ -42,7 +42,7 @@ type set struct {
 const (
 	// mark is the chain that says whose table it is.
 	mark    = "about"
-	comment = "written by Cordon; what anybody else changes here is undone"
+	comment = "written by Cordon; what anybody else changes here is undone " // and its owner
 
 	// before the filters of others, after the mangling.
 	priority = -10
@@ -54,7 +54,12 @@ func about() chain {
 }
 
 // aboutData is the comment on its only rule, as nft shows it.
-func aboutData() []byte { return userdata.AppendString(nil, userdata.TypeComment, comment) }
+func (k *kernel) aboutData() []byte {
+	return userdata.AppendString(nil, userdata.TypeComment, k.comment)
+}
+
+// clip keeps a comment within the 128 bytes that nft shows.
+func clip(owner string) string { return owner[:min(len(owner), 40)] }
 
 // add appends rules to a chain, which is made if it is not there.
 func (t *table) add(name string, rules ...rule) {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -25,7 +28,7 @@ import (
 // openNetwork opens what is about packets. Nothing is applied before startFirewall:
 // a command that opens the data directory by itself changes no rule.
 func (p *parts) openNetwork(ctx context.Context, c Config, log *slog.Logger) (err error) {
-	if p.firewall, err = firewall.Open(firewall.Options{ImagePorts: c.imagePorts(), Interfaces: c.Containment.Interfaces, Collect: true, Changed: p.firewallChanged(log)}); err != nil {
+	if p.firewall, err = firewall.Open(firewall.Options{Owner: owner(p.dir), ImagePorts: c.imagePorts(), Interfaces: c.Containment.Interfaces, Collect: true, Changed: p.firewallChanged(log)}); err != nil {
 		return err
 	}
 	if err := p.openContainment(ctx, c, log); err != nil {
@@ -118,6 +121,15 @@ func (p *parts) firewallChanged(log *slog.Logger) func(firewall.Event) {
 		}
 		p.alarms.Raise(context.Background(), alarm.Alarm{Kind: "firewall.changed", Text: fmt.Sprintf("%s, by %s", e.Why, e.By), Link: "/network"})
 	}
+}
+
+// owner tells this data directory's rules from those of another Cordon on the machine.
+func owner(dir string) string {
+	if whole, err := filepath.Abs(dir); err == nil {
+		dir = whole
+	}
+	sum := sha256.Sum256([]byte(dir))
+	return hex.EncodeToString(sum[:8])
 }
 
 // imagePorts are those at which the gateway takes associations and web requests.
