@@ -124,7 +124,7 @@ func end(address, device string) string {
 // planOrder applies the plan that somebody has read.
 type planOrder struct {
 	Digest string `required:"" placeholder:"DIGEST" help:"Of the plan that you have read (cordon plan show)."`
-	As     string `required:"" placeholder:"NAME" help:"Who you are; recorded."`
+	As     string `placeholder:"NAME" help:"Who you are; recorded. Not needed once you have signed in (cordon login)."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why; recorded."`
 	JSON   bool   `help:"One JSON object."`
 }
@@ -164,7 +164,7 @@ func (c planEnforceCommand) Run(ctx context.Context, at place, std stdio) error 
 
 // planDecision is one that needs no plan.
 type planDecision struct {
-	As     string `required:"" placeholder:"NAME" help:"Who you are; recorded."`
+	As     string `placeholder:"NAME" help:"Who you are; recorded. Not needed once you have signed in (cordon login)."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why; recorded."`
 	JSON   bool   `help:"One JSON object."`
 }

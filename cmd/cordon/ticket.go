@@ -36,7 +36,7 @@ type ticketOpenCommand struct {
 	Declaration string        `placeholder:"FILE" help:"What its owner declares in writing; kept encrypted."`
 	Inspected   string        `placeholder:"FILE" help:"What cordon import --json said of its media; kept encrypted."`
 	For         time.Duration `required:"" placeholder:"TIME" help:"For how long, such as 4h."`
-	As          string        `required:"" placeholder:"NAME" help:"Who you are; recorded."`
+	As          string        `placeholder:"NAME" help:"Who you are; recorded. Not needed once you have signed in (cordon login)."`
 	Reason      string        `placeholder:"TEXT" help:"What else there is to say; recorded."`
 	JSON        bool          `help:"One JSON object."`
 }
@@ -189,7 +189,7 @@ func (c ticketShowCommand) Run(ctx context.Context, at place, std stdio) error {
 // ticketDecision is a decision about one ticket.
 type ticketDecision struct {
 	ID     string `arg:"" help:"Its number."`
-	As     string `required:"" placeholder:"NAME" help:"Who you are; recorded."`
+	As     string `placeholder:"NAME" help:"Who you are; recorded. Not needed once you have signed in (cordon login)."`
 	Reason string `placeholder:"TEXT" help:"Why; recorded."`
 	JSON   bool   `help:"One JSON object."`
 }

@@ -21,7 +21,7 @@ type transparentCommand struct {
 }
 
 type transparentOnCommand struct {
-	As     string `required:"" placeholder:"NAME" help:"Who you are; recorded."`
+	As     string `placeholder:"NAME" help:"Who you are; recorded. Not needed once you have signed in (cordon login)."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why; recorded."`
 	JSON   bool   `help:"One JSON object."`
 }
@@ -39,7 +39,7 @@ func (c transparentOnCommand) Run(ctx context.Context, at place, std stdio) erro
 }
 
 type transparentOffCommand struct {
-	As     string `required:"" placeholder:"NAME" help:"Who you are; recorded."`
+	As     string `placeholder:"NAME" help:"Who you are; recorded. Not needed once you have signed in (cordon login)."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why; recorded."`
 	JSON   bool   `help:"One JSON object."`
 }

@@ -261,7 +261,7 @@ func TestWhoMayOnlyLook(t *testing.T) {
 			t.Errorf("%s: %d\n%s", path, code, page)
 		}
 	}
-	for _, path := range []string{"/plan/apply", "/plan/off", "/tickets/1/approve", "/network/transparent"} {
+	for _, path := range []string{"/tickets/1/close", "/tickets/1/confirm", "/plan/apply", "/plan/off", "/tickets/1/approve", "/network/transparent"} {
 		if code, _ := s.post(path, url.Values{}); code != http.StatusForbidden {
 			t.Errorf("%s: %d", path, code)
 		}
