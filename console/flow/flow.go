@@ -176,6 +176,15 @@ func (s *pages) count(ctx context.Context, now time.Time) (c slow, err error) {
 	return c, err
 }
 
+// Key is what the register finds the device by, which has names of its own for those
+// that nobody declared.
+func (d device) Key() string {
+	if d.Name == "" || d.Learned {
+		return d.AETitle + "@" + d.Address
+	}
+	return d.Name
+}
+
 // level is how a device is contained, "" if it is not.
 func (s *pages) level(name string) string {
 	if s.Contained == nil {

@@ -69,12 +69,13 @@
       var heads = [].map.call(table.querySelectorAll("thead th"), function (h) { return h.textContent.trim(); });
       if (!heads.length) { return; }
       table.classList.add("stack");
-      table.setAttribute("role", "table");
-      table.querySelectorAll("thead, tbody").forEach(function (g) { g.setAttribute("role", "rowgroup"); });
+      var title = table.querySelector("caption :is(h2, h3)"); // which no table by role may hold
+      if (!title) { table.setAttribute("role", "table"); }
+      table.querySelectorAll("thead, tbody").forEach(function (g) { if (!title) { g.setAttribute("role", "rowgroup"); } });
       table.querySelectorAll("tr").forEach(function (r) {
-        r.setAttribute("role", "row");
+        if (!title) { r.setAttribute("role", "row"); }
         [].forEach.call(r.cells, function (c, i) {
-          c.setAttribute("role", c.tagName === "TD" ? "cell" : c.parentNode.parentNode.tagName === "THEAD" ? "columnheader" : "rowheader");
+          if (!title) { c.setAttribute("role", c.tagName === "TD" ? "cell" : c.parentNode.parentNode.tagName === "THEAD" ? "columnheader" : "rowheader"); }
           if (c.tagName === "TD" && heads[i] && r.cells.length === heads.length) { c.dataset.label = heads[i]; }
         });
       });
