@@ -192,9 +192,10 @@ func TestSessionEnds(t *testing.T) {
 func TestSecretIsRenewedWhenSomebodySaysAgainWhoTheyAre(t *testing.T) {
 	s := newSite(t)
 	s.first(t)
-	id, e := s.person(t, "B. Best", Change{Roles: []Role{PACS}})
+	_, e := s.person(t, "B. Best", Change{Roles: []Role{PACS}})
 	s.time = s.time.Add(6 * time.Minute)
-	if id = s.who(t, e.Secret); id.Fresh(s.time) {
+	id := s.who(t, e.Secret)
+	if id.Fresh(s.time) {
 		t.Error("fresh after six minutes")
 	}
 	if _, err := s.Again(t.Context(), id, "wrong", Origin{}); !errors.Is(err, ErrDenied) {
