@@ -116,7 +116,7 @@ type Item struct {
 func (i Item) Over() bool { return i.State == Ended || i.State == Closed }
 
 // Snoozed reports whether an alarm is snoozed.
-func (i Item) Snoozed(now time.Time) bool { return now.Before(i.SnoozedUntil) }
+func (i Item) Snoozed(now time.Time) bool { return !i.Over() && now.Before(i.SnoozedUntil) }
 
 // What happened to an alarm that somebody may be told of.
 type What string
