@@ -160,7 +160,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, rt route.Route, w
 		answer.Say(w, why.Status, why.Says)
 		return
 	}
-	g.config.Refuse(w, r, why)
+	g.config.Refuse(w, r.WithContext(people.With(r.Context(), why.Who)), why)
 }
 
 // who reads by what somebody is known on the console's address. Nobody is no error.

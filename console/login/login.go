@@ -22,6 +22,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 
 	"cordon/console/answer"
 	"cordon/console/guard"
@@ -104,6 +105,7 @@ type loginPage struct {
 	Error    string
 	Passkeys bool
 	Issuer   string
+	At       string // the issuer's host
 	First    bool // nobody has an account
 	Password bool // they have one
 }
@@ -111,9 +113,17 @@ type loginPage struct {
 func (l *Login) loginPage(r *http.Request) loginPage {
 	p := loginPage{Passkeys: l.Passkeys != nil, First: !l.Accounts.Exist(), Password: true}
 	if l.Issuer != nil {
-		p.Issuer = l.Issuer.Issuer()
+		p.Issuer, p.At = l.Issuer.Issuer(), host(l.Issuer.Issuer())
 	}
 	return p
+}
+
+// host is what people know an issuer by.
+func host(issuer string) string {
+	if u, err := url.Parse(issuer); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return issuer
 }
 
 func (l *Login) page(w http.ResponseWriter, r *http.Request) {
