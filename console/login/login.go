@@ -106,8 +106,8 @@ type loginPage struct {
 	Passkeys bool
 	Issuer   string
 	At       string // the issuer's host
-	First    bool // nobody has an account
-	Password bool // they have one
+	First    bool   // nobody has an account
+	Password bool   // they have one
 }
 
 func (l *Login) loginPage(r *http.Request) loginPage {
