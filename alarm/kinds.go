@@ -82,6 +82,7 @@ var kinds = [...]Kind{
 	{"network.sensor_blind", Warning, "interface or sensor", "A sensor of the network sees nothing: its interface is gone or down, or its file cannot be read.", "Look at the cable and the mirror port, or at Suricata and Zeek. What happens meanwhile is not seen.", true},
 	{"network.sensor_drops", Warning, "sensor", "Packets came faster than a sensor may look at them; some were not seen.", "If it lasts, mirror less, leave out networks (network.capture.ignore), or give the sensor more time (network.capture.cpu).", true},
 	{"network.*", Warning, "device", "A device did on the network what it should not.", "Open the device: the evidence says with whom it talked. Decide whether to contain it.", false},
+	{"incident.overdue", Warning, "device", "What a vendor promised for a device is late, or nobody has promised anything.", "Open the incident: ask the vendor, and write the answer down.", true},
 	{"incident.*", Critical, "incident", "An incident needs somebody.", "Open the incident.", false},
 	{"plan.*", Warning, "", "The firewall plan needs somebody.", "Open the plan.", false},
 	{"ticket.attention", Warning, "ticket", "A ticket was closed otherwise than planned, or its sponsor is not there.", "Open Tickets: the sponsor confirms, or somebody asks what happened.", false},

@@ -19,9 +19,9 @@ func TestWhatDegradesIsAnAlarm(t *testing.T) {
 	s.flow.Engines = []Engine{{Name: "clamd"}, {Name: "icap", Up: true, SignaturesAt: time.Now().Add(-30 * 24 * time.Hour)}}
 	s.flow.Waiting = 2
 	for range 3 {
-		s.keep(t, held("1.2", "eicar"), "x")
+		s.keep(t, inVault("1.2", "eicar"), "x")
 	}
-	s.keep(t, held("1.3", "container-mismatch"), "y")
+	s.keep(t, inVault("1.3", "container-mismatch"), "y")
 	all, err := s.Alarms(t.Context())
 	if err != nil {
 		t.Fatal(err)

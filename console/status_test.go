@@ -21,7 +21,7 @@ func TestStatusSaysWhatIsWrongWithEngines(t *testing.T) {
 		{"badly set up", Engine{Name: "clamd", Up: true, Warning: "set AlertExceedsMax"}, Well, "set AlertExceedsMax"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := Status{Flow: Flow{Accepting: true, Engines: []Engine{c.engine}}}
+			s := Status{Flow: Flow{Accepting: true, Engines: []Engine{c.engine}}, signatureAge: staleSignatures}
 			s.judge(now)
 			if all := strings.Join(s.Says, " "); s.Level != c.level || !strings.Contains(all, c.says) {
 				t.Errorf("%s: %s", s.Level, all)
