@@ -72,6 +72,19 @@ func (c containCommand) proposals(ctx context.Context, control *control, std std
 	})
 }
 
+// containedNow is what a list of devices says of those that are contained: nothing to
+// who may not see it.
+func containedNow(ctx context.Context, control *control) map[string]string {
+	out := map[string]string{}
+	each(ctx, control, "containments?now=true", func(x contain.Containment) error {
+		if out[x.Device] = ", contained"; !x.Enforced {
+			out[x.Device] = ", NOT contained as ordered"
+		}
+		return nil
+	})
+	return out
+}
+
 func enforced(x contain.Containment) string {
 	if x.Enforced {
 		return "yes"

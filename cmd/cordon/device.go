@@ -46,14 +46,19 @@ func (c deviceListCommand) Run(ctx context.Context, at place, std stdio) error {
 	}
 	defer control.close()
 	encoder, table, n := json.NewEncoder(std.out), newTable(std.out), 0
+	var contained map[string]string
+	if !c.JSON {
+		contained = containedNow(ctx, control)
+	}
 	err = each(ctx, control, "devices", func(d asset.Device) error {
 		if c.JSON {
 			return encoder.Encode(d)
 		}
+		state := string(d.State) + contained[d.Name]
 		if n++; n == 1 {
 			fmt.Fprint(table, "NAME\tSTATE\tAE TITLE\tSEEN AT\tSERVICES\tASSOCIATIONS\tREFUSED\tWOULD REFUSE\tLAST SEEN\n")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", d.Name, d.State, printable(string(d.AETitle)), or(some(d.Addresses), "-"),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", d.Name, state, printable(string(d.AETitle)), or(some(d.Addresses), "-"),
 			or(strings.Join(d.Services, ","), "-"), d.Associations, d.Refused, d.WouldRefuse, ago(d.LastSeen))
 		return nil
 	})
