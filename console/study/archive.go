@@ -94,10 +94,16 @@ func seriesOf(uid string) []byte {
 	return out.Bytes()
 }
 
+// named reports whether a query names a study, a patient or a request.
+func (q Query) named() bool { return q.Study != "" || q.PatientID != "" || q.Accession != "" }
+
+// asks reports whether there is an archive that can be asked.
+func (p Parts) asks() bool { return p.Find != nil && len(p.Archives) > 0 }
+
 // askable is an error if an archive cannot be asked: by nothing that names a study or
 // a patient, or by what would match others as well.
 func (q Query) askable() error {
-	if q.Study == "" && q.PatientID == "" && q.Accession == "" {
+	if !q.named() {
 		return fmt.Errorf("%w: archives are asked by study, patient ID or accession number", answer.ErrRequest)
 	}
 	if strings.ContainsAny(q.Study+q.PatientID+q.Accession, "*?\\") {

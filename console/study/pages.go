@@ -41,7 +41,7 @@ type line struct {
 }
 
 func (p *pages) form(w http.ResponseWriter, r *http.Request) {
-	p.search.Show(w, r, searched{Query: Query{Device: r.URL.Query().Get("device"), Archives: p.Find != nil}, Asks: p.Find != nil})
+	p.search.Show(w, r, searched{Query: Query{Device: r.URL.Query().Get("device"), Archives: p.asks()}, Asks: p.asks()})
 }
 
 // maxForm bounds the body of a form, in bytes.
@@ -49,7 +49,7 @@ const maxForm = 16 << 10
 
 func (p *pages) find(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	s := searched{Asks: p.Find != nil}
+	s := searched{Asks: p.asks()}
 	err := r.ParseForm()
 	if err == nil {
 		s.Query = Query{
@@ -57,7 +57,9 @@ func (p *pages) find(w http.ResponseWriter, r *http.Request) {
 			Device: strings.TrimSpace(r.PostFormValue("device")), From: r.PostFormValue("from"), To: r.PostFormValue("to"), Archives: r.PostFormValue("archives") != "",
 		}
 		var found Found
-		found, err = p.look(r.Context(), answer.Caller(r), s.Query, keyIn(r.PostFormValue("before")))
+		asked := s.Query
+		asked.Archives = asked.Archives && s.Asks && asked.named() // by a device or a day nobody is asked
+		found, err = p.look(r.Context(), answer.Caller(r), asked, keyIn(r.PostFormValue("before")))
 		s.Found = &found
 	}
 	if err != nil {
@@ -144,7 +146,7 @@ type seriesLine struct {
 
 func (p *pages) show(w http.ResponseWriter, r *http.Request) {
 	uid := r.PathValue("uid")
-	s := shown{UID: uid, Asks: p.Find != nil}
+	s := shown{UID: uid, Asks: p.asks()}
 	var err error
 	s.Where, err = p.where(r.Context(), answer.Caller(r), uid)
 	if s.Unknown = errors.Is(err, whereabouts.ErrNotFound); s.Unknown {
@@ -173,9 +175,9 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request) {
 // showArchives is the part of the page that takes as long as archives do.
 func (p *pages) showArchives(w http.ResponseWriter, r *http.Request) {
 	uid := r.PathValue("uid")
-	s := shown{UID: uid, Asks: p.Find != nil, Ask: true}
+	s := shown{UID: uid, Asks: p.asks(), Ask: true}
 	err := p.Ledger.Record(r.Context(), "study.shown", map[string]any{"by": answer.Caller(r), "study_instance_uid": uid[:min(len(uid), maxKey)], "archives": p.Archives})
-	if err == nil && p.Find != nil {
+	if err == nil && p.asks() {
 		s.Asked, err = p.askAbout(r.Context(), uid)
 	}
 	if err != nil {

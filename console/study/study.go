@@ -158,7 +158,7 @@ func (p Parts) look(ctx context.Context, by string, q Query, before whereabouts.
 	if out.Studies, err = p.Studies.Find(ctx, in); err != nil {
 		return out, err
 	}
-	if q.Archives && p.Find != nil {
+	if q.Archives && p.asks() {
 		out.Archives = p.ask(ctx, q)
 	}
 	out.Behind, err = p.Studies.Behind(ctx)
@@ -232,7 +232,7 @@ func (p *pages) apiFind(w http.ResponseWriter, r *http.Request) {
 func (p *pages) apiShow(w http.ResponseWriter, r *http.Request) {
 	uid := r.PathValue("uid")
 	out, err := p.where(r.Context(), answer.Caller(r), uid)
-	if err == nil && r.URL.Query().Get("archives") == "true" && p.Find != nil {
+	if err == nil && r.URL.Query().Get("archives") == "true" && p.asks() {
 		out.Asked, err = p.askAbout(r.Context(), uid)
 	}
 	if err != nil {

@@ -163,7 +163,7 @@ func TestStudyIsFoundByPatientAndNothingOfItIsWritten(t *testing.T) {
 	if w := h.ask("POST", "/studies", url.Values{"patient_id": {"P2"}}.Encode()); !strings.Contains(w.Body.String(), "heard of no such study") {
 		t.Error(w.Body)
 	}
-	for _, wrong := range []url.Values{{}, {"from": {"yesterday"}}, {"patient_id": {"*"}, "archives": {"yes"}}, {"device": {"ct-1"}, "archives": {"yes"}}, {"study": {strings.Repeat("1", 300)}}} {
+	for _, wrong := range []url.Values{{}, {"from": {"yesterday"}}, {"patient_id": {"*"}, "archives": {"yes"}}, {"study": {strings.Repeat("1", 300)}}} {
 		w := h.ask("POST", "/studies", wrong.Encode())
 		if w.Code != 400 || !strings.Contains(w.Body.String(), `role="alert"`) {
 			t.Errorf("%v: %d %s", wrong, w.Code, w.Body)
@@ -178,6 +178,9 @@ func TestArchiveIsAskedForWhatAPersonAsked(t *testing.T) {
 	body := w.Body.String()
 	if w.Code != 200 || !strings.Contains(body, "has it") || strings.Contains(body, "<script>alert") || !strings.Contains(body, "&lt;script&gt;") {
 		t.Error(w.Code, body)
+	}
+	if w := h.ask("POST", "/studies", url.Values{"device": {"ct-1"}, "archives": {"yes"}}.Encode()); w.Code != 200 || len(h.archive.asked) != 1 {
+		t.Error("asked for all of a device:", w.Code, len(h.archive.asked))
 	}
 	if len(h.archive.asked) != 1 || !bytes.Contains(h.archive.asked[0], []byte("A1")) || !bytes.Contains(h.archive.asked[0], []byte("STUDY")) {
 		t.Errorf("%q", h.archive.asked)
