@@ -138,7 +138,7 @@ func (f *Firewall) try(rs Ruleset) ([]table, error) {
 	}
 	want := compile(rs, f.opts, bridged, time.Now())
 	for _, t := range had {
-		if !t.ours && len(want) > 0 && len(t.chains)+len(t.sets) > 0 {
+		if !t.ours && !t.lost && len(want) > 0 && len(t.chains)+len(t.sets) > 0 {
 			return nil, fmt.Errorf("%w: there is a table %s that this Cordon has not written (nft list table inet %s says who has); remove it if nobody needs it", ErrNotEnforced, f.opts.Table, f.opts.Table)
 		}
 	}
@@ -175,6 +175,9 @@ func (f *Firewall) read() ([]found, generation, error) {
 	if err != nil {
 		return nil, g, err
 	}
+	for i := range have {
+		have[i].lost = f.lost(have[i])
+	}
 	if len(f.want) == 0 {
 		f.last = nil
 	}
@@ -193,6 +196,20 @@ func (f *Firewall) read() ([]found, generation, error) {
 		}
 	}
 	return have, g, nil
+}
+
+// lost reports whether a table is ours all the same that has nobody's mark: this
+// Firewall wrote it, or it is what flushing one of Cordon's leaves, chains without a
+// rule.
+func (f *Firewall) lost(t found) bool {
+	if t.mark != "" {
+		return false
+	}
+	if slices.ContainsFunc(f.want, func(w table) bool { return w.family == t.family }) {
+		return true
+	}
+	marked := slices.ContainsFunc(t.chains, func(c chain) bool { return c.name == mark })
+	return marked && !slices.ContainsFunc(t.chains, func(c chain) bool { return len(c.rules) > 0 })
 }
 
 // forget drops what is remembered of counters that are no more.

@@ -41,7 +41,7 @@ func (k *kernel) replace(want []table, had []found, last map[string]Count) error
 		j := slices.IndexFunc(had, func(t found) bool { return t.family == f })
 		switch {
 		case i < 0 && j < 0:
-		case i < 0 && !had[j].ours: // somebody else's
+		case i < 0 && !had[j].ours && !had[j].lost: // somebody else's
 		case i < 0:
 			c.DelTable(k.of(f))
 		case j < 0:

@@ -291,7 +291,7 @@ func TestChangedByOthersIsPutRightOnceThenLoud(t *testing.T) {
 	if e := look(); e != nil {
 		t.Errorf("somebody's own table is an event: %+v", e)
 	}
-	for name, change := range map[string]string{"flush": "flush ruleset", "rule": "flush chain inet cordon d_us1_from", "element": "flush set inet cordon d_us1_at4"} {
+	for name, change := range map[string]string{"flush": "flush ruleset", "mark": "flush table inet cordon", "rule": "flush chain inet cordon d_us1_from", "element": "flush set inet cordon d_us1_at4"} {
 		r.f.restored = time.Time{}
 		r.Router.Run(t, "nft", strings.Fields(change)[0], strings.Join(strings.Fields(change)[1:], " "))
 		e := look()
@@ -540,4 +540,44 @@ func TestRestartTakesOverWhatIsThere(t *testing.T) {
 	if s := r.state(); s.Counters["us1 dropped"].Packets < dropped {
 		t.Errorf("the count began anew: %+v", s)
 	}
+}
+
+func TestAFlushedTableIsTakenOverAfterARestart(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.contain(r.scanner())
+	r.Router.Run(t, "nft", "flush", "table", "inet", "cordon")
+	again, err := Open(Options{ImagePorts: r.f.opts.ImagePorts, Interfaces: r.f.opts.Interfaces})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.do(func() error {
+		return again.Change(t.Context(), func(rs *Ruleset) { rs.Contained = []Contained{r.scanner()} })
+	})
+	if s := r.state(); !s.Applied { // to the one that wrote it before, all is as it was
+		t.Errorf("%+v", s)
+	}
+	r.Router.Run(t, "nft", "flush", "table", "inet", "cordon")
+	r.do(func() error { return again.Remove(t.Context()) })
+	if after := r.ruleset(); strings.Contains(after, "cordon") {
+		t.Error(after)
+	}
+}
+
+func TestRenewingHidesNobodysChange(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.contain(r.scanner())
+	r.do(func() error {
+		return r.f.Change(t.Context(), func(rs *Ruleset) {
+			rs.Redirects = []Redirect{{ID: "pacs", From: prefixes("10.1.0.0/16"), To: netip.MustParseAddrPort("10.2.0.5:104"), Port: 11112, Lapses: 5 * time.Second}}
+		})
+	})
+	r.Router.Run(t, "nft", "flush", "chain", "inet", "cordon", "d_us1_from")
+	r.f.renewed = time.Time{}
+	r.do(func() error {
+		r.f.renew()
+		if e := r.f.look(t.Context(), time.Now()); e == nil || !e.Restored {
+			t.Errorf("%+v", e)
+		}
+		return nil
+	})
 }

@@ -23,7 +23,9 @@ type found struct {
 	chains []chain
 	sets   []set // elements in the order of their keys
 	counts map[string]Count
-	ours   bool // it has our mark
+	mark   string // what is said in it of whose it is
+	ours   bool   // that is us
+	lost   bool   // it is ours, and its mark was taken out: see Firewall.lost
 }
 
 // generation numbers what the kernel's rules were and are: each transaction of
@@ -171,7 +173,9 @@ func (f *found) readChain(k *kernel, c *nftables.Conn, t *nftables.Table, ch *nf
 	for _, r := range rules {
 		one.rules = append(one.rules, r.Exprs)
 		said, _ := userdata.GetString(r.UserData, userdata.TypeComment)
-		f.ours = f.ours || ch.Name == mark && said == k.comment
+		if ch.Name == mark && said != "" {
+			f.mark, f.ours = said, said == k.comment
+		}
 	}
 	f.chains = append(f.chains, one)
 	return nil
@@ -201,7 +205,7 @@ func differs(want []table, have []found, now time.Time) string {
 		j := slices.IndexFunc(have, func(t found) bool { return t.family == f })
 		switch {
 		case i < 0 && j < 0:
-		case i < 0 && !have[j].ours: // somebody else's
+		case i < 0 && !have[j].ours && !have[j].lost: // somebody else's
 		case i < 0:
 			return "there is a table and should be none"
 		case j < 0:

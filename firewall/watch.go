@@ -87,10 +87,11 @@ func (f *Firewall) look(ctx context.Context, now time.Time) *Event {
 	if f.collecting {
 		return nil
 	}
-	if f.ended(now) {
-		if err := f.apply(ctx, f.now); err != nil {
+	if left, ended := f.ended(now); ended {
+		if err := f.apply(ctx, left); err != nil {
 			return nil // the elements have lapsed in any case; the next glance tries again
 		}
+		f.now = left
 	}
 	g, err := f.kernel.generation()
 	if err != nil || g.id == f.generation {
@@ -142,14 +143,11 @@ func (f *Firewall) Reapply(ctx context.Context) error {
 	return f.apply(ctx, f.now)
 }
 
-// ended reports whether something that is in the table has come to its end.
-func (f *Firewall) ended(now time.Time) bool {
-	left := f.now.at(now)
-	if len(left.Contained) == len(f.now.Contained) && len(left.Openings) == len(f.now.Openings) && left.Plan == f.now.Plan {
-		return false
-	}
-	f.now = left
-	return true
+// ended reports whether something that is in the table has come to its end, and what
+// is left then.
+func (f *Firewall) ended(now time.Time) (left Ruleset, ended bool) {
+	left = f.now.at(now)
+	return left, len(left.Contained) != len(f.now.Contained) || len(left.Openings) != len(f.now.Openings) || left.Plan != f.now.Plan
 }
 
 // renew gives redirects another while.
@@ -170,16 +168,22 @@ func (f *Firewall) renew() {
 	if err != nil {
 		return // they end, which is what the site chose
 	}
+	before, err := f.kernel.generation()
+	if err != nil {
+		return
+	}
 	t := f.kernel.of(nftables.TableFamilyINet)
 	for _, r := range f.now.Redirects {
 		if r.Lapses > 0 {
 			f.renewOne(c, t, r)
 		}
 	}
-	if c.Flush() == nil {
-		if g, err := f.kernel.generation(); err == nil {
-			f.generation = g.id
-		}
+	if c.Flush() != nil {
+		return
+	}
+	// Only if nobody else changed anything before or meanwhile is there nothing to read.
+	if g, err := f.kernel.generation(); err == nil && before.id == f.generation && g.id == before.id+1 {
+		f.generation = g.id
 	}
 }
 
