@@ -38,7 +38,9 @@ func (d *Desk) apply(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(open, func(a, b firewall.Opening) int { return strings.Compare(a.ID, b.ID) })
-	return d.p.Firewall.Change(ctx, func(r *firewall.Ruleset) { r.Openings = open })
+	err := d.p.Firewall.Change(ctx, func(r *firewall.Ruleset) { r.Openings = open })
+	d.due = err != nil
+	return err
 }
 
 // macs are those that packets of the visitor have where this machine sees them.
@@ -99,6 +101,20 @@ func (d *Desk) look(ctx context.Context, now time.Time) {
 		if err := d.see(ctx, t, now); err != nil && ctx.Err() == nil {
 			d.p.Log.Error("a ticket could not be seen to; it is tried again", "ticket", t.ID, "error", err)
 		}
+	}
+	d.again(ctx)
+}
+
+// again changes the firewall where that failed before: what was closed must not stay
+// open until its time is over.
+func (d *Desk) again(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.due {
+		return
+	}
+	if err := d.apply(ctx); err != nil && ctx.Err() == nil {
+		d.p.Log.Error("the firewall does not have what the tickets say; it is tried again", "error", err)
 	}
 }
 

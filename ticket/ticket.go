@@ -184,6 +184,7 @@ type Desk struct {
 
 	mu  sync.Mutex // over every change
 	all []Ticket   // those that are asked for or open
+	due bool       // the firewall could not be changed: it is tried again
 }
 
 //go:embed migrations/*.sql

@@ -395,3 +395,30 @@ func TestTwoDecideOnWhatAPatientCannotWaitFor(t *testing.T) {
 		}
 	})
 }
+
+// What is closed while the firewall cannot be changed is taken out as soon as it can.
+func TestClosedWhileTheFirewallIsAway(t *testing.T) {
+	alone(t, func(run func(...string) string) {
+		h := newHospital(t, Config{})
+		one, err := h.desk.Open(h.ctx, request())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		away, cancel := context.WithCancel(h.ctx)
+		cancel()
+		h.desk.mu.Lock()
+		h.desk.all = nil // as after Close, of which the effect failed
+		if err := h.desk.apply(away); err == nil || !h.desk.due {
+			t.Errorf("%v, %t", err, h.desk.due)
+		}
+		h.desk.mu.Unlock()
+		if left := run("nft", "list", "ruleset"); !strings.Contains(left, one.Address.String()) {
+			t.Error("it is closed already")
+		}
+		h.desk.look(h.ctx, time.Now())
+		if left := run("nft", "list", "ruleset"); strings.Contains(left, one.Address.String()) || h.desk.due {
+			t.Errorf("it stays open:\n%s", left)
+		}
+	})
+}
