@@ -469,3 +469,53 @@ func TestPreview(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+func TestNobodyIsFreedByALesserOrder(t *testing.T) {
+	s := newSite(t)
+	order := func(l firewall.Level, d time.Duration) error {
+		_, err := s.Contain(t.Context(), Order{Device: "us1", Level: l, For: d, Request: able})
+		return err
+	}
+	for _, step := range []struct {
+		level firewall.Level
+		lasts time.Duration
+		free  bool
+	}{
+		{firewall.Observe, time.Hour, false},
+		{firewall.ImageOnly, 30 * time.Minute, false}, // from observing it is more, not less
+		{firewall.Observe, time.Hour, true},
+		{firewall.ImageOnly, time.Minute, true},
+		{firewall.Cut, time.Hour, false},
+		{firewall.ImageOnly, 2 * time.Hour, false}, // its images
+		{firewall.ImageOnly, 0, false},
+		{firewall.ImageOnly, 24 * time.Hour, true},
+	} {
+		if err := order(step.level, step.lasts); errors.Is(err, ErrState) != step.free {
+			t.Errorf("%+v: %v", step, err)
+		}
+	}
+	if _, err := s.Extend(t.Context(), "us1", time.Minute, able); !errors.Is(err, ErrState) {
+		t.Error(err)
+	}
+	if got := s.Of("us1"); got != firewall.ImageOnly {
+		t.Error(got)
+	}
+}
+
+func TestAnotherNameFreesNobody(t *testing.T) {
+	s := newSite(t)
+	if s.Suspect("ct2", netip.MustParseAddr("10.1.1.5")) {
+		t.Error("before")
+	}
+	if _, err := s.Contain(t.Context(), Order{Device: "us1", Level: firewall.ImageOnly, Request: able}); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]bool{"10.1.1.5": true, "::ffff:10.1.1.5": true, "10.1.1.6": false} {
+		if got := s.Suspect("ct2", netip.MustParseAddr(at)); got != want {
+			t.Errorf("%s: %t", at, got)
+		}
+	}
+	if !s.Suspect("us1", netip.Addr{}) {
+		t.Error("at no address")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,7 @@ type Parts struct {
 type Containments struct {
 	parts   Parts
 	levels  atomic.Pointer[map[string]firewall.Level] // of what is in force, by device
+	at      atomic.Pointer[[]netip.Prefix]            // at which the devices are that Paranoid is about
 	signals chan Signal
 	lost    atomic.Int64 // signals that found no room
 
@@ -119,10 +121,17 @@ func (c *Containments) Start(ctx context.Context) error {
 // publish makes levels be what is in force. The caller holds mu, or is alone.
 func (c *Containments) publish() {
 	levels := make(map[string]firewall.Level, len(c.now))
+	var places []netip.Prefix
 	for _, e := range c.now {
 		levels[e.Device] = e.Level
+		for _, text := range e.addresses {
+			if p, err := netip.ParsePrefix(text); err == nil && e.Level != firewall.Observe {
+				places = append(places, p)
+			}
+		}
 	}
 	c.levels.Store(&levels)
+	c.at.Store(&places)
 }
 
 // Of is the level at which a device is contained; "" if it is not. It asks no disk.
@@ -133,6 +142,12 @@ func (c *Containments) Of(device string) firewall.Level { return (*c.levels.Load
 func (c *Containments) Paranoid(device string) bool {
 	l := c.Of(device)
 	return l == firewall.ImageOnly || l == firewall.Cut
+}
+
+// Suspect is Paranoid of whoever says that it is a device, at an address: one that is
+// contained is that under the name of another one, too. It asks no disk.
+func (c *Containments) Suspect(device string, at netip.Addr) bool {
+	return c.Paranoid(device) || slices.ContainsFunc(*c.at.Load(), func(p netip.Prefix) bool { return p.Contains(at.Unmap().WithZone("")) })
 }
 
 // List returns all there were, the latest first, what is in force with its counts.

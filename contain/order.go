@@ -65,6 +65,9 @@ func (c *Containments) order(ctx context.Context, o Order, d Device, all []Devic
 		if e = c.now[i]; e.State == Restoring {
 			return e.Containment, fmt.Errorf("%w: %s is being restored", ErrState, d.Name)
 		}
+		if e.frees(o, now) {
+			return e.Containment, fmt.Errorf("%w: %s is contained (%s), and less or for a shorter time is to restore it, which needs a proof: cordon device restore %s", ErrState, d.Name, e.Level, d.Name)
+		}
 	}
 	e.Level, e.State, e.Rule, e.Reason, e.By = o.Level, Ordered, o.Rule, o.Reason, []string{o.By}
 	e.Until, e.ends = time.Time{}, time.Time{}
@@ -95,7 +98,17 @@ func (c *Containments) order(ctx context.Context, o Order, d Device, all []Devic
 	return c.now[i].Containment, err
 }
 
-// Extend gives a containment another end: so long from now, or none if d is 0.
+// frees reports whether an order would give a device its network back without a
+// proof that it is clean, or sooner than was said.
+func (e entry) frees(o Order, now time.Time) bool {
+	if e.Level == firewall.Observe {
+		return false
+	}
+	return o.Level == firewall.Observe || o.For != 0 && (e.ends.IsZero() || now.Add(o.For).Before(e.ends))
+}
+
+// Extend gives a containment another end: so long from now, or none if d is 0. It is
+// not before the one that it has.
 func (c *Containments) Extend(ctx context.Context, device string, d time.Duration, rq custody.Request) (Containment, error) {
 	c.mu.Lock()
 	i := slices.IndexFunc(c.now, func(e entry) bool { return e.Device == device })

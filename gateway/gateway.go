@@ -60,6 +60,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"cordon/asset"
@@ -171,7 +172,7 @@ type Parts struct {
 
 	Bypassed func(device, callingAE string) bool                      // inspection's verdict is set aside; nil: never
 	Passed   func(b *custody.Buffer, o custody.Object, bypassed bool) // passed unscanned or bypassed; b is valid during the call; may be nil
-	Paranoid func(device string) bool                                 // what it sends is held to the strictest rules and scanned before it is delivered; nil: never
+	Paranoid func(device string, at netip.Addr) bool                  // what it sends is held to the strictest rules and scanned before it is delivered; nil: never
 
 	Exceptions *exception.Exceptions
 

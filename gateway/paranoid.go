@@ -24,9 +24,10 @@ import (
 // What an engine could not scan waits, and is tried again; people are alarmed
 // (contain does that), and a person may let it pass.
 
-// paranoid reports whether the association's device is contained.
+// paranoid reports whether the association's device is contained, or whoever is at its
+// address.
 func (s *session) paranoid() bool {
-	return s.g.parts.Paranoid != nil && s.admission.Device != "" && s.g.parts.Paranoid(s.admission.Device)
+	return s.g.parts.Paranoid != nil && s.private == "" && s.g.parts.Paranoid(s.admission.Device, s.peer)
 }
 
 // scanner scans what waits for it.
@@ -81,9 +82,8 @@ func (g *Gateway) scanDue(ctx context.Context) int {
 	var running sync.WaitGroup
 	for range min(scanners, len(due)) {
 		running.Go(func() { // ends with the objects
-			defer g.survive("scan")
 			for o := range work {
-				if err := g.scanOne(ctx, o); err != nil {
+				if err := g.scanApart(ctx, o); err != nil {
 					failed <- err
 				}
 			}
@@ -105,6 +105,20 @@ func (g *Gateway) scanDue(ctx context.Context) int {
 		due = nil
 	}
 	return len(due)
+}
+
+// scanApart is scanOne; a fault of ours in one object keeps no other one waiting.
+func (g *Gateway) scanApart(ctx context.Context, o custody.Object) (err error) {
+	done := false
+	defer func() {
+		if !done {
+			err = g.parts.Custody.ScanLater(ctx, o.ID, time.Now().Add(scanAgain), o.Engines)
+		}
+	}()
+	defer g.survive("scan")
+	err = g.scanOne(ctx, o)
+	done = true
+	return err
 }
 
 // scanOne judges an object again, with every engine, and does what follows.

@@ -47,7 +47,7 @@ func contained(t *testing.T, dir string, e judge.Engine, rules policy.Rules) *ho
 	h := open(t, dir, config(a.address, func(c *Config) {
 		c.Site.Devices = []policy.Device{{Name: "us1", AETitle: "CT1", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Monitor: true}}
 	}), func(_ *house, p *Parts) {
-		p.Paranoid = func(device string) bool { return device == "us1" }
+		p.Paranoid = func(device string, _ netip.Addr) bool { return device == "us1" }
 		p.Bypassed = func(string, string) bool { return true }
 		p.Judge = judge.New(judge.Config{Rules: rules, Engines: []judge.Engine{e}})
 	})

@@ -76,7 +76,7 @@ func (rq *request) serve(ctx context.Context) error {
 	}
 	rq.log = rq.s.parts.Log.With("visit", rq.visit.id, "peer", rq.address, "operation", rq.route.operation)
 	rq.bypassed = rq.s.parts.Bypassed != nil && rq.s.parts.Bypassed(rq.admission.Device, string(rq.admission.Calling))
-	if rq.paranoid = rq.route.service == policy.ServiceStore && rq.s.parts.Paranoid != nil && rq.s.parts.Paranoid(rq.admission.Device); rq.paranoid {
+	if rq.paranoid = rq.route.service == policy.ServiceStore && rq.s.parts.Paranoid != nil && rq.s.parts.Paranoid(rq.admission.Device, rq.address); rq.paranoid {
 		rq.bypassed = false
 	}
 	defer rq.guardBody()()

@@ -121,7 +121,7 @@ type Parts struct {
 	Wake     func()                                                   // something was spooled; nil: its deliverer looks by itself
 	Bypassed func(device, callingAE string) bool                      // inspection's verdict is set aside; nil: never
 	Passed   func(b *custody.Buffer, o custody.Object, bypassed bool) // passed unscanned or bypassed; b is valid during the call; may be nil
-	Paranoid func(device string) bool                                 // what it stores is held to the strictest rules and scanned before it is delivered; nil: never
+	Paranoid func(device string, at netip.Addr) bool                  // what it stores is held to the strictest rules and scanned before it is delivered; nil: never
 	Observe  func(asset.Observation)                                  // told of everything that a device does; must be quick; nil: nobody wants to know
 	Metrics  *metric.Metrics
 }

@@ -172,7 +172,7 @@ func (d *daemon) wire(ctx context.Context) error {
 
 		Bypassed: d.parts.bypass.Covers,
 		Passed:   d.parts.rescan.Keep,
-		Paranoid: d.parts.contained.Paranoid,
+		Paranoid: d.parts.contained.Suspect,
 
 		Exceptions: d.parts.except,
 		Commitment: d.parts.commit,

@@ -166,7 +166,7 @@ func (d *daemon) newWeb(ctx context.Context) error {
 		Archives: d.gateway,
 		Wake:     d.gateway.Wake,
 		Bypassed: d.parts.bypass.Covers,
-		Paranoid: d.parts.contained.Paranoid,
+		Paranoid: d.parts.contained.Suspect,
 		Passed:   d.parts.rescan.Keep,
 
 		Exceptions: d.parts.except,
