@@ -20,6 +20,7 @@ type archive struct {
 	upstream Upstream
 	wake     chan struct{} // holds at most one token
 	hurry    atomic.Bool   // something urgent has come since the spool was last looked at
+	served   atomic.Int64  // when an association that emptied the spool ended, Unix time in nanoseconds
 	traffic  traffic
 	moving   atomic.Int32 // objects on their way to it, whoever sends them
 

@@ -146,9 +146,8 @@ type crew struct {
 	mu   sync.Mutex
 	left [][]custody.Object
 	errs []error
-	full bool      // the archive had no place for one of them
-	up   int       // associations now
-	last time.Time // when one ended
+	full bool // the archive had no place for one of them
+	up   int  // associations now
 }
 
 // take is the next share; nil if there is none, or one has failed.
@@ -184,19 +183,18 @@ func (c *crew) began() {
 	c.ahead()
 }
 
-func (c *crew) ended() {
+func (c *crew) ended(a *archive) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.up--
-	c.last = time.Now()
+	a.served.Store(time.Now().UnixNano())
 }
 
-// served reports whether the archive serves us now, or did a moment ago: it may
-// not have noticed yet that the place is free again.
-func (c *crew) served() (now, lately bool) {
+// at reports whether the archive serves one of them now.
+func (c *crew) at() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.up > 0, time.Since(c.last) < time.Second
+	return c.up > 0
 }
 
 // delivery is one association that empties the spool.
@@ -237,7 +235,7 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, c *crew
 	if err != nil {
 		return err
 	}
-	defer c.ended()
+	defer c.ended(a)
 	defer up.Close()
 	d := &delivery{g: g, to: a, place: p, up: up, moved: newTransfers(g, ""), files: files}
 	defer d.moved.End()
@@ -251,22 +249,25 @@ func (g *Gateway) deliverShare(ctx context.Context, a *archive, p place, c *crew
 	return up.Release(ctx)
 }
 
-// placeFree is how long an archive has to notice that we have released an
-// association, before it is asked for the next one again.
-const placeFree = 100 * time.Millisecond
+// An archive has some time to notice that we have released an association: it is
+// asked for the next one again after placeFree, and then after twice as long, up to
+// placeFreeMost.
+const (
+	placeFree     = 50 * time.Millisecond
+	placeFreeMost = 800 * time.Millisecond
+)
 
 // associateAt opens an association for a place. Only that of the first, while we
 // have no other, tells something about the archive: one that serves few at a time
 // is not away, and who sends to it himself must not suffer from our asking for more.
 func (g *Gateway) associateAt(ctx context.Context, a *archive, p place, c *crew, rq ul.Request) (up *dimse.Conn, err error) {
-	now, lately := c.served()
-	if p != first || now {
+	if p != first || c.at() {
 		up, err = g.call(ctx, a.upstream, rq)
 		if err != nil && !isPermanent(err) && ctx.Err() == nil {
 			return nil, fmt.Errorf("%w: %w", errFull, err)
 		}
 	} else {
-		up, err = g.associateAgain(ctx, a, lately, rq)
+		up, err = g.associateAgain(ctx, a, rq)
 	}
 	if err == nil {
 		c.began()
@@ -276,13 +277,14 @@ func (g *Gateway) associateAt(ctx context.Context, a *archive, p place, c *crew,
 
 // associateAgain opens an association with an archive that may have served us
 // lately: that it refuses at once says nothing yet.
-func (g *Gateway) associateAgain(ctx context.Context, a *archive, lately bool, rq ul.Request) (*dimse.Conn, error) {
-	if lately {
+func (g *Gateway) associateAgain(ctx context.Context, a *archive, rq ul.Request) (*dimse.Conn, error) {
+	lately := time.Since(time.Unix(0, a.served.Load())) < time.Second
+	for wait := placeFree; lately && wait <= placeFreeMost && ctx.Err() == nil; wait *= 2 {
 		if up, err := g.call(ctx, a.upstream, rq); err == nil {
 			return up, nil
 		}
 		select {
-		case <-time.After(placeFree):
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
