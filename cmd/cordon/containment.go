@@ -88,7 +88,22 @@ func (p *parts) containable(ctx context.Context, c Config) (all []contain.Device
 	for _, a := range c.Archives {
 		all = append(all, contain.Device{Name: "archive " + a.Name, Addresses: a.at(), Infrastructure: "archive " + a.Name})
 	}
+	all = append(all, c.servers(all)...)
 	return append(all, contain.Device{Name: "this machine", Addresses: c.here(), Infrastructure: "this machine"}), nil
+}
+
+// servers are the machines that every device may use, and that are no devices: a
+// contained one that says it has the address of one takes it from nobody.
+func (c Config) servers(devices []contain.Device) (out []contain.Device) {
+	for _, f := range c.Network.Infrastructure {
+		for _, at := range f.To {
+			device := func(d contain.Device) bool { return slices.ContainsFunc(d.Addresses, at.Overlaps) }
+			if at.IsSingleIP() && !slices.ContainsFunc(devices, device) {
+				out = append(out, contain.Device{Name: "network.infrastructure " + f.Purpose, Addresses: []netip.Prefix{at}, Infrastructure: "what every device uses (network.infrastructure: " + f.Purpose + ")"})
+			}
+		}
+	}
+	return out
 }
 
 // here are the addresses of this machine, those that nobody else reaches included.
