@@ -10,7 +10,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 PEERS    := dcmtk orthanc orthanc-dicomweb clamav-daemon clamav-testfiles c-icap python3-pydicom rsyslog rsyslog-gnutls libxml2-utils prometheus poppler-utils nftables iproute2 chromium
 PROGRAMS := storescu storescp dcmsend echoscu dcmdump dcmqrscp wlmscpfs dcmprscp Orthanc clamd c-icap rsyslogd xmllint prometheus promtool pdftotext nft ip chromium
 
-.PHONY: up build test check fmt vet unit race fuzz faults scenarios interop peers bench generate deb clean
+.PHONY: up build test check fmt vet unit race fuzz faults pages scenarios interop peers bench generate deb clean
 
 up: build ## build and run on embedded defaults, demo traffic included
 	$(BIN) up --demo
@@ -39,6 +39,11 @@ faults: ## every fault at all its points: half an hour; writes docs/faults.md
 
 scenarios: build ## the incidents that Cordon is for, with 1,000 images of each scanner
 	CORDON_SCENARIO_IMAGES=1000 $(GO) test -count=1 -timeout 60m -v -run 'InfectedScanner|LastOfItsKind|SpreadStops|NoTicketNoRoute' ./interop
+
+pages: ## every page of the console in every way, with pictures in bin/pages; a million records
+	mkdir -p bin/pages
+	CORDON_SCREENSHOTS=$(CURDIR)/bin/pages $(GO) test -count=1 -timeout 20m -v -run TestEveryPageCanBeUsedByEverybody ./interop
+	CORDON_RECORDS=1000000 $(GO) test -count=1 -timeout 20m -v -run TestPagesAreThereSoonWithALargeLedger ./interop
 
 fuzz: ## a short fuzz of every parser, counted in inputs; FUZZTIME=10m for a long one
 	@set -e; for f in $$(git grep -l '^func Fuzz' -- '*_test.go'); do \

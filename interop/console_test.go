@@ -30,6 +30,13 @@ var wardrobe = []struct {
 	{"desktop-light", "light", browser.Desktop, false},
 }
 
+// What a device may be called, and what people or images may say of it. Whoever shows it
+// as it is makes an element of it, or a script that the policy of the page refuses.
+const (
+	evilTitle = `<i class=x>`
+	evilText  = `"><i class=x></i><script>document.title=1</script>`
+)
+
 // mostBytes is how much a page may be, with all that comes with it.
 const mostBytes = 150_000
 
@@ -47,6 +54,7 @@ site: Example Hospital
 devices:
   - {name: ct-1, ae_title: CT1, addresses: [127.0.0.1/32], inventory: {owner: Radiology, vendor: Example Medical, model: Spiral 64, modality: CT, zone: modalities, criticality: high}}
   - {name: mr-1, ae_title: MR1, addresses: [127.0.0.1/32], inventory: {owner: Radiology, vendor: Example Medical, model: Field 3, modality: MR, zone: modalities}, flows: [{purpose: time, to: [192.0.2.123/32], protocol: udp, port: 123}]}
+  - {name: dx-9, ae_title: '`+evilTitle+`', addresses: [192.0.2.9/32], inventory: {owner: '`+evilText+`', vendor: '`+evilText+`', model: '`+evilText+`', location: '`+evilText+`', os: '`+evilText+`', software: ['`+evilText+`'], zone: '`+evilText+`', vendor_access: '`+evilText+`', note: '`+evilText+`'}, flows: [{purpose: other, note: '`+evilText+`'}]}
   - {name: us-3, ae_title: US3, addresses: [127.0.0.1/32], inventory: {owner: Obstetrics, vendor: Other, model: Sono 9, modality: US, zone: modalities, os: Windows 2000}}
 `)
 	c.process = launch(t, cordonProgram(t), "up", "--config", c.config, "--demo")
@@ -82,6 +90,9 @@ func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 	c := playing(t)
 	p := c.administrator(t, browser.Open(t), browser.Desktop)
 	await(t, "something to be held", func() bool { return c.status(t).Held > 0 })
+	if said := cordonCommand(t, "echo", "--calling", evilTitle+"2", c.Address); said.code != 0 {
+		t.Fatal(said)
+	}
 	todo := append(view.Paths(), "/me")
 	for i := 0; i < len(todo); i++ {
 		todo = append(todo, further(p, c.site(), todo)...)
@@ -144,6 +155,9 @@ func usable(t *testing.T, p *browser.Page, what string) {
 	}
 	if seen.Bytes > mostBytes {
 		t.Errorf("%s: %d bytes", what, seen.Bytes)
+	}
+	if n := p.Count("i.x"); n > 0 {
+		t.Errorf("%s: %d elements that a device made", what, n)
 	}
 	var wide []string
 	p.Eval(`document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] : [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll, pre')).slice(0, 3).map(e => e.outerHTML.slice(0, 120))`, &wide)

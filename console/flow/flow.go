@@ -161,12 +161,13 @@ func (s *pages) count(ctx context.Context, now time.Time) (c slow, err error) {
 		return c, err
 	}
 	c.hour, c.strips = map[string]float64{}, map[string][]float64{}
-	hour, err := s.History.Strips(ctx, deviceSeries, now.Add(-time.Hour), time.Hour+time.Minute, 1)
+	const half = 30 * time.Minute // whole hours begin with the clock's
+	hour, err := s.History.Strips(ctx, deviceSeries, now.Add(-time.Hour), half, 2)
 	if err != nil {
 		return c, err
 	}
 	for _, one := range hour {
-		c.hour[one.Name] = one.Cells[0]
+		c.hour[one.Name] = one.Cells[0] + one.Cells[1]
 	}
 	c.from = now.Add(-24 * time.Hour).Truncate(cellSpan).Add(cellSpan)
 	day, err := s.History.Strips(ctx, deviceSeries, c.from, cellSpan, cells)

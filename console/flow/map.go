@@ -293,6 +293,9 @@ func end(name string, a netip.Addr) string {
 func (s *pages) declaredWires(ctx context.Context, m sketch) error {
 	flows, err := s.Devices.AllFlows(ctx)
 	for name, some := range flows {
+		if _, ok := m.known[name]; !ok {
+			continue // it is not in the register any more
+		}
 		for _, f := range some {
 			service := f.Protocol
 			if f.Port != 0 {

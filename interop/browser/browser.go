@@ -279,6 +279,9 @@ func (p *Page) Paint() time.Duration {
 	if err := json.Unmarshal(p.ask(map[string]any{"op": "paint"}).Value, &ms); err != nil {
 		p.b.t.Fatal(err)
 	}
+	if ms < 0 {
+		p.b.t.Fatal("nothing was painted")
+	}
 	return time.Duration(ms * float64(time.Millisecond))
 }
 

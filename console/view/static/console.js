@@ -69,17 +69,17 @@
       var heads = [].map.call(table.querySelectorAll("thead th"), function (h) { return h.textContent.trim(); });
       if (!heads.length) { return; }
       table.classList.add("stack");
-      var title = table.querySelector("caption :is(h2, h3)"); // which no table by role may hold
-      if (!title) { table.setAttribute("role", "table"); }
-      table.querySelectorAll("thead, tbody").forEach(function (g) { if (!title) { g.setAttribute("role", "rowgroup"); } });
-      table.querySelectorAll("tr").forEach(function (r) {
-        if (!title) { r.setAttribute("role", "row"); }
-        [].forEach.call(r.cells, function (c, i) {
-          if (!title) { c.setAttribute("role", c.tagName === "TD" ? "cell" : c.parentNode.parentNode.tagName === "THEAD" ? "columnheader" : "rowheader"); }
-          if (c.tagName === "TD" && heads[i] && r.cells.length === heads.length) { c.dataset.label = heads[i]; }
-        });
+      table.querySelectorAll("tbody tr").forEach(function (r) {
+        if (r.cells.length !== heads.length) { return; }
+        [].forEach.call(r.cells, function (c, i) { if (c.tagName === "TD" && heads[i]) { c.dataset.label = heads[i]; } });
       });
+      if (!table.querySelector("caption :is(h2, h3)")) { name(table); } // no table by its role may hold a heading
     });
+  }
+  function name(table) {
+    var roles = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", "thead th": "columnheader", "tbody th": "rowheader", td: "cell" };
+    table.setAttribute("role", roles.table);
+    Object.keys(roles).forEach(function (at) { table.querySelectorAll(at).forEach(function (e) { e.setAttribute("role", roles[at]); }); });
   }
 
   var lost = null;

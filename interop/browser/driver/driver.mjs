@@ -60,9 +60,12 @@ const commands = {
     return { violations: r.violations.map(v => ({ id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map(n => n.target.join(' ') + ': ' + n.html.slice(0, 200)) })) }
   },
   seen: (c, p) => ({ url: p.page.url(), errors: p.seen.errors, foreign: p.seen.foreign, bytes: p.seen.bytes }),
-  async paint (c, p) {
-    return { value: await p.page.evaluate(() => { const e = performance.getEntriesByName('first-contentful-paint')[0]; return e ? e.startTime : -1 }) }
-  },
+  paint: async (c, p) => ({
+    value: await p.page.evaluate(() => new Promise(resolve => {
+      new PerformanceObserver(list => { for (const e of list.getEntries()) if (e.name === 'first-contentful-paint') resolve(e.startTime) }).observe({ type: 'paint', buffered: true })
+      setTimeout(() => resolve(-1), 10000)
+    }))
+  }),
   async passkeys (c, p) {
     await p.session.send('WebAuthn.enable')
     await p.session.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } })
