@@ -82,6 +82,8 @@ type Parts struct {
 
 	Features []route.Route // pages of the packages below, and what the interface has beside
 	Guard    Guard         // nil: see the package comment
+
+	Lost http.HandlerFunc // answers for a page that there is not; nil: a line of text
 }
 
 // Console answers for one Cordon. It is safe for concurrent use.

@@ -89,7 +89,15 @@ func (c *Console) Handler() http.Handler {
 	for _, r := range c.Routes() {
 		mux.Handle(r.Method+" "+r.Pattern, c.parts.Guard.TCP(r))
 	}
-	return guarded(problems(mux))
+	return guarded(problems(mux, c.lost()))
+}
+
+// lost answers browsers that ask for a page that there is not.
+func (c *Console) lost() http.Handler {
+	if c.parts.Lost == nil {
+		return http.NotFoundHandler()
+	}
+	return c.parts.Guard.TCP(route.Route{Method: "GET", May: people.Anybody, Handler: c.parts.Lost})
 }
 
 // unguarded serves those who are asked nothing: it changes nothing and shows no
@@ -116,21 +124,28 @@ func (c *Console) API() http.Handler {
 		}
 		mux.Handle(r.Method+" "+r.Pattern, h)
 	}
-	return problems(mux)
+	return problems(mux, http.NotFoundHandler())
 }
 
 // problems answers what no route of the interface is for with a problem, as its
-// handlers do.
-func problems(mux *http.ServeMux) http.Handler {
+// handlers do, and leaves pages that there are not to lost.
+func problems(mux *http.ServeMux, lost http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		none, pattern := mux.Handler(r)
-		if pattern != "" || !strings.HasPrefix(r.URL.Path, "/api/") {
+		if pattern != "" {
 			mux.ServeHTTP(w, r)
 			return
 		}
 		h := head{w, http.StatusOK}
 		none.ServeHTTP(&h, r)
-		says := "there is nothing at this address (cordon help, or GET /api/v1/openapi.json)"
+		if !strings.HasPrefix(r.URL.Path, "/api/") {
+			if h.status == http.StatusNotFound {
+				none = lost
+			}
+			none.ServeHTTP(w, r)
+			return
+		}
+		says := "there is nothing at this address (cordon --help, or GET /api/v1/openapi.json)"
 		if h.status == http.StatusMethodNotAllowed {
 			says = "this address takes " + w.Header().Get("Allow")
 		}

@@ -273,5 +273,5 @@ func (p *parts) close() error {
 
 // consoleParts are those that the console shows and acts on.
 func (p *parts) consoleParts(c Config) console.Parts {
-	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman, Guard: p.guard, Features: p.features(c)}
+	return console.Parts{Custody: p.custody, Ledger: p.ledger, Exceptions: p.except, Commitment: p.commit, Steps: p.steps, Devices: p.devices, Recalls: p.recalls(), Bypass: p.bypass, PKI: p.pki, Metrics: p.metrics, Reviews: p.reviews, Evidence: p.packs, WitnessKey: p.witnessKey(), Backup: p.backup, Deadman: p.deadman, Guard: p.guard, Features: p.features(c), Lost: p.noPage}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 
 	"cordon/console/view"
 )
@@ -18,4 +19,9 @@ func (p *parts) waitingFor(ctx context.Context) map[string]int {
 		out["/held"] = int(s.Held)
 	}
 	return out
+}
+
+// noPage answers browsers that ask for a page that there is not.
+func (p *parts) noPage(w http.ResponseWriter, r *http.Request) {
+	p.view.Say(w, r, http.StatusNotFound, p.view.Text("view.no_page"))
 }

@@ -107,8 +107,13 @@ func (l *Login) Refuse(w http.ResponseWriter, r *http.Request, why guard.Refusal
 	}
 }
 
-// forbid says who may what somebody may not.
+// forbid says who may what somebody may not. Whose roles do not show the first page
+// of all, a vendor's, is sent to the first page of theirs.
 func (l *Login) forbid(w http.ResponseWriter, r *http.Request, why guard.Refusal) {
+	if home := view.Home(why.Who); r.URL.Path == "/" && home != "/" {
+		http.Redirect(w, r, home, http.StatusSeeOther)
+		return
+	}
 	l.pages.forbidden.Again(w, r, people.ErrRole, struct {
 		Who    people.Identity
 		Having []string

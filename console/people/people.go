@@ -15,6 +15,7 @@ package people
 
 import (
 	"net/http"
+	"slices"
 
 	"cordon/console/answer"
 	"cordon/console/route"
@@ -82,6 +83,9 @@ type Request struct {
 
 // Asserted implements answer.Named.
 func (rq *Request) Asserted() *string { return &rq.By }
+
+// Has is whether a role was ticked.
+func (rq Request) Has(role people.Role) bool { return slices.Contains(rq.Roles, role) }
 
 func (rq *Request) request() custody.Request { return custody.Request{By: rq.By, Reason: rq.Reason} }
 

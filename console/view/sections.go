@@ -44,6 +44,17 @@ func Paths() []string {
 	return out
 }
 
+// Home is the first page of the navigation that somebody may see; everybody who is
+// signed in may see their own.
+func Home(id people.Identity) string {
+	for _, m := range menu {
+		if id.May(m.may) {
+			return m.path
+		}
+	}
+	return "/me"
+}
+
 // sections are those that somebody may see.
 func (v *View) sections(id people.Identity, at string, counts map[string]int) []Section {
 	var out []Section
