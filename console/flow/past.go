@@ -64,7 +64,10 @@ var plots = []struct {
 // charts are all plots over the span of a name, or the first one.
 func (s *pages) charts(ctx context.Context, now time.Time, name string) ([]view.Chart, string, error) {
 	long := spans[max(0, slices.IndexFunc(spans, func(v span) bool { return v.Name == name }))]
-	from := now.Add(-long.all).Truncate(long.step).Add(long.step)
+	from := now.Add(-long.all).Truncate(long.step)
+	if long.step > time.Minute {
+		from = from.Add(long.step) // the step that runs has something already; a minute has it when it is over
+	}
 	n := int(long.all / long.step)
 	var out []view.Chart
 	for _, p := range plots {
