@@ -18,6 +18,7 @@ import (
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
+		BaseContext:       func(net.Listener) context.Context { return answer.WithEnding(context.Background(), ctx) },
 		ConnContext:       answer.WithCaller,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,

@@ -85,6 +85,22 @@ func Patience(control *http.ResponseController) error {
 	return err
 }
 
+// endingKey is where WithEnding keeps when the server stops.
+type endingKey struct{}
+
+// WithEnding is a context of requests to a server that stops when stop ends, for
+// Ending (http.Server.BaseContext).
+func WithEnding(ctx, stop context.Context) context.Context {
+	return context.WithValue(ctx, endingKey{}, stop.Done())
+}
+
+// Ending is closed when the server stops, which waits for answers that are under
+// way: one that has no end of its own ends then.
+func Ending(r *http.Request) <-chan struct{} {
+	done, _ := r.Context().Value(endingKey{}).(<-chan struct{})
+	return done
+}
+
 // KeepOpen moves the deadline of an answer on until it is stopped.
 func KeepOpen(ctx context.Context, control *http.ResponseController) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

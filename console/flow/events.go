@@ -44,6 +44,8 @@ func (s *pages) events(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			return
+		case <-answer.Ending(r):
+			return
 		case <-tick.C:
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -176,6 +178,28 @@ func TestEventsTellWhatChangesAndEndWithTheirReader(t *testing.T) {
 		}
 		rsp.Body.Close()
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// A page that is open does not hold up the end of Cordon.
+func TestEventsEndWithTheServer(t *testing.T) {
+	h := newHouse(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- console.Serve(ctx, l, h.mux, slog.New(slog.DiscardHandler)) }() // ends with ctx
+	rsp, err := http.Get("http://" + l.Addr().String() + "/flow/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rsp.Body.Close()
+	began := time.Now()
+	stop()
+	if err := <-ended; err != nil || time.Since(began) > 4*time.Second {
+		t.Errorf("ended after %v: %v", time.Since(began), err)
 	}
 }
 
