@@ -301,6 +301,53 @@ func TestDeviceThatTakesAnotherAddressIsFollowed(t *testing.T) {
 	}
 }
 
+// A contained device says for a while that it has the address of a workstation that
+// nobody declared. The workstation gets it back, and nothing else of it is taken.
+func TestAddressThatWasSomebodyElsesIsGivenBack(t *testing.T) {
+	s := newSite(t)
+	mac, workstation := net.HardwareAddr{2, 0, 0, 0, 1, 5}, net.HardwareAddr{2, 0, 0, 0, 7, 7}
+	own := firewall.Neighbour{Addr: netip.MustParseAddr("10.1.1.5"), MAC: mac}
+	s.heard = []firewall.Neighbour{own}
+	if _, err := s.Contain(t.Context(), Order{Device: "us1", Level: firewall.ImageOnly, Request: able}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		answers net.HardwareAddr
+		want    []netip.Prefix
+	}{{mac, prefix("10.1.1.5/32", "10.1.1.90/32")}, {workstation, prefix("10.1.1.5/32")}} {
+		s.heard = []firewall.Neighbour{own, {Addr: netip.MustParseAddr("10.1.1.90"), MAC: c.answers}, {Addr: netip.MustParseAddr("10.1.1.91"), MAC: workstation}}
+		if err := s.follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.point.now[0]; !slices.Equal(got.Addresses, c.want) || slices.ContainsFunc(got.MACs, func(m net.HardwareAddr) bool { return m.String() == workstation.String() }) {
+			t.Errorf("%s answers: %v %v", c.answers, got.Addresses, got.MACs)
+		}
+	}
+}
+
+// A restore while the rules cannot be changed is none: they may still stop packets.
+func TestRestoreIsNoneWhileTheRulesStand(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.Contain(t.Context(), Order{Device: "us1", Level: firewall.ImageOnly, For: time.Hour, Request: able}); err != nil {
+		t.Fatal(err)
+	}
+	s.point.fails = firewall.ErrNotEnforced
+	s.now[0].ends = time.Now()
+	if err := s.expire(t.Context()); err == nil {
+		t.Error("nobody is told")
+	}
+	if k := s.journal.kinds(); k[len(k)-1] == "ended" {
+		t.Error(k)
+	}
+	s.point.fails = nil
+	if err := s.expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if k := s.journal.kinds(); k[len(k)-1] != "ended" {
+		t.Error(k)
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	s := newSite(t)
 	p := Policy{

@@ -161,7 +161,7 @@ func (c *Containments) over(ctx context.Context, e entry, state State, kind stri
 		wanted, _ := c.wanted(devices)
 		err = c.parts.Enforcer.Enforce(ctx, wanted)
 	}
-	if err != nil && !errors.Is(err, firewall.ErrNotEnforced) {
+	if err != nil && (!e.Applied.IsZero() || !errors.Is(err, firewall.ErrNotEnforced)) { // what was in effect may still be
 		c.now = was
 		return fmt.Errorf("%s is not given back what was taken from it: %w", e.Device, err)
 	}

@@ -87,8 +87,9 @@ func (c *Containments) follow(ctx context.Context) error {
 	}
 	var moved []error
 	for i := range c.now {
-		if more := strangers(c.now[i], heard, devices); len(more) > 0 {
-			moved = append(moved, c.move(ctx, &c.now[i], more))
+		more, less := strangers(c.now[i], heard, devices), others(c.now[i], heard, devices)
+		if len(more)+len(less) > 0 {
+			moved = append(moved, c.move(ctx, &c.now[i], more, less))
 		}
 	}
 	if len(moved) == 0 {
@@ -97,12 +98,14 @@ func (c *Containments) follow(ctx context.Context) error {
 	return errors.Join(append(moved, c.enforce(ctx))...)
 }
 
-// move records that a contained device has further addresses.
-func (c *Containments) move(ctx context.Context, e *entry, more []string) error {
+// move records that a contained device has further addresses, and no longer some that
+// it had taken.
+func (c *Containments) move(ctx context.Context, e *entry, more, less []string) error {
 	next := *e
 	next.addresses, next.State = join(e.addresses, more), Ordered
+	next.addresses = slices.DeleteFunc(slices.Clone(next.addresses), func(text string) bool { return slices.Contains(less, text) })
 	body := next.body()
-	body["addresses"] = more
+	body["addresses"] = next.addresses
 	if err := c.journal(ctx, "containment.followed", body, next.update); err != nil {
 		return err
 	}
@@ -116,12 +119,15 @@ const maxFollowed = 64
 
 // strangers are addresses that a contained device has and is not yet contained at.
 func strangers(e entry, heard []firewall.Neighbour, devices []Device) (more []string) {
-	if e.State == Restoring || len(e.addresses) >= maxFollowed {
+	if e.State == Restoring {
 		return nil
 	}
 	for _, mac := range machines(e, heard, devices) {
 		for _, n := range heard {
 			p := whole(n.Addr)
+			if len(e.addresses)+len(more) >= maxFollowed {
+				return more
+			}
 			if n.MAC.String() == mac && !slices.ContainsFunc(e.addresses, func(text string) bool { return holds(text, n.Addr) }) &&
 				!belongs(p, e.Device, devices) && !slices.Contains(more, p.String()) {
 				more = append(more, p.String())
@@ -131,8 +137,37 @@ func strangers(e entry, heard []firewall.Neighbour, devices []Device) (more []st
 	return more
 }
 
+// others are addresses that a contained device had taken, and that somebody else
+// answers for now: they may have been the others' all the time.
+func others(e entry, heard []firewall.Neighbour, devices []Device) (less []string) {
+	own, known := machines(e, heard, devices), owned(e, devices)
+	for _, text := range e.addresses {
+		answered := slices.ContainsFunc(heard, func(n firewall.Neighbour) bool {
+			return holds(text, n.Addr) && !slices.Contains(own, n.MAC.String())
+		})
+		if e.State != Restoring && answered && len(own) > 0 && !slices.Contains(known, text) {
+			less = append(less, text)
+		}
+	}
+	return less
+}
+
+// owned are the addresses that a device is known to have, whatever it says.
+func owned(e entry, devices []Device) (out []string) {
+	for _, d := range devices {
+		if d.Name == e.Device {
+			for _, p := range d.Addresses {
+				out = append(out, p.String())
+			}
+		}
+	}
+	return out
+}
+
 // machines are the hardware addresses of a device: those declared, and those that
-// answer for its addresses. One that answers for others too is a router's.
+// answer for the addresses that it is known to have. One that answers for others too
+// is a router's. What it has taken since tells nothing: it may be another machine's,
+// which is not to be contained for answering.
 func machines(e entry, heard []firewall.Neighbour, devices []Device) (out []string) {
 	for _, d := range devices {
 		if d.Name == e.Device {
@@ -141,8 +176,9 @@ func machines(e entry, heard []firewall.Neighbour, devices []Device) (out []stri
 			}
 		}
 	}
+	known := owned(e, devices)
 	for _, n := range heard {
-		if slices.ContainsFunc(e.addresses, func(text string) bool { return holds(text, n.Addr) }) {
+		if slices.ContainsFunc(known, func(text string) bool { return holds(text, n.Addr) }) {
 			out = join(out, []string{n.MAC.String()})
 		}
 	}

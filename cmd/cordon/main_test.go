@@ -33,6 +33,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	inOwnNetwork()
 	testscript.Main(m, map[string]func(){"cordon": main})
 }
 
