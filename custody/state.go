@@ -54,7 +54,7 @@ func change(from, to State, who actor) (transition, error) {
 			return t, nil
 		}
 	}
-	return transition{}, fmt.Errorf("%w: %s to %s by the %s", ErrState, from, to, who)
+	return transition{}, fmt.Errorf("%w: it is %s now, and the %s cannot make it %s", ErrState, from, who, to)
 }
 
 // stored reports whether an object in this state has a blob.

@@ -62,7 +62,7 @@ type Grant struct {
 var grants = []Grant{
 	{Administrator, "Administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead, PeopleRead, PeopleChange, BypassChange, OperateChange, MetricsRead, ImageRead}, nil},
 	{PACS, "PACS administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, NetworkRead, AlarmRead, AlarmHandle, LedgerRead, EngineRead, SettingsRead, ReportRead, BypassChange, OperateChange, ImageRead}, []Role{Security, Biomed}},
-	{Security, "IT security", []Permission{FlowRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead}, []Role{PACS, Biomed}},
+	{Security, "IT security", []Permission{FlowRead, PeopleRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead}, []Role{PACS, Biomed}},
 	{Biomed, "Biomedical engineer", []Permission{FlowRead, DeviceRead, DeviceChange, Contain, NetworkRead, AlarmRead, AlarmHandle, EngineRead, ReportRead}, []Role{PACS, Security}},
 	{Vendor, "Device vendor", []Permission{DeviceRead}, nil},
 	{Auditor, "Auditor", []Permission{FlowRead, HeldRead, StudySearch, DeviceRead, NetworkRead, AlarmRead, LedgerRead, EngineRead, SettingsRead, ReportRead, PeopleRead}, nil},
