@@ -64,11 +64,11 @@ func (p *picture) bar(word string) {
 
 func (p *picture) zone(z placed) {
 	fmt.Fprintf(p, `<rect x="%.0f" y="%.1f" width="%.0f" height="%.0f" rx="6" %s/>`, z.x, z.y, z.w, z.h, p.dress["zone"])
-	p.text(z.x+frame, z.y+17, "title", "start", z.Title)
+	p.text(z.x+frame, z.y+17, "title", "start", cut(z.Title, mostTitle))
 }
 
 // Letters that fit beside each other.
-const mostLabel, mostNote = 22, 20
+const mostTitle, mostLabel, mostNote = 34, 22, 20
 
 func (p *picture) node(n Node) {
 	b := p.at.nodes[n.ID]
