@@ -79,7 +79,7 @@ func decodeGeneration(attributes []byte) (g generation, err error) {
 
 // read is what the kernel has, of one generation.
 func (k *kernel) read() (all []found, g generation, err error) {
-	const tries = 20
+	const tries = 100 // half a second and more
 	for range tries {
 		if g, err = k.generation(); err != nil {
 			return nil, g, err

@@ -36,10 +36,10 @@ func (p Parts) pages() []route.Route {
 		{Method: "GET", Pattern: "/alarms/{id}", May: people.AlarmRead, Handler: s.show},
 		{Method: "POST", Pattern: "/alarms/recipients/test", May: people.AlarmHandle, Handler: s.test},
 	}
-	for action, said := range map[string]string{
-		"acknowledge": "alarms.said_acknowledged", "assign": "alarms.said_assigned", "snooze": "alarms.said_snoozed", "close": "alarms.said_closed",
+	for _, a := range []struct{ does, said string }{
+		{"acknowledge", "alarms.said_acknowledged"}, {"assign", "alarms.said_assigned"}, {"snooze", "alarms.said_snoozed"}, {"close", "alarms.said_closed"},
 	} {
-		all = append(all, route.Route{Method: "POST", Pattern: "/alarms/{id}/" + action, May: people.AlarmHandle, Handler: s.act(action, said)})
+		all = append(all, route.Route{Method: "POST", Pattern: "/alarms/{id}/" + a.does, May: people.AlarmHandle, Handler: s.act(a.does, a.said)})
 	}
 	return all
 }

@@ -64,7 +64,7 @@ var errSeal = fmt.Errorf("%w: this took too long, or was done already: begin aga
 
 // open reads it back.
 func (s *sealer) open(purpose, sealed string, v any) error {
-	data, err := base64.RawURLEncoding.DecodeString(sealed)
+	data, err := base64.RawURLEncoding.Strict().DecodeString(sealed) // one text alone is good, since it is remembered as spent
 	if err != nil {
 		return errSeal
 	}
