@@ -87,6 +87,7 @@ func wear(p *browser.Page, theme string) {
 // accessibility is broken, no script fails, nobody else is asked, nothing is wider than
 // the window, and it is small.
 func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
+	t.Parallel()
 	c := playing(t)
 	p := c.administrator(t, browser.Open(t), browser.Desktop)
 	await(t, "something to be held", func() bool { return c.status(t).Held > 0 })

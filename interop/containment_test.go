@@ -27,6 +27,7 @@ func (h *labHospital) enforced() bool {
 // A contained device stays contained while Cordon is dead and while it starts, sends
 // its images once it is back, and gets back exactly what it had.
 func TestContainmentOutlivesCordon(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, "")
 	h.Router.Run(t, "nft", "table inet hospital { chain input { type filter hook input priority 0; tcp dport 9 drop; }; }")
 	h.start()
@@ -67,6 +68,7 @@ func TestContainmentOutlivesCordon(t *testing.T) {
 // Killed at any moment of an order: what is on the ledger is in effect after the next
 // start, and what is not on it is not.
 func TestKilledBetweenTheOrderAndItsEffect(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, "")
 	points := 6
 	if n, err := strconv.Atoi(os.Getenv("CORDON_KILLS")); err == nil {
@@ -105,6 +107,7 @@ func TestKilledBetweenTheOrderAndItsEffect(t *testing.T) {
 }
 
 func TestRulesThatOthersFlushAreBack(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, "")
 	h.start()
 	if out, err := h.contain("us-1"); err != nil {
@@ -132,6 +135,7 @@ func TestRulesThatOthersFlushAreBack(t *testing.T) {
 // What a contained device sends is acknowledged at once and not delivered before an
 // engine has scanned it, across a kill; a person may let it pass.
 func TestUnscannedImagesOfAContainedDeviceWait(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, "engines: {clamd: {address: '127.0.0.1:1'}}\n")
 	h.start()
 	if out, err := h.contain("us-1", "--for", "4h"); err != nil {
@@ -158,6 +162,7 @@ func TestUnscannedImagesOfAContainedDeviceWait(t *testing.T) {
 }
 
 func TestArchiveAndThisMachineAreNeverContained(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, "")
 	h.start()
 	before := h.rules()

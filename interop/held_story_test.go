@@ -72,6 +72,7 @@ func (c *cordon) token(p *browser.Page, scopes ...string) string {
 // A third sees who did what. Then the same on the command line and over the interface,
 // with tokens.
 func TestStoryOfOneHeldObject(t *testing.T) {
+	t.Parallel()
 	archive := startStoreSCP(t)
 	c := startCordon(t, archive)
 	b := browser.Open(t)

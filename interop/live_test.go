@@ -11,6 +11,7 @@ import (
 // not answer, and goes on when it does again; its plots can be read with the keyboard.
 // Without scripts it shows the same when it is loaded.
 func TestFirstPageIsLive(t *testing.T) {
+	t.Parallel()
 	c := startCordon(t, nil)
 	b := browser.Open(t)
 	p := b.Page(browser.Desktop)

@@ -125,6 +125,7 @@ func (h *sensed) call(t *testing.T, s *lab.Host, to netip.Addr, port uint16) {
 // A worm on one scanner is noticed within half a second of its first packet, routed and
 // on a bridge, and its neighbour is left in peace.
 func TestWormIsNoticedInHalfASecond(t *testing.T) {
+	t.Parallel()
 	for name, shape := range map[string]lab.Shape{"routed": lab.Routed, "bridged": lab.Bridged} {
 		t.Run(name, func(t *testing.T) {
 			h := newSensed(t, shape, capture.Config{})
@@ -155,6 +156,7 @@ func TestWormIsNoticedInHalfASecond(t *testing.T) {
 
 // The same over IPv6.
 func TestWormOverIPv6(t *testing.T) {
+	t.Parallel()
 	h := newSensed(t, lab.Routed, capture.Config{})
 	h.General.Expose(t, 3389)
 	begin := time.Now()
@@ -169,6 +171,7 @@ func TestWormOverIPv6(t *testing.T) {
 // A visitor sends packets in the name of a scanner, and of the archive: whoever is
 // called answers them, and they object. Nothing may be done to either.
 func TestNobodyIsContainedByForgedPackets(t *testing.T) {
+	t.Parallel()
 	h := newSensed(t, lab.Routed, capture.Config{})
 	h.General.Expose(t, 445)
 	h.call(t, h.Archive, h.General.Addr, 445) // the archive is a host like others
@@ -339,6 +342,7 @@ func TestOverloadIsCountedAndBounded(t *testing.T) {
 
 // An interface that goes and comes back is heard again.
 func TestInterfaceComesBack(t *testing.T) {
+	t.Parallel()
 	h := newSensed(t, lab.Routed, capture.Config{})
 	h.Router.Run(t, "ip", "link", "set", h.US1.Port, "down")
 	awaitTrue(t, "is not heard", func() bool { return !heard(h.sensor.Status(), h.US1.Port) })

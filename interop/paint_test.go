@@ -71,6 +71,7 @@ func (c *cordon) searchable(t *testing.T) {
 // A person sees something of every page soon, however much the ledger holds: the
 // middle of several times that each is asked for. CORDON_RECORDS is how much.
 func TestPagesAreThereSoonWithALargeLedger(t *testing.T) {
+	t.Parallel()
 	records, limit := fewRecords, meanwhile*soonEnough
 	if text := os.Getenv("CORDON_RECORDS"); text != "" {
 		var err error

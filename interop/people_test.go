@@ -49,6 +49,7 @@ func sound(t *testing.T, p *browser.Page, what string) {
 // again by it, invites somebody, who chooses a password; then a decision asks for its
 // maker again in mid-form, and the form is still there.
 func TestPeopleComeInByPasskeyAndPassword(t *testing.T) {
+	t.Parallel()
 	c := startCordon(t, nil)
 	b := browser.Open(t)
 	admin := b.Page(browser.Desktop)
@@ -173,6 +174,7 @@ func (c *cordon) endSessions(t *testing.T, name string) {
 // Somebody signs in with a real issuer: groups give roles, none gives no access, and a
 // changed name changes nobody.
 func TestPeopleSignInElsewhere(t *testing.T) {
+	t.Parallel()
 	dir, err := webDir()
 	if err != nil {
 		t.Fatal(err)

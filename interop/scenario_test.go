@@ -203,6 +203,7 @@ containment:
 // seconds of its first packet, and the scanner goes on making images, all of which
 // arrive. When it is clean and restored, the router's rules are what they were.
 func TestInfectedScannerWorksOnAndHarmsNobody(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, automatic)
 	foreign := "table inet hospital { chain input { type filter hook input priority 0; tcp dport 9 drop; }; }"
 	h.Router.Run(t, "nft", foreign)
@@ -295,6 +296,7 @@ func (h *labHospital) story(id int) (s incident.Story) {
 // the second would be the last of its kind, and is left to a person, who needs one
 // command. Both go on.
 func TestLastOfItsKindIsLeftToAPerson(t *testing.T) {
+	t.Parallel()
 	h := newLabHospital(t, lab.Routed, strings.Replace(automatic, "containment:\n", "containment:\n  most: 5\n", 1))
 	h.start()
 	files := h.images(20, 128)
@@ -334,6 +336,7 @@ func TestLastOfItsKindIsLeftToAPerson(t *testing.T) {
 // A worm goes from one radiography room to the next (X3), through the router or along
 // their own segment: it stops at the first, and every room goes on imaging.
 func TestSpreadStopsAtTheFirstRoom(t *testing.T) {
+	t.Parallel()
 	for name, shape := range map[string]lab.Shape{"routed": lab.Routed, "one segment": lab.Bridged} {
 		t.Run(name, func(t *testing.T) {
 			more := automatic

@@ -99,6 +99,7 @@ var decides = []string{"--as", "Ada Ashe", "--reason", "nobody may touch the sca
 // their own address and the title that they call it by. A Cordon that hangs or dies
 // is passed by, which is said; off leaves everything as it was.
 func TestTransparentModeInspectsAndDoesNotStopImaging(t *testing.T) {
+	t.Parallel()
 	h := newLed(t, "remove")
 	before := h.rules(t)
 	h.start(t)
@@ -211,6 +212,7 @@ func TestTransparentModeInspectsAndDoesNotStopImaging(t *testing.T) {
 // Where the site has chosen that nothing passes without Cordon, nothing does; and off
 // undoes it without Cordon, too.
 func TestTransparentModeStopsWhereTheSiteChoseSo(t *testing.T) {
+	t.Parallel()
 	h := newLed(t, "stop")
 	before := h.rules(t)
 	h.start(t)

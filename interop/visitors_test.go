@@ -76,6 +76,7 @@ func reaches(from *lab.Host, to netip.Addr, port int) bool {
 // X7: a vendor's laptop reaches nothing without a ticket; with one it reaches what the
 // ticket names, from the machine that the ticket is for, until it ends.
 func TestNoTicketNoRoute(t *testing.T) {
+	t.Parallel()
 	h := newVisited(t)
 	if reaches(h.Laptop, h.US1.Addr, 80) || reaches(h.Laptop, h.Archive.Addr, 80) || reaches(h.Laptop, h.US1.Addr6, 80) {
 		t.Fatal("a visitor reaches something without a ticket")
@@ -139,6 +140,7 @@ func TestNoTicketNoRoute(t *testing.T) {
 // A plan is tried in shadow, which says who would be stopped, then enforced on trial:
 // what is not needed stops, images go on, and nobody is locked out.
 func TestThePlanStopsWhatNobodyNeeds(t *testing.T) {
+	t.Parallel()
 	h := newVisited(t)
 	shown := h.must(t, "plan", "show")
 	if !strings.Contains(shown, "udp 123") || !strings.Contains(shown, "us-1") || !strings.Contains(shown, "closed without a ticket") {
