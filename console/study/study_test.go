@@ -82,7 +82,7 @@ func newHouse(t *testing.T) *house {
 		h.delivered(t, "1.2", fmt.Sprint("1.2.1.", i))
 	}
 	err = db.Update(t.Context(), func(tx *store.Tx) error {
-		sealed, err := h.ledger.Seal(tx, ledger.Subject("P1", "", "1.2"), map[string]string{"id": "P1", "name": "Able^<b>Anna", "accession": "A1"})
+		sealed, err := h.ledger.Seal(tx, ledger.Subject("P^1", "", "1.2"), map[string]string{"id": "P^1", "name": "Able^<b>Anna", "accession": "A1"})
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func newHouse(t *testing.T) *house {
 	go func() { done <- x.Run(ctx, nil) }() // ends with the test
 	t.Cleanup(func() { cancel(); <-done })
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if s, err := x.Find(t.Context(), whereabouts.Query{PatientID: "P1"}); err == nil && len(s) == 1 {
+		if s, err := x.Find(t.Context(), whereabouts.Query{PatientID: "P^1"}); err == nil && len(s) == 1 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -153,11 +153,11 @@ func (h *house) records(t *testing.T, kind string) (bodies []string) {
 
 func TestStudyIsFoundByPatientAndNothingOfItIsWritten(t *testing.T) {
 	h := newHouse(t)
-	w := h.ask("POST", "/studies", url.Values{"patient_id": {"P1"}}.Encode())
+	w := h.ask("POST", "/studies", url.Values{"patient_id": {"P^1"}}.Encode())
 	if w.Code != 200 || !strings.Contains(w.Body.String(), `href="/studies/1.2"`) || !strings.Contains(w.Body.String(), "3 delivered to pacs") {
 		t.Error(w.Code, w.Body)
 	}
-	if got := h.records(t, "study.searched"); len(got) != 1 || strings.Contains(got[0], "P1") || !strings.Contains(got[0], `"identifier":"sealed:`) || !strings.Contains(got[0], `"by":"A. Able"`) {
+	if got := h.records(t, "study.searched"); len(got) != 1 || strings.Contains(got[0], "P^1") || !strings.Contains(got[0], `"identifier":"sealed:`) || !strings.Contains(got[0], `"by":"A. Able"`) {
 		t.Error(got)
 	}
 	if w := h.ask("POST", "/studies", url.Values{"patient_id": {"P2"}}.Encode()); !strings.Contains(w.Body.String(), "heard of no such study") {
