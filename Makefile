@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 GO       ?= go
 BIN      := bin/cordon
-FUZZTIME ?= 20000x
+FUZZTIME ?= 40000x
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The real programs that the tests talk to. They are installed when one is missing.
