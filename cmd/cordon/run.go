@@ -22,7 +22,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 	rest, stopRest := context.WithCancel(context.Background())
 	defer stopRest()
 
-	inner := group{failed: cancel}
+	inner := group{ctx: rest, failed: cancel}
 	if d.folder != nil {
 		inner.run("folder archive", func() error { return d.folder.Serve(rest, d.archive) })
 	}
@@ -56,7 +56,7 @@ func (d *daemon) run(ctx context.Context, play bool, std stdio) error {
 		inner.run("tls", func() error { return e.Run(rest) })
 	}
 
-	outer := group{failed: cancel}
+	outer := group{ctx: ctx, failed: cancel}
 	outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicom) })
 	if d.dicomTLS != nil {
 		outer.run("gateway", func() error { return d.gateway.Serve(ctx, d.dicomTLS) })
@@ -187,16 +187,19 @@ func (d *daemon) addWeb(c *console.Counts) {
 
 // group runs parts that stand and fall together.
 type group struct {
-	failed func() // called when a part fails
+	ctx    context.Context // its end is the parts'
+	failed func()          // called when a part fails
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	errs   []error
 }
 
-// run starts a part. Its goroutine ends when the part does.
+// run starts a part. Its goroutine ends when the part does. To be stopped in the
+// middle of its work is no failure of a part.
 func (g *group) run(name string, part func() error) {
 	g.wg.Go(func() {
-		if err := part(); err != nil {
+		err := part()
+		if stopped := g.ctx.Err() != nil && errors.Is(err, context.Canceled); err != nil && !stopped {
 			g.fail(fmt.Errorf("%s: %w", name, err))
 		}
 	})

@@ -72,7 +72,11 @@ func (c upCommand) up(ctx context.Context, at place, std stdio) error {
 	limit := limitMemory(log)
 	config.Arriving, config.Shared = arriving(limit), sharedMemory(limit)
 	d, err := start(ctx, config, log)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		log.Info("stopped before it was ready", "while", err)
+		return nil
+	case err != nil:
 		return failure{2, err}
 	}
 	err = d.run(ctx, c.Demo, std)
