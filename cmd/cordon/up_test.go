@@ -34,3 +34,28 @@ func TestStoppedAtAnyMomentItHasSucceeded(t *testing.T) {
 		}
 	}
 }
+
+func TestAPartThatIsStoppedHasNotFailed(t *testing.T) {
+	for name, c := range map[string]struct {
+		stopped bool
+		err     error
+		fails   bool
+	}{
+		"stopped at work":           {true, fmt.Errorf("writing: %w", context.Canceled), false},
+		"failed while it stopped":   {true, os.ErrPermission, true},
+		"ended by itself":           {false, nil, false},
+		"its own context was ended": {false, fmt.Errorf("writing: %w", context.Canceled), true},
+	} {
+		ctx, stop := context.WithCancel(t.Context())
+		ended := false
+		g := group{ctx: ctx, failed: func() { ended = true }}
+		if c.stopped {
+			stop()
+		}
+		g.run("part", func() error { return c.err })
+		if err := g.wait(); (err != nil) != c.fails || ended != c.fails {
+			t.Errorf("%s: %v, and the others were ended: %t", name, err, ended)
+		}
+		stop()
+	}
+}
