@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -77,9 +78,13 @@ func decodeGeneration(attributes []byte) (g generation, err error) {
 	return g, ad.Err()
 }
 
-// read is what the kernel has, of one generation.
+// read is what the kernel has, and a generation at which it had it. Others may change
+// their own tables all the time: what was the same in two readings, one after the
+// other, was so at the generation between them.
 func (k *kernel) read() (all []found, g generation, err error) {
-	const tries = 100 // half a second and more
+	const tries = 20 // a tenth of a second and more
+	var before []found
+	known := false // what before is
 	for range tries {
 		if g, err = k.generation(); err != nil {
 			return nil, g, err
@@ -89,17 +94,29 @@ func (k *kernel) read() (all []found, g generation, err error) {
 		switch {
 		case genErr != nil:
 			return nil, g, genErr
-		case after.id == g.id && err == nil:
+		case err == nil && after.id == g.id:
 			return all, g, nil
-		case after.id == g.id && !passing(err):
+		case err == nil && known && slices.EqualFunc(before, all, found.same):
+			return all, g, nil
+		case err != nil && after.id == g.id && !passing(err):
 			return nil, g, err
 		}
+		before, known = all, err == nil
 		time.Sleep(5 * time.Millisecond)
 	}
 	if err == nil {
-		err = fmt.Errorf("somebody changes the rules all the time: %w", syscall.EAGAIN)
+		err = fmt.Errorf("somebody changes the table all the time: %w", syscall.EAGAIN)
 	}
 	return nil, g, err
+}
+
+// same reports whether two readings of a table differ in no more than in what packets
+// change.
+func (f found) same(g found) bool {
+	return f.family == g.family && f.mark == g.mark && f.ours == g.ours &&
+		slices.EqualFunc(f.chains, g.chains, func(c, d chain) bool { return c.same(d) && equalRules(f.family, c.rules, d.rules) }) &&
+		slices.EqualFunc(f.sets, g.sets, set.same) &&
+		maps.EqualFunc(f.counts, g.counts, func(Count, Count) bool { return true })
 }
 
 func (k *kernel) readOnce() (all []found, err error) {
@@ -250,6 +267,14 @@ func (t table) differs(f found, now time.Time) string {
 		}
 	}
 	return ""
+}
+
+// same reports whether two readings of a set have the same elements, if those are not
+// packets' to change.
+func (s set) same(o set) bool {
+	return s.name == o.name && s.dynamic == o.dynamic && (s.dynamic || slices.EqualFunc(s.elements, o.elements, func(a, b nftables.SetElement) bool {
+		return order(a, b) == 0 && (a.Timeout == 0) == (b.Timeout == 0)
+	}))
 }
 
 // equal compares elements. Those that lapse may be gone once it is time.
