@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -318,6 +319,29 @@ func TestChangedByOthersIsPutRightOnceThenLoud(t *testing.T) {
 	r.do(func() error { return r.f.Reapply(t.Context()) })
 	if s := r.state(); !s.Applied || s.Changed || reaches(r.US1, r.General.Addr, 445) {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestARuleTurnedIntoItsOppositeIsPutRight(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.contain(r.scanner())
+	rule := regexp.MustCompile(`(?m)^\s+(.*) (@d_us1_at4 .*) # handle (\d+)$`)
+	of := func() (before, after, handle string) {
+		found := rule.FindStringSubmatch(r.Router.Run(t, "nft", "-a", "list", "chain", "inet", "cordon", "forward"))
+		if found == nil {
+			t.Fatal("no rule names the device's addresses")
+		}
+		return found[1], found[2], found[3]
+	}
+	before, after, handle := of()
+	r.Router.Run(t, "nft", "replace rule inet cordon forward handle "+handle+" "+before+" != "+after)
+	var e *Event
+	r.do(func() error { e = r.f.look(t.Context(), time.Now()); return nil })
+	if e == nil || !e.Restored {
+		t.Errorf("%+v", e)
+	}
+	if again, _, _ := of(); again != before {
+		t.Errorf("%q, not %q", again, before)
 	}
 }
 

@@ -298,13 +298,13 @@ func encoded(f nftables.TableFamily, r rule) (out []byte) {
 	for _, e := range r {
 		switch x := e.(type) {
 		case *expr.TProxy, *expr.Socket:
-			continue
+			continue // a target is in registers, loaded by what stands before it
 		case *expr.Objref:
 			e = &expr.Objref{Type: x.Type, Name: strings.TrimRight(x.Name, "\x00")}
 		case *expr.Dynset:
 			e = &expr.Dynset{SrcRegKey: x.SrcRegKey, SetName: strings.TrimRight(x.SetName, "\x00"), Operation: x.Operation, Timeout: x.Timeout}
 		case *expr.Lookup:
-			e = &expr.Lookup{SourceRegister: x.SourceRegister, SetName: x.SetName}
+			e = &expr.Lookup{SourceRegister: x.SourceRegister, SetName: x.SetName, Invert: x.Invert, IsDestRegSet: x.IsDestRegSet, DestRegister: x.DestRegister}
 		}
 		b, err := expr.Marshal(byte(f), e)
 		if err != nil {
