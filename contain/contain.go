@@ -69,6 +69,8 @@ type Order struct {
 	For    time.Duration // 0: until it is restored
 	Rule   string        // of the sensor's, for which it was ordered; "": a person's own decision
 	custody.Request
+
+	confirms *Proposal // that it says yes to; nil: none
 }
 
 // State says where a containment is in its life.

@@ -45,9 +45,15 @@ func (p *point) Counts(context.Context) (map[string]Counts, error) {
 }
 
 // journal keeps records as lines.
-type journal struct{ lines []string }
+type journal struct {
+	lines []string
+	full  string // the kind for which there is no room
+}
 
 func (j *journal) Append(_ *store.Tx, kind string, body any) error {
+	if kind == j.full {
+		return errors.New("no room")
+	}
 	b, err := json.Marshal(body)
 	j.lines = append(j.lines, kind+" "+string(b))
 	return err
@@ -564,5 +570,61 @@ func TestAnotherNameFreesNobody(t *testing.T) {
 	}
 	if !s.Suspect("us1", netip.Addr{}) {
 		t.Error("at no address")
+	}
+}
+
+// A yes to a proposal is the order: neither is without the other, on the ledger or
+// in the database.
+func TestYesAndOrderAreOne(t *testing.T) {
+	s := newSite(t)
+	s.policy = Policy{Automatic: []Automatic{{Rule: "worm", Do: Confirm, Within: time.Minute, Level: firewall.ImageOnly}}}
+	s.open(t)
+	if err := s.decide(t.Context(), Signal{Device: "us1", Rule: "worm", Proven: true}); err != nil {
+		t.Fatal(err)
+	}
+	waits := func() int {
+		t.Helper()
+		all, err := s.Proposals(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	known := s.devices[0].Addresses
+	s.devices[0].Addresses = nil
+	if _, err := s.Confirm(t.Context(), "us1", able); !errors.Is(err, ErrState) || waits() != 1 || len(s.journal.kinds()) != 1 {
+		t.Fatalf("without an address: %v, %d wait, %q", err, waits(), s.journal.kinds())
+	}
+	s.devices[0].Addresses = known
+	s.journal.full = "containment.ordered"
+	if _, err := s.Confirm(t.Context(), "us1", able); err == nil || waits() != 1 || s.Of("us1") != "" {
+		t.Fatalf("without a record: %v, %d wait, %q", err, waits(), s.Of("us1"))
+	}
+	s.journal.full, s.journal.lines = "", nil
+	if _, err := s.Confirm(t.Context(), "us1", able); err != nil || waits() != 0 || s.Of("us1") != firewall.ImageOnly {
+		t.Fatalf("%v, %d wait, %q", err, waits(), s.Of("us1"))
+	}
+	if !slices.Equal(s.journal.kinds(), []string{"confirmed", "ordered", "applied"}) {
+		t.Error(s.journal.lines)
+	}
+	if _, err := s.Confirm(t.Context(), "us1", able); !errors.Is(err, ErrState) {
+		t.Error("twice:", err)
+	}
+}
+
+// Who else is in the network that a device was declared by is not the device.
+func TestDeviceDeclaredByANetworkHasNotItsNeighboursCards(t *testing.T) {
+	s := newSite(t)
+	s.devices[0].Addresses = prefix("10.3.1.0/24")
+	workstation := net.HardwareAddr{2, 0, 0, 0, 7, 7}
+	s.heard = []firewall.Neighbour{{Addr: netip.MustParseAddr("10.3.1.90"), MAC: workstation}, {Addr: netip.MustParseAddr("10.4.1.90"), MAC: workstation}}
+	if _, err := s.Contain(t.Context(), Order{Device: "us1", Level: firewall.ImageOnly, Request: able}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.point.now[0]; len(got.MACs) != 0 || !slices.Equal(got.Addresses, prefix("10.3.1.0/24")) {
+		t.Errorf("%v %v", got.MACs, got.Addresses)
 	}
 }

@@ -76,6 +76,11 @@ func (c *Containments) order(ctx context.Context, o Order, d Device, all []Devic
 	}
 	e.addresses = join(e.addresses, c.places(d, all))
 	err := c.journal(ctx, "containment.ordered", e.body(), func(tx *store.Tx) error {
+		if o.confirms != nil {
+			if err := c.close(tx, *o.confirms, "containment.confirmed", o.Request); err != nil {
+				return err
+			}
+		}
 		if i < 0 {
 			return e.insert(tx)
 		}
@@ -83,6 +88,9 @@ func (c *Containments) order(ctx context.Context, o Order, d Device, all []Devic
 	})
 	if err != nil {
 		return Containment{}, fmt.Errorf("containment not recorded, so it is not in effect: %w", err)
+	}
+	if o.confirms != nil {
+		c.clear(ctx, "device.propose", d.Name)
 	}
 	if i < 0 {
 		c.now = append(c.now, e)

@@ -165,8 +165,8 @@ func owned(e entry, devices []Device) (out []string) {
 }
 
 // machines are the hardware addresses of a device: those declared, and those that
-// answer for the addresses that it is known to have. One that answers for others too
-// is a router's. What it has taken since tells nothing: it may be another machine's,
+// answer for the addresses that it is known to have, each declared by itself: a network
+// has others' in it. One that answers for others too is a router's. What it has taken since tells nothing: it may be another machine's,
 // which is not to be contained for answering.
 func machines(e entry, heard []firewall.Neighbour, devices []Device) (out []string) {
 	for _, d := range devices {
@@ -178,7 +178,7 @@ func machines(e entry, heard []firewall.Neighbour, devices []Device) (out []stri
 	}
 	known := owned(e, devices)
 	for _, n := range heard {
-		if slices.ContainsFunc(known, func(text string) bool { return holds(text, n.Addr) }) {
+		if slices.Contains(known, whole(n.Addr).String()) {
 			out = join(out, []string{n.MAC.String()})
 		}
 	}

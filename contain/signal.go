@@ -2,6 +2,7 @@ package contain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,46 +132,60 @@ func proposals(tx *store.Tx, where string, args ...any) (out []Proposal, err err
 	return out, rows.Err()
 }
 
-// Confirm says yes to the proposal that waits for a device, and contains it.
+// Confirm says yes to the proposal that waits for a device, and contains it. The yes
+// and the order are one transaction: where the device cannot be contained, the
+// proposal goes on waiting.
 func (c *Containments) Confirm(ctx context.Context, device string, rq custody.Request) (Containment, error) {
-	p, err := c.answer(ctx, device, "containment.confirmed", rq)
+	var p Proposal
+	err := c.parts.DB.View(ctx, func(tx *store.Tx) (err error) {
+		p, err = waiting(tx, device)
+		return err
+	})
 	if err != nil {
 		return Containment{}, err
 	}
-	return c.Contain(ctx, Order{Device: device, Level: p.Level, For: p.For, Rule: p.Rule, Request: rq})
+	return c.Contain(ctx, Order{Device: device, Level: p.Level, For: p.For, Rule: p.Rule, Request: rq, confirms: &p})
 }
 
 // Dismiss says no to the proposal that waits for a device.
 func (c *Containments) Dismiss(ctx context.Context, device string, rq custody.Request) error {
-	_, err := c.answer(ctx, device, "containment.dismissed", rq)
-	return err
-}
-
-// answer ends the proposal that waits for a device.
-func (c *Containments) answer(ctx context.Context, device, kind string, rq custody.Request) (p Proposal, err error) {
-	if rq, err = rq.Check(); err != nil {
-		return p, err
+	rq, err := rq.Check()
+	if err != nil {
+		return err
 	}
 	err = c.parts.DB.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		some, err := proposals(tx, `WHERE state = 'waiting' AND device = ?`, device)
+		p, err := waiting(tx, device)
 		if err != nil {
 			return err
 		}
-		if len(some) == 0 {
-			return fmt.Errorf("%w: no proposal waits for %.80s", ErrState, device)
-		}
-		p = some[0]
-		return c.close(tx, p, kind, rq)
+		return c.close(tx, p, "containment.dismissed", rq)
 	})
 	if err == nil {
 		c.clear(ctx, "device.propose", device)
 	}
-	return p, err
+	return err
 }
 
+// waiting is the proposal that waits for a device.
+func waiting(tx *store.Tx, device string) (Proposal, error) {
+	some, err := proposals(tx, `WHERE state = 'waiting' AND device = ?`, device)
+	if err == nil && len(some) == 0 {
+		err = fmt.Errorf("%w: no proposal waits for %.80s", ErrState, device)
+	}
+	if err != nil {
+		return Proposal{}, err
+	}
+	return some[0], nil
+}
+
+// close ends a proposal that still waits.
 func (c *Containments) close(tx *store.Tx, p Proposal, kind string, rq custody.Request) error {
-	if _, err := tx.Exec(`UPDATE contain_proposal SET state = ?, by = ? WHERE id = ?`, strings.TrimPrefix(kind, "containment."), rq.By, p.ID); err != nil {
+	r, err := tx.Exec(`UPDATE contain_proposal SET state = ?, by = ? WHERE id = ? AND state = 'waiting'`, strings.TrimPrefix(kind, "containment."), rq.By, p.ID)
+	if err != nil {
 		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, fmt.Errorf("%w: the proposal for %.80s waits no more", ErrState, p.Device))
 	}
 	return c.parts.Journal.Append(tx, kind, map[string]any{"device": p.Device, "rule": p.Rule, "by": []string{rq.By}, "reason": rq.Reason})
 }
