@@ -71,3 +71,31 @@ func TestImagingGoesOnUnrecordedWhereTheSiteSaysSo(t *testing.T) {
 		t.Error("the gap is not on the ledger", err)
 	}
 }
+
+// Devices that were turned away may not call again for hours: nobody must have to for
+// the status to say that the ledger can be written.
+func TestTurningAwayEndsByItself(t *testing.T) {
+	h := start(t)
+	again := h.unwritable()
+	if _, err := h.associate("CT1", "CORDON"); asRejection(t, err) != rejectCongested {
+		t.Error(err)
+	}
+	turning := func() bool {
+		t.Helper()
+		st, err := h.gateway.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.TurningAway
+	}
+	if h.gateway.recordTurnedAway(t.Context()); !turning() {
+		t.Error("nobody is told while the ledger cannot be written")
+	}
+	again()
+	if h.gateway.recordTurnedAway(t.Context()); turning() {
+		t.Error("still said to turn away")
+	}
+	if told := h.recorded("association.turned_away"); len(told) != 1 || told[0]["associations"] != float64(1) {
+		t.Errorf("the ledger says %v", told)
+	}
+}

@@ -196,6 +196,7 @@ type Gateway struct {
 	queries    *quota.Quota
 	objections *quota.Quota // what shadow let pass
 	counts     counts
+	turned     turned
 	archives   map[string]*archive // by name
 	outlets    outlets
 	memory     *memory

@@ -450,7 +450,7 @@ func TestNoSuccessWhenNothingCanBeKept(t *testing.T) {
 	if _, err := h.associate("CT1", "CORDON"); asRejection(t, err) != rejectCongested {
 		t.Error(err)
 	}
-	if !h.gateway.counts.turningAway.Load() {
+	if !h.gateway.turned.isAway() {
 		t.Error("nobody is told that associations are turned away")
 	}
 }

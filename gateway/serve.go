@@ -19,7 +19,8 @@ import (
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	accepting, ended := context.WithCancel(ctx)
 	var recording sync.WaitGroup
-	recording.Go(func() { g.recordOmissions(accepting) }) // ends when nothing is under way any more
+	recording.Go(func() { g.recordOmissions(accepting) }) // both end when nothing is under way any more
+	recording.Go(func() { g.recordTurnedAways(accepting) })
 	err := g.attend(ctx, l, func(work context.Context, start func(func()), nc net.Conn) {
 		if g.isSelf(nc) {
 			start(func() { g.serveSelf(ctx, nc) }) // ends with its connection, or with ctx
@@ -34,6 +35,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	})
 	ended()
 	recording.Wait()
+	g.recordTurnedAway(context.WithoutCancel(ctx))
 	g.recordOmission(context.WithoutCancel(ctx))
 	g.recordHangUps(context.WithoutCancel(ctx))
 	return err

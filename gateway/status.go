@@ -24,7 +24,6 @@ type Counts struct {
 
 type counts struct {
 	associations, rejected, received, delivered, held, spooled, refused, bytes, panics atomic.Uint64
-	turningAway                                                                        atomic.Bool // the last association could not be recorded, so it was not admitted
 }
 
 func (c *counts) read() Counts {
@@ -86,7 +85,7 @@ const maxDevicesShown = 1000
 
 // Status reads the state of archives, spool, vault and peers.
 func (g *Gateway) Status(ctx context.Context) (Status, error) {
-	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.counts.turningAway.Load(), Spent: g.door.daily.Low(time.Now()), Objects: g.counts.read()}
+	st := Status{Since: g.since, Associations: g.seats.inUse(), TurningAway: g.turned.isAway(), Spent: g.door.daily.Low(time.Now()), Objects: g.counts.read()}
 	stats, err := g.parts.Custody.Stats(ctx)
 	if err != nil {
 		return st, err

@@ -94,6 +94,7 @@ var kinds = [...]Kind{
 	{Name: "association.end", Owner: "gateway", Means: "How it ended, and how many objects took which way.", Keys: ofPeer + " outcome received delivered held spooled refused sent error"},
 	{Name: "association.rejected", Owner: "gateway", Means: "An association was rejected, with the reason of PS3.8 §9.3.4 and what policy objected to.", Keys: ofPeer + " result source reason refusal objections omitted subject implementation"},
 	{Name: "association.failed", Owner: "gateway", Means: "A connection never became an association, or Cordon ended it.", Keys: "address error omitted"},
+	{Name: "association.turned_away", Owner: "gateway", Means: "So many associations were turned away since then because no record could be written, and have none.", Keys: "associations since"},
 	{Name: "association.unfinished", Owner: "gateway", Means: "An association without an end: a crash cut it short, and what it delivered in its last second may be missing here.", Keys: "association calling_ae address archive began"},
 	{Name: "visit.begin", Owner: "webgate", Means: "Requests of one peer over the web began to be served. Durable before the first; it covers each delivery.", Keys: ofVisit + " tls"},
 	{Name: "visit.end", Owner: "webgate", Means: "None has come for a while: how many there were, and how many objects took which way.", Keys: ofVisit + " requests refusals queries received delivered held spooled refused sent withheld"},

@@ -144,6 +144,7 @@ var alerts = [...]alert{
 	{"witness.back", nil, auditRecordingStarted, cordon("WITNESS-BACK", "A witness cosigns again"), Success, aboutPart("witness"), nil},
 	{"witness.fork", nil, auditRecordingStopped, cordon("LEDGER-FORKED", "A ledger that is witnessed here shows another past"), Major, aboutPart("origin"), []string{"remembered", "shown"}},
 	{"ledger.lost", nil, auditRecordingStopped, cordon("RECORDS-LOST", "Records could not be written"), Serious, aboutLedger, []string{"records"}},
+	{"association.turned_away", nil, auditRecordingStopped, cordon("TURNED-AWAY-UNRECORDED", "Associations were turned away because no record could be written"), Serious, aboutLedger, []string{"associations"}},
 	{"association.unfinished", nil, auditRecordingStopped, cordon("ASSOCIATION-CUT", "An association was cut by a crash; records of its last second may be missing"), Serious, aboutPeer, []string{"began"}},
 	{"visit.unfinished", nil, auditRecordingStopped, cordon("VISIT-CUT", "Requests over the web were cut by a crash; records of their last second may be missing"), Serious, aboutPeer, []string{"began"}},
 	{"audit.repository", no("up"), auditRecordingStopped, cordon("REPOSITORY-AWAY", "An audit repository does not take messages; they are kept"), Minor, aboutPart("repository"), []string{"error"}},
