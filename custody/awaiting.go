@@ -21,6 +21,17 @@ func (c *Custody) Awaiting(ctx context.Context, at time.Time, limit int) (all []
 	return all, err
 }
 
+// AwaitingFrom returns spooled objects of a device that are not to be delivered before
+// they were scanned, whenever that is to be, those first whose time comes first.
+func (c *Custody) AwaitingFrom(ctx context.Context, device string, limit int) (all []Object, err error) {
+	err = c.db.View(ctx, func(tx *store.Tx) error {
+		all, err = query(tx, `SELECT `+columns+` FROM custody_objects
+			WHERE awaits_scan > 0 AND state = 'spooled' AND device = ? ORDER BY awaits_scan, seq LIMIT ?`, device, limit)
+		return err
+	})
+	return all, err
+}
+
 // AwaitingOf counts the objects of a device that wait to be scanned, and says since
 // when the first does.
 func (c *Custody) AwaitingOf(ctx context.Context, device string) (n int, since time.Time, err error) {

@@ -173,24 +173,20 @@ func (g *Gateway) judgeAgain(ctx context.Context, o custody.Object) (report find
 // because a person says so, and returns how many objects that were. Copies stay to be
 // judged again, as of whatever passed unscanned.
 func (g *Gateway) PassUnscanned(ctx context.Context, device string, rq custody.Request) (n int, err error) {
-	far := time.Now().Add(365 * 24 * time.Hour)
+	const batch = 1000
 	for {
-		due, err := g.parts.Custody.Awaiting(ctx, far, 10_000)
-		if err != nil {
+		due, err := g.parts.Custody.AwaitingFrom(ctx, device, batch)
+		if err != nil || len(due) == 0 {
 			return n, err
 		}
-		before := n
 		for _, o := range due {
-			if o.Device != device {
-				continue
-			}
-			if err := g.passOne(ctx, o, rq); err != nil {
+			switch err := g.passOne(ctx, o, rq); {
+			case errors.Is(err, custody.ErrState): // it was scanned meanwhile
+			case err != nil:
 				return n, err
+			default:
+				n++
 			}
-			n++
-		}
-		if n == before {
-			return n, nil
 		}
 	}
 }

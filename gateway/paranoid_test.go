@@ -172,3 +172,42 @@ func awaitNow(tx *store.Tx) error {
 	_, err := tx.Exec(`UPDATE custody_objects SET awaits_scan = 1 WHERE awaits_scan > 0`)
 	return err
 }
+
+// However many objects of other devices wait in front of a device's own.
+func TestAPersonLetsUnscannedObjectsPassBehindManyOthers(t *testing.T) {
+	h := contained(t, t.TempDir(), newSlowEngine(), policy.DefaultRules())
+	m := h.modality()
+	im := newImage(t, []byte("for the engine"))
+	send(t, m, im)
+	release(t, m)
+	soon := time.Now().Add(time.Hour)
+	err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+		if _, err := tx.Exec(`UPDATE custody_objects SET awaits_scan = ?`, soon.Add(time.Hour).UnixMicro()); err != nil {
+			return err
+		}
+		for _, step := range []string{ // 10,000 more and some
+			`CREATE TEMP TABLE other AS SELECT * FROM custody_objects`,
+			`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) INSERT INTO other SELECT other.* FROM other, n`,
+			`DELETE FROM other WHERE rowid = 1`,
+			`UPDATE other SET seq = seq + rowid, id = id || rowid, device = 'us2'`,
+			`INSERT INTO custody_objects SELECT * FROM other`,
+			`DROP TABLE other`,
+		} {
+			if _, err := tx.Exec(step); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(`UPDATE custody_objects SET awaits_scan = ? WHERE device = 'us2'`, soon.UnixMicro())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := h.gateway.PassUnscanned(t.Context(), "us1", custody.Request{By: "A. Able", Reason: "engine is down"})
+	if n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, _, err := h.gateway.parts.Custody.AwaitingOf(t.Context(), "us2"); n != 10_001 || err != nil {
+		t.Error(n, err)
+	}
+}
