@@ -218,6 +218,31 @@ func TestTheConfigurationStandsAbove(t *testing.T) {
 	}
 }
 
+// TestASpellingOfSeveralIsOfNone: nobody decides on the wrong one of two.
+func TestASpellingOfSeveralIsOfNone(t *testing.T) {
+	r := open(t, t.TempDir(), twoArchives)
+	r.associates(peer("MR1", "10.0.0.31"), time.Now())
+	r.associates(peer("US3", "10.0.0.41"), time.Now())
+	r.associates(peer("US3", "10.0.0.42"), time.Now())
+	rq := custody.Request{By: "A", Reason: "b"}
+	if _, err := r.Deny(t.Context(), "Us3", rq); !errors.Is(err, asset.ErrNotFound) || !strings.Contains(err.Error(), "us3") {
+		t.Errorf("one of two: %v", err)
+	}
+	for spelled, want := range map[string]string{"us3": "us3", "US3@10.0.0.42": "us3-3", "us3-3": "us3-3", "MR-1": "mr-1"} {
+		if name, err := r.Name(t.Context(), spelled); err != nil || name != want {
+			t.Errorf("%s is %q, want %q: %v", spelled, name, want, err)
+		}
+	}
+	a := approval("A. Able")
+	a.Name = "ultrasound"
+	if _, err := r.Approve(t.Context(), "us3-3", a); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := r.Name(t.Context(), "us3-3"); err != nil || name != "ultrasound" {
+		t.Errorf("by the name from before: %q, %v", name, err)
+	}
+}
+
 // TestInventedTitlesFillNothing: a flood from one address, and from many,
 // stops at its bounds; devices that are known go on being learned.
 func TestInventedTitlesFillNothing(t *testing.T) {

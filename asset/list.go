@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cordon/dicom"
@@ -53,6 +54,16 @@ type subject struct {
 	device   policy.Device // zero while it is learned
 	decision decision
 	peers    []peer
+}
+
+// isKnownAs reports whether somebody may mean the device by a name.
+func (s subject) isKnownAs(name string) bool {
+	if strings.EqualFold(s.name, name) || s.device.AETitle != "" && strings.EqualFold(string(s.device.AETitle), name) {
+		return true
+	}
+	return slices.ContainsFunc(s.peers, func(p peer) bool {
+		return p.name == name || p.calling != "" && (strings.EqualFold(string(p.calling), name) || string(p.calling)+"@"+p.address == name)
+	})
 }
 
 func (s subject) summary(services map[int64][]string) Device {
@@ -205,8 +216,26 @@ func (p *Permissions) keep(from Permissions) {
 	}
 }
 
+// Name is what the register calls a device, by any spelling that find knows.
+func (r *Register) Name(ctx context.Context, spelled string) (name string, err error) {
+	if r.isDeclared(spelled) {
+		return spelled, nil
+	}
+	if err := r.write(ctx); err != nil {
+		return "", err
+	}
+	err = r.db.View(ctx, func(tx *store.Tx) error {
+		s, err := r.find(tx, spelled)
+		name = s.name
+		return err
+	})
+	return name, err
+}
+
 // find looks a device up: by its name, or, while it is learned, also as
-// AE@ADDRESS, if that is one.
+// AE@ADDRESS, if that is one. Else by whatever it is known by, if it is the only one:
+// its name or AE title in other letters, AE@ADDRESS, or the name that it had while it
+// was learned.
 func (r *Register) find(tx *store.Tx, name string) (subject, error) {
 	all, err := r.subjects(tx)
 	if err != nil {
@@ -221,8 +250,15 @@ func (r *Register) find(tx *store.Tx, name string) (subject, error) {
 			found = append(found, s)
 		}
 	}
-	if len(found) == 1 {
+	if len(found) != 1 {
+		found = slices.DeleteFunc(all, func(s subject) bool { return !s.isKnownAs(name) })
+	}
+	switch len(found) {
+	case 0:
+	case 1:
 		return found[0], nil
+	default:
+		return subject{}, fmt.Errorf("%w: %.80q may be any of %d, such as %s and %s; use the name of one", ErrNotFound, name, len(found), found[0].name, found[1].name)
 	}
 	return subject{}, fmt.Errorf("%w: %.80q; cordon device list shows their names", ErrNotFound, name)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cordon/console/alarms"
+	"cordon/console/device"
 	"cordon/console/incidents"
 	pagenetwork "cordon/console/network"
 	"cordon/console/route"
@@ -24,5 +25,5 @@ func (p *parts) features(c Config) (all []route.Route) {
 	all = append(all, p.peopleRoutes(c)...)
 	all = append(all, p.networkRoutes()...)
 	all = append(all, p.containmentRoutes(c)...)
-	return all
+	return device.Spelled(p.devices, all)
 }

@@ -44,6 +44,14 @@ type detail struct {
 	Form    form
 }
 
+// Origin is what its objects are recorded as from (custody.Object.Origin).
+func (d detail) Origin() string {
+	if d.Permissions == nil {
+		return string(d.AETitle)
+	}
+	return d.Name
+}
+
 // fact is a line of what is permitted.
 type fact struct {
 	Key    string // of a text

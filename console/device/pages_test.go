@@ -55,13 +55,13 @@ func newHouse(t *testing.T) *house {
 	if h.except, err = exception.Open(t.Context(), db, l); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range device.Routes(device.Parts{
+	for _, r := range device.Spelled(h.devices, device.Routes(device.Parts{
 		Devices: h.devices, Exceptions: h.except, View: view.New(view.Config{Site: "Test"}),
 		Level: func(name string) string { return map[string]string{"ct-1": "image_only"}[name] },
 		Paths: func(context.Context, string) ([]device.Path, error) {
 			return []device.Path{{Out: true, Peer: "203.0.113.9", Protocol: "tcp", Port: 445, Last: time.Now(), Times: 7}}, nil
 		},
-	}) {
+	})) {
 		h.mux.HandleFunc(r.Method+" "+r.Pattern, r.Handler)
 	}
 	return h
@@ -290,5 +290,33 @@ func TestHostileTitlesAreText(t *testing.T) {
 		if w.Code != 200 || strings.Contains(w.Body.String(), "<script>x") || strings.Contains(w.Body.String(), "<img src=x") {
 			t.Errorf("%s: %d", at, w.Code)
 		}
+	}
+}
+
+// TestEverySpellingLeadsToTheOnePage: a learned device is listed under the name that
+// the register made; its AE title and its address are what people read elsewhere.
+func TestEverySpellingLeadsToTheOnePage(t *testing.T) {
+	h := newHouse(t)
+	h.meet("US3")
+	for at, want := range map[string]string{
+		"/devices/US3": "/devices/us3", "/devices/US3@10.0.0.7?hours=yes": "/devices/us3?hours=yes", "/devices/CT1": "/devices/ct-1", "/devices/CT-1": "/devices/ct-1",
+	} {
+		if w := h.get(at); w.Code != 302 || w.Header().Get("Location") != want {
+			t.Errorf("%s: %d to %q, want %q", at, w.Code, w.Header().Get("Location"), want)
+		}
+	}
+	for at, want := range map[string]int{"/devices/us3": 200, "/devices/ct-1": 200, "/devices/US4": 404, "/api/v1/devices/US3": 200, "/api/v1/devices/CT1": 200} {
+		if w := h.get(at); w.Code != want {
+			t.Errorf("%s: %d, want %d", at, w.Code, want)
+		}
+	}
+	if body := h.get("/devices/us3").Body.String(); !strings.Contains(body, "/held?from=US3") || !strings.Contains(body, "/studies?device=US3") {
+		t.Error("what came from it is looked for under a name that it did not have")
+	}
+	if w := h.ask(people.Identity{Name: "V", Roles: []people.Role{people.Vendor}, Products: []string{"Acme"}}, "GET", "/devices/US3", "", ""); w.Code != 404 {
+		t.Errorf("a vendor learns of a device that is not its own: %d", w.Code)
+	}
+	if w := h.post("/devices/US3/deny", url.Values{"by": {"A. Able"}, "reason": {"nobody knows it"}}); w.Header().Get("Location") != "/devices/us3?done=device.said.by.deny" {
+		t.Errorf("denied under another name: %d %s", w.Code, w.Header().Get("Location"))
 	}
 }
