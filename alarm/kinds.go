@@ -76,6 +76,7 @@ var kinds = [...]Kind{
 	{"containment.not_enforced", Critical, "device", "A device is to be contained, and its packets are not.", "The sentence says why: most often its packets do not pass this machine. Unplug it, or contain it at the switch.", true},
 	{"containment.unscanned", Critical, "device", "Objects of a contained device wait to be scanned, and are not delivered before.", "See whether the engines answer. Who must, lets them pass: cordon device unscanned.", true},
 	{"containment.lapsed", Critical, "device", "Nobody answered in time whether to contain a device: it is not contained.", "Open the device, look at the evidence and the preview, and decide.", false},
+	{"containment.clock", Warning, "device", "A contained device will be free at another time than was said: the machine was off, or its clock was set.", "See that this machine's clock is right. If the device may be free sooner, restore it.", false},
 	{"containment.*", Warning, "device", "Something about a containment must be looked at.", "Open the device.", false},
 	{"firewall.changed", Critical, "", "Somebody else changed Cordon's packet rules.", "They are put back. Find out who changed them, and with what.", false},
 	{"firewall.*", Critical, "", "Cordon's packet rules are not as they should be.", "The sentence says what is wrong.", false},

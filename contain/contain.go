@@ -16,7 +16,8 @@
 // Then the Enforcer makes it so and reads back that it is; the outcome is recorded:
 // applied, or failed, and then it is tried again until it is applied or restored.
 // Cordon killed in between finds the order at its start and completes it. It ends by
-// itself at its time, if it has one, also in the kernel when Cordon is dead (ended);
+// itself at its time, if it has one, also in the kernel when Cordon is dead (ended),
+// and not sooner because somebody sets a clock (clock.go);
 // or two people who say what was checked have it restored (restoring, restored).
 // Either way what it took is given back exactly.
 //

@@ -176,6 +176,7 @@ func (c *Containments) over(ctx context.Context, e entry, state State, kind stri
 		return fmt.Errorf("the end of a containment is not recorded: %w", err)
 	}
 	c.publish()
+	c.remember()
 	c.count(kind)
 	c.tell(ctx)
 	c.parts.Log.Warn("containment is over", "device", e.Device, "how", state)

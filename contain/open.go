@@ -35,7 +35,10 @@ type Parts struct {
 	Policy   Policy
 	Solo     bool // one person may restore a device; else two
 
+	awake func() (awake, error) // how long the machine is; nil: this one
+
 	// The rest may be nil.
+	Dir        string // where File is; "": what time a containment has left is not known after a restart, and begins anew
 	Alarms     Alarms
 	Metrics    *metric.Metrics
 	Seen       func(context.Context) ([]Seen, error)                     // for previews
@@ -54,15 +57,16 @@ type Containments struct {
 	signals chan Signal
 	lost    atomic.Int64 // signals that found no room
 
-	mu  sync.Mutex // over an order and its effect: one at a time
-	now []entry    // what is in force
+	mu      sync.Mutex // over an order and its effect: one at a time
+	now     []entry    // what is in force
+	written bool       // there may be something in File
 }
 
 // entry is one that is in force, with what is only known here.
 type entry struct {
 	Containment
 	addresses []string  // at which it is contained
-	ends      time.Time // Until, by a clock that nobody sets
+	ends      time.Time // Until, by a clock that nobody sets (see clock.go)
 }
 
 //go:embed migrations/*.sql
@@ -77,14 +81,22 @@ const signalsWaiting = 1024
 // Open reads what is in force. Nothing is enforced before Start, but Paranoid
 // answers at once.
 func Open(ctx context.Context, p Parts) (*Containments, error) {
-	c := &Containments{parts: p, signals: make(chan Signal, signalsWaiting)}
+	if p.awake == nil {
+		p.awake = thisMachine
+	}
+	c := &Containments{parts: p, signals: make(chan Signal, signalsWaiting), written: true}
 	all, err := c.rows(ctx, `WHERE state IN ('ordered', 'contained', 'restoring') ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("opening containment: %w", err)
 	}
+	m, err := p.awake()
+	if err != nil {
+		p.Log.Error("how long this machine runs is not known: the time of containments begins anew", "error", err)
+	}
+	known := c.recall()
 	for _, e := range all {
 		if !e.Until.IsZero() {
-			e.ends = time.Now().Add(time.Until(e.Until))
+			e.ends = time.Now().Add(known.remains(e, m))
 		}
 		c.now = append(c.now, e)
 	}
@@ -113,6 +125,9 @@ func (c *Containments) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.finish(ctx); err != nil {
+		return err
+	}
+	if err := c.keepTime(ctx); err != nil {
 		return err
 	}
 	return c.enforce(ctx)

@@ -99,6 +99,7 @@ func (c *Containments) order(ctx context.Context, o Order, d Device, all []Devic
 		c.now[i] = e
 	}
 	c.publish()
+	c.remember()
 	err = c.enforce(ctx)
 	if c.parts.Ordered != nil && c.Paranoid(d.Name) {
 		err = errors.Join(err, c.parts.Ordered(ctx, d.Name))

@@ -26,7 +26,7 @@ const (
 func (c *Containments) Run(ctx context.Context) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	var tried time.Time
+	var tried, written time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,6 +41,10 @@ func (c *Containments) Run(ctx context.Context) {
 			}
 			c.say(ctx, c.lapse(ctx))
 			c.say(ctx, c.expire(ctx))
+			if now.Sub(written) >= remember {
+				written = now
+				c.say(ctx, c.tick(ctx))
+			}
 		}
 	}
 }
@@ -56,6 +60,13 @@ func (c *Containments) expire(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.finish(ctx)
+}
+
+// tick keeps the time of what is in force.
+func (c *Containments) tick(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.keepTime(ctx)
 }
 
 // retry enforces again whatever is not.

@@ -207,6 +207,7 @@ var kinds = [...]Kind{
 	{Name: "containment.applied", Owner: "contain", Means: "It has lost them: read back from the enforcement point.", Keys: ofContainment + " enforcer enforced why"},
 	{Name: "containment.not_enforced", Owner: "contain", Means: "It has not, and why; inspection of what it sends is stricter all the same, and enforcing is tried again.", Keys: ofContainment + " enforcer enforced why"},
 	{Name: "containment.followed", Owner: "contain", Means: "A contained device was heard of at further addresses, and is contained there too.", Keys: ofContainment + " addresses"},
+	{Name: "containment.clock", Owner: "contain", Means: "A containment ends at another time by this machine's clock than was said, because that was set or the machine was off: neither shortens it.", Keys: ofContainment + " was"},
 	{Name: "containment.restore_asked", Owner: "contain", Means: "The first of two people says that a device is clean, and how that was found.", Keys: ofContainment + " proof"},
 	{Name: "containment.restoring", Owner: "contain", Means: "A device is to have its paths back; by whom, and the proof that it is clean. Durable before it takes effect.", Keys: ofContainment + " proof"},
 	{Name: "containment.restored", Owner: "contain", Means: "It has them back; packets meanwhile.", Keys: ofContainment + " proof counts"},

@@ -26,7 +26,7 @@ func (p *parts) openContainment(ctx context.Context, c Config, log *slog.Logger)
 		enforcer, neighbours = contain.Paper{}, nil
 	}
 	p.contained, err = contain.Open(ctx, contain.Parts{
-		DB: p.db, Journal: p.ledger, Enforcer: enforcer, Log: log, Policy: c.Containment.Policy, Solo: c.Containment.Solo,
+		DB: p.db, Journal: p.ledger, Enforcer: enforcer, Log: log, Policy: c.Containment.Policy, Solo: c.Containment.Solo, Dir: p.dir,
 		Devices:    func(ctx context.Context) ([]contain.Device, error) { return p.containable(ctx, c) },
 		Alarms:     p.alarms,
 		Metrics:    p.metrics,

@@ -51,6 +51,7 @@ var alerts = [...]alert{
 	{"containment.applied", nil, networkConfiguration, cordon("CONTAINED", "A device has lost its paths but the one of its images"), Serious, aboutPeer, saysContainment},
 	{"containment.not_enforced", nil, networkConfiguration, cordon("NOT-CONTAINED", "A device that is to be contained is not"), Major, aboutPeer, saysContainment},
 	{"containment.followed", nil, networkConfiguration, cordon("CONTAINMENT-FOLLOWED", "A contained device has further addresses"), Serious, aboutPeer, []string{"addresses"}},
+	{"containment.clock", nil, networkConfiguration, cordon("CONTAINMENT-CLOCK", "A containment ends at another time by this machine's clock"), Serious, aboutPeer, []string{"was", "until"}},
 	{"containment.restore_asked", nil, networkConfiguration, cordon("RESTORE-ASKED", "One of two people says that a contained device is clean"), Success, aboutPeer, saysContainment},
 	{"containment.restoring", nil, networkConfiguration, cordon("RESTORING", "A device is to have its paths back"), Success, aboutPeer, saysContainment},
 	{"containment.restored", nil, networkConfiguration, cordon("RESTORED", "A device has its paths back"), Success, aboutPeer, saysContainment},
