@@ -163,6 +163,8 @@ type Filter struct {
 	Vault            bool // only those that were held at some time
 	NeedsAttention   bool // only those that an archive has refused for good
 	Alarm            bool // only those whose blob is missing or damaged
+	ReviewDue        bool // only those released in an emergency that nobody has reviewed
+	Asked            bool // only those about which one of two people has decided
 	Archive          string
 	Device           string
 	StudyInstanceUID string
@@ -198,6 +200,8 @@ func (f Filter) sql() (where string, args []any) {
 	add(f.Vault, "held_at > 0")
 	add(f.NeedsAttention, "needs_attention = 1")
 	add(f.Alarm, "alarm <> ''")
+	add(f.ReviewDue, "review_due > 0")
+	add(f.Asked, "id IN (SELECT object_id FROM custody_requests)")
 	add(f.Archive != "", "archive = ?", f.Archive)
 	add(f.Device != "", "device = ?", f.Device)
 	add(f.StudyInstanceUID != "", "study_instance_uid = ?", f.StudyInstanceUID)

@@ -407,6 +407,8 @@ func TestListChooses(t *testing.T) {
 		{custody.Filter{SOPInstanceUID: "1.2.3"}, []string{a.ID, b.ID}},
 		{custody.Filter{NeedsAttention: true}, nil},
 		{custody.Filter{Alarm: true}, nil},
+		{custody.Filter{ReviewDue: true}, nil},
+		{custody.Filter{Asked: true}, nil},
 	}
 	for _, test := range tests {
 		all, err := s.c.List(t.Context(), test.f)

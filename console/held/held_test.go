@@ -3,6 +3,7 @@ package held_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image/png"
 	"io"
@@ -299,7 +300,10 @@ func TestEmergencyIsForWhatIsSuspicious(t *testing.T) {
 	if w := h.ask(able("A. Able"), "POST", "/held/"+odd.ID+"/release", reason("theatre waits", "emergency")); w.Code != 303 {
 		t.Fatal(w.Code, w.Body)
 	}
-	if w := h.get("/held/" + odd.ID); !strings.Contains(w.Body.String(), "must review that until") {
+	if w := h.get("/held/" + odd.ID); !strings.Contains(w.Body.String(), "must review that until") || strings.Contains(w.Body.String(), odd.ID+"/review") {
+		t.Error(w.Body)
+	}
+	if w := h.ask(able("B. Best"), "GET", "/held/"+odd.ID, nil); !strings.Contains(w.Body.String(), odd.ID+"/review") {
 		t.Error(w.Body)
 	}
 	if w := h.ask(able("A. Able"), "POST", "/held/"+odd.ID+"/review", reason("mine")); w.Code != 409 {
@@ -308,6 +312,48 @@ func TestEmergencyIsForWhatIsSuspicious(t *testing.T) {
 	if w := h.ask(able("B. Best"), "POST", "/held/"+odd.ID+"/review", reason("seen")); w.Code != 303 {
 		t.Error(w.Code, w.Body)
 	}
+}
+
+// What waits for a person is on the first page, also where it is held no more: half
+// decided, released by one alone, refused by its archive. When that is done it is gone.
+func TestWhatWaitsForAPersonIsListed(t *testing.T) {
+	h := newHouse(t)
+	asked := h.hold(t, hostile(compose.PrivateOB, compose.EICAR()))
+	odd := []finding.Finding{finding.New("encrypted-document", "(0042,0011)", 300, "PDF")}
+	alone, back := h.keep(t, compose.CT(16, 16), odd), h.keep(t, compose.CT(16, 16), odd)
+	h.ask(able("A. Able"), "POST", "/held/"+asked.ID+"/destroy", reason("not ours"))
+	h.ask(able("A. Able"), "POST", "/held/"+alone.ID+"/release", reason("theatre waits", "emergency"))
+	for _, name := range []string{"A. Able", "B. Best"} {
+		h.ask(able(name), "POST", "/held/"+back.ID+"/release", reason("harmless"))
+	}
+	if err := h.custody.InFlight(t.Context(), back.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.custody.Failed(t.Context(), back.ID, custody.Failure{Err: errors.New("no such class"), Status: 0x0122, Permanent: true}); err != nil {
+		t.Fatal(err)
+	}
+	listed := func(want bool, texts ...string) {
+		t.Helper()
+		page := h.get("/held").Body.String()
+		for _, text := range texts {
+			if strings.Contains(page, text) != want {
+				t.Errorf("%q: %v, want %v\n%s", text, !want, want, page)
+			}
+		}
+	}
+	listed(true, "somebody else must agree", asked.ID, "somebody else must review it", alone.ID, "by A. Able", "Refused by their archive", back.ID, "no such class")
+	if page := h.get("/held?from=ct-1").Body.String(); strings.Contains(page, alone.ID) {
+		t.Error("on a page that is narrowed")
+	}
+	h.ask(able("B. Best"), "POST", "/held/"+asked.ID+"/destroy", reason("nobody's"))
+	h.ask(able("B. Best"), "POST", "/held/"+alone.ID+"/review", reason("seen"))
+	for _, name := range []string{"A. Able", "B. Best"} {
+		if page := h.get("/held/" + back.ID).Body.String(); !strings.Contains(page, "/retry") || !strings.Contains(page, "/destroy") || !strings.Contains(page, "/export") {
+			t.Error(page)
+		}
+		h.ask(able(name), "POST", "/held/"+back.ID+"/destroy", reason("the archive will never take it"))
+	}
+	listed(false, "somebody else must", asked.ID, alone.ID, "Refused by", back.ID)
 }
 
 func TestExportIsAFileToBeSaved(t *testing.T) {

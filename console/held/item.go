@@ -263,7 +263,7 @@ func (p *pages) may(ctx context.Context, i *item) {
 		i.NotExcept = err.Error()
 	}
 	i.CanRetry = i.State == custody.Spooled && i.NeedsAttention && id.May(people.OperateChange)
-	i.CanReview = !i.ReviewDue.IsZero() && id.May(people.HeldDecide)
+	i.CanReview = !i.ReviewDue.IsZero() && id.May(people.HeldDecide) && !slices.Contains(i.DecidedBy, id.Name)
 }
 
 func maliciousBy(engines []finding.EngineResult) bool {

@@ -80,6 +80,7 @@ func (f filter) custody(limit int) custody.HeldFilter {
 type list struct {
 	Filter  filter
 	Held    int // in all
+	Waits   []wait
 	Kinds   []finding.Kind
 	Studies []study
 	Items   []line // of one study, if the filter says so
@@ -139,6 +140,11 @@ func (p *pages) gather(ctx context.Context, f filter) (l list, err error) {
 	}
 	if f.OfStudy {
 		return l, p.gatherItems(ctx, &l)
+	}
+	if f == (filter{}) {
+		if l.Waits, err = p.waits(ctx); err != nil {
+			return l, err
+		}
 	}
 	return l, p.gatherStudies(ctx, &l)
 }
