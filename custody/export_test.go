@@ -2,6 +2,7 @@ package custody
 
 import (
 	"os"
+	"sync"
 
 	"cordon/store"
 )
@@ -32,13 +33,13 @@ func (c *Custody) SharedLeft() int {
 // GiveBack lets the system have the shared memory that nobody uses.
 func (c *Custody) GiveBack() { c.shared.giveBack() }
 
-// Misalign makes the next direct write fail, as on a file system that has none.
+// Misalign makes every direct write from here on fail, as on a file system that
+// has none.
 func (c *Custody) Misalign() {
-	for c.blocks.Get() != nil {
-	}
-	for range 3 { // a pool does not find the first of another processor's
-		c.giveBlock(store.NewDirectBuffer()[1:])
-	}
+	c.blocks = sync.Pool{New: func() any {
+		p := store.NewDirectBuffer()[1:]
+		return &p
+	}}
 }
 
 // Buffered reports whether files are written through the page cache.

@@ -126,13 +126,14 @@ func TestEachDeviceIsSeenUnderItsOwnAddress(t *testing.T) {
 		release(t, c)
 	}
 	from("led")
+	h.settled(1) // a released session's association waits a moment after its answer
 	from("led")
-	eventually(t, "the association to wait", func() bool { return h.idle() == 1 })
+	h.settled(1)
 	from("")
+	h.settled(2)
 	if len(dialled) != 1 || dialled[0] != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("dialled under %v", dialled)
 	}
-	eventually(t, "both to wait", func() bool { return h.idle() == 2 })
 }
 
 // gatewayAddress is that of the house's ordinary listener.
@@ -146,13 +147,6 @@ func (h *house) gatewayAddress(t *testing.T) string {
 	go h.gateway.Serve(ctx, l) // ends with the test
 	t.Cleanup(stop)
 	return l.Addr().String()
-}
-
-// idle is how many associations with the archive wait for another session.
-func (h *house) idle() int {
-	h.gateway.pool.mu.Lock()
-	defer h.gateway.pool.mu.Unlock()
-	return len(h.gateway.pool.idle)
 }
 
 // Nothing can be judged in what is encrypted: it ends, or passes, as the site says,
