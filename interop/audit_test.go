@@ -24,6 +24,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // auditSchema is our own schema of PS3.15 §A.5.1.
@@ -40,7 +41,7 @@ type repository struct {
 // newRepository makes an authority, the certificates of both sides and a configuration, and starts nothing yet.
 func newRepository(t *testing.T) *repository {
 	t.Helper()
-	r := &repository{t: t, dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	r := &repository{t: t, dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", ports.Free(t))}
 	r.certify(time.Now().Add(time.Hour))
 	_, port, _ := net.SplitHostPort(r.address)
 	write(t, r.path("rsyslog.conf"), fmt.Sprintf(`

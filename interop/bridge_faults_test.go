@@ -13,6 +13,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/web"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // brokenWeb is a DICOMweb archive that does wrong, in one way after the other, before it does right.
@@ -34,7 +35,7 @@ type brokenStore struct {
 
 func startBrokenWeb(t *testing.T, faults []func(brokenStore)) *brokenWeb {
 	t.Helper()
-	b := &brokenWeb{t: t, at: fmt.Sprintf("127.0.0.1:%d", freePort(t)), faults: faults, has: map[dicom.UID][]byte{}}
+	b := &brokenWeb{t: t, at: fmt.Sprintf("127.0.0.1:%d", ports.Free(t)), faults: faults, has: map[dicom.UID][]byte{}}
 	l, err := net.Listen("tcp", b.at)
 	if err != nil {
 		t.Fatal(err)

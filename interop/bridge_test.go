@@ -19,6 +19,7 @@ import (
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/dicom/web"
+	"cordon/interop/ports"
 )
 
 // charsetFiles are pydicom's objects in many character sets, each of a patient of its own.
@@ -198,7 +199,7 @@ func TestBridgeAnswersAsTheArchiveItself(t *testing.T) {
 // DCMTK's clients store over the bridge and get the same objects back as directly.
 func TestBridgeCarriesTheSameObjects(t *testing.T) {
 	fastDCMTK(t)
-	workstation := station{"WSB", fmt.Sprint(freePort(t))}
+	workstation := station{"WSB", fmt.Sprint(ports.Free(t))}
 	orthanc := startWebOrthanc(t, nil)
 	through := startBridge(t, orthanc)
 	s := &side{workstation: workstation}

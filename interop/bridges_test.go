@@ -14,6 +14,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // Both bridges: what a client asks of an archive in a protocol that the archive does not speak is answered as an archive
@@ -33,8 +34,8 @@ func newBridged(t *testing.T) *bridged {
 	c := newCordon(t, nil)
 	b := &bridged{
 		cordon: c,
-		d:      &side{workstation: station{"WSD", strconv.Itoa(freePort(t))}},
-		t:      &side{workstation: station{"WST", strconv.Itoa(freePort(t))}},
+		d:      &side{workstation: station{"WSD", strconv.Itoa(ports.Free(t))}},
+		t:      &side{workstation: station{"WST", strconv.Itoa(ports.Free(t))}},
 	}
 	b.orthanc = startWebOrthanc(t, map[string]any{"DicomModalities": map[string]any{"wsd": modality(t, b.d.workstation.title, b.d.workstation.port)}})
 	c.add(t, fmt.Sprintf("archives: [{name: orthanc, ae_title: %s, dicomweb: '%s/dicom-web'}]\ndevices: [{name: ws, ae_title: WST, port: %s, addresses: [127.0.0.1/32]}]\n",
@@ -193,7 +194,7 @@ func TestDICOMwebOfAnArchiveWithDIMSEAlone(t *testing.T) {
 	for _, name := range []string{"an archive with C-GET", "an archive without"} {
 		t.Run(name, func(t *testing.T) {
 			c := newCordon(t, nil)
-			front := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			front := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 			c.replace(t, "ae_title: CORDON}", fmt.Sprintf("ae_title: CORDON, web: {listen: '%s'}}", front))
 			var archive *peer
 			if name == "an archive with C-GET" {

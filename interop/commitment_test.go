@@ -20,6 +20,7 @@ import (
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // committer is a scripted modality: it stores, asks for storage commitment, and takes reports at its port.
@@ -37,7 +38,7 @@ var commitmentContext = ul.ProposedContext{AbstractSyntax: dicom.StorageCommitme
 
 // newCommitter does not listen yet.
 func newCommitter(t *testing.T) *committer {
-	return &committer{t: t, at: fmt.Sprintf("127.0.0.1:%d", freePort(t)), reports: map[dicom.UID][]commit.Report{}}
+	return &committer{t: t, at: fmt.Sprintf("127.0.0.1:%d", ports.Free(t)), reports: map[dicom.UID][]commit.Report{}}
 }
 
 func (s *committer) port() string {

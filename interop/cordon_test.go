@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cordon/interop/ports"
 )
 
 const (
@@ -75,7 +77,7 @@ type cordon struct {
 func newCordon(t *testing.T, archive *peer) *cordon {
 	t.Helper()
 	c := &cordon{peer: *newPeer(t, cordonTitle), config: filepath.Join(t.TempDir(), "cordon.yaml")}
-	console := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	console := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	c.Console = "http://" + console
 	text := fmt.Sprintf("data: %s\ngateway: {listen: '%s', ae_title: %s}\nconsole: {listen: '%s'}\n", c.Dir, c.Address, c.AETitle, console)
 	if archive != nil {

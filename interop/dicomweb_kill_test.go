@@ -15,6 +15,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/web"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // killsByWeb is how often Cordon is killed in each half of the test.
@@ -25,7 +26,7 @@ const killsByWeb = 3
 func TestNothingStoredByDICOMwebIsLostWhenKilled(t *testing.T) {
 	orthanc := startWebOrthanc(t, nil)
 	c := newCordon(t, orthanc)
-	front := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	front := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	c.replace(t, "ae_title: CORDON}", fmt.Sprintf("ae_title: CORDON, web: {listen: '%s'}}", front))
 	c.replace(t, "address: '"+orthanc.Address+"'}", "address: '"+orthanc.Address+"', dicomweb: '"+orthanc.HTTP+"/dicom-web'}")
 	c.start(t)

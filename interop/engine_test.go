@@ -21,6 +21,7 @@ import (
 	"cordon/engine"
 	"cordon/finding"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // clamd is a ClamAV daemon with a signature directory of its own.
@@ -44,7 +45,7 @@ func startClamd(t *testing.T, settings ...string) *clamd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &clamd{config: filepath.Join(dir, "clamd.conf"), unix: "unix:" + filepath.Join(dir, "s"), tcp: fmt.Sprintf("tcp:127.0.0.1:%d", freePort(t))}
+	c := &clamd{config: filepath.Join(dir, "clamd.conf"), unix: "unix:" + filepath.Join(dir, "s"), tcp: fmt.Sprintf("tcp:127.0.0.1:%d", ports.Free(t))}
 	for name, text := range map[string]string{
 		"eicar.ndb":    fmt.Sprintf("Interop.Eicar:0:*:%x\n", compose.EICAR()),
 		"clam.hdb":     fmt.Sprintf("%x:%d:Interop.Clam\n", md5.Sum(program), len(program)),
@@ -374,7 +375,7 @@ func TestStoppedClamdIsUnscannedInTime(t *testing.T) {
 // startCICAP starts Debian's c-icap with its echo service, and returns the service's URL.
 func startCICAP(t *testing.T) string {
 	t.Helper()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), ports.Free(t)
 	config := filepath.Join(dir, "c-icap.conf")
 	libraries := "/usr/lib/x86_64-linux-gnu/c_icap"
 	if found, _ := filepath.Glob("/usr/lib/*/c_icap"); len(found) > 0 {

@@ -20,6 +20,7 @@ import (
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // A trial is a Cordon that things happen to, an archive behind it, modalities in front of it that write down what they
@@ -45,15 +46,15 @@ func newTrial(t *testing.T) *trial {
 	t.Helper()
 	own := fmt.Sprintf("127.77.%d.%d", 1+rand.IntN(250), 1+rand.IntN(250))
 	a := newArchive(t)
-	a.move(own)
+	a.move(t, own)
 	c := newCordon(t, &a.peer)
 	text, err := os.ReadFile(c.config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	was, console := c.Address, strings.TrimPrefix(c.Console, "http://")
-	c.move(own)
-	at := net.JoinHostPort(own, ownPort())
+	c.move(t, own)
+	at := net.JoinHostPort(own, strconv.Itoa(ports.Free(t)))
 	c.Console = "http://" + at
 	write(t, c.config, strings.NewReplacer(was, c.Address, console, at).Replace(string(text))+
 		"devices: [{name: ct-1, ae_title: CT1, addresses: [127.0.0.0/8], archive: pacs, mode: enforce, may: [echo, store]}]\n")
@@ -61,13 +62,11 @@ func newTrial(t *testing.T) *trial {
 }
 
 // move gives a peer an address and a port of its own on this machine: while it is down nobody else takes them.
-func (p *peer) move(host string) {
-	p.Host, p.Port = host, ownPort()
+func (p *peer) move(t *testing.T, host string) {
+	t.Helper()
+	p.Host, p.Port = host, strconv.Itoa(ports.Free(t))
 	p.Address = net.JoinHostPort(p.Host, p.Port)
 }
-
-// ownPort is below those that freePort and the kernel give away.
-func ownPort() string { return strconv.Itoa(10000 + rand.IntN(9000)) }
 
 // specimen is an object on its way.
 type specimen struct {

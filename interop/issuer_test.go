@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cordon/interop/ports"
 )
 
 // issuer is an OpenID Connect provider of someone else's (oidc-provider).
@@ -85,12 +87,12 @@ func ask(t *testing.T, method, address, token, contentType string, body io.Reade
 // TestTokensOfARealIssuer: who has a token of an OpenID Connect provider may do what its scopes permit, a device no
 // more than its may list besides; keys change while Cordon runs, and the issuer is never asked.
 func TestTokensOfARealIssuer(t *testing.T) {
-	archive, port := startWebArchive(t, nil), freePort(t)
+	archive, port := startWebArchive(t, nil), ports.Free(t)
 	keys := filepath.Join(t.TempDir(), "jwks.json")
 	first := startIssuer(t, port, "one")
 	first.publish(t, keys)
 	c := newCordon(t, nil)
-	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	listen := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	write(t, c.config, fmt.Sprintf(`data: %s
 gateway:
   listen: '%s'

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"cordon/dicom"
+	"cordon/interop/ports"
 )
 
 // Every service works through Cordon as it does without it: each client asks each provider the same, directly and
@@ -209,7 +210,7 @@ devices:
 func newSide(t *testing.T, mark string) *side {
 	t.Helper()
 	s := &side{
-		workstation: station{"WS" + mark, strconv.Itoa(freePort(t))},
+		workstation: station{"WS" + mark, strconv.Itoa(ports.Free(t))},
 		news:        writeStudies(t, 3, 3),
 		viewer:      startOrthanc(t, map[string]any{"DicomAet": "VIEW" + mark}),
 	}

@@ -14,6 +14,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // planted are texts of a patient that must be nowhere but in the archive.
@@ -132,7 +133,7 @@ func startPrometheus(t *testing.T, c *cordon) *prometheus {
 	write(t, config, fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: ['%s']\nscrape_configs:\n  - job_name: cordon\n    static_configs: [{targets: ['%s']}]\n",
 		rules, strings.TrimPrefix(c.Console, "http://")))
 	run(t, "promtool", "check", "config", config)
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	launch(t, "prometheus", "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
 	p := &prometheus{"http://" + address}
 	await(t, "prometheus", func() bool {

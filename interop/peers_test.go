@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -30,6 +29,7 @@ import (
 	"cordon/dicom"
 	"cordon/dicom/dimse"
 	"cordon/dicom/ul"
+	"cordon/interop/ports"
 )
 
 const (
@@ -67,7 +67,7 @@ func startOrthanc(t testing.TB, settings map[string]any) *peer {
 	t.Helper()
 	p := newPeer(t, "ORTHANC")
 	port, _ := strconv.Atoi(p.Port)
-	rest := freePort(t)
+	rest := ports.Free(t)
 	p.HTTP = fmt.Sprintf("http://127.0.0.1:%d", rest)
 	config := map[string]any{
 		"Name": "peer", "StorageDirectory": p.Dir, "IndexDirectory": p.Dir, "Plugins": []string{},
@@ -93,24 +93,8 @@ func startOrthanc(t testing.TB, settings map[string]any) *peer {
 
 func newPeer(t testing.TB, title dicom.AETitle) *peer {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(ports.Free(t))
 	return &peer{AETitle: title, Host: "127.0.0.1", Port: port, Address: net.JoinHostPort("127.0.0.1", port), Dir: t.TempDir()}
-}
-
-// freePort returns a TCP port of 127.0.0.1 on which nothing listens now. It is not one that the kernel gives to those
-// who call somebody (32768 and above): a peer that is killed would not always get it back.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + rand.N(12000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // start runs a command until the test ends, in a process group of its own, so that forked children end with it. What it

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cordon/interop/browser"
+	"cordon/interop/ports"
 )
 
 // site is the console as browsers are to ask for it: passkeys want a name.
@@ -180,7 +181,7 @@ func TestPeopleSignInElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newCordon(t, nil)
-	port := freePort(t)
+	port := ports.Free(t)
 	issuer := fmt.Sprintf("http://127.0.0.1:%d", port)
 	secret := filepath.Join(t.TempDir(), "secret")
 	write(t, secret, "secret of the client\n")

@@ -12,6 +12,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // What is hostile in an archive already does not reach a workstation: C-MOVE and C-GET bring the rest of the study, and
@@ -21,7 +22,7 @@ func TestHostileObjectInTheArchive(t *testing.T) {
 	studies := writeStudies(t, 1, 4)
 	hostile := addHostile(t, &studies[0])
 	c := newCordon(t, nil)
-	direct, through := station{"WSD", strconv.Itoa(freePort(t))}, station{"WST", strconv.Itoa(freePort(t))}
+	direct, through := station{"WSD", strconv.Itoa(ports.Free(t))}, station{"WST", strconv.Itoa(ports.Free(t))}
 	for _, archive := range []*peer{
 		startQueryRetrieve(t, filesOf(studies), destination{"WSD", direct.port}, destination{"WST", c.Port}),
 		startOrthanc(t, map[string]any{

@@ -26,6 +26,7 @@ import (
 	"cordon/dicom/secure"
 	"cordon/dicom/ul"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // hospital is a Cordon with a certificate authority of its own, and a TLS port.
@@ -485,7 +486,7 @@ func TestOrthancOverTLS(t *testing.T) {
 	config, err := json.Marshal(map[string]any{
 		"Name": "peer", "StorageDirectory": archive.Dir, "IndexDirectory": archive.Dir, "Plugins": []string{},
 		"DicomAet": "ORTHANC", "DicomPort": port, "DicomAlwaysAllowStore": true, "DicomAlwaysAllowFind": true, "DicomCheckCalledAet": false,
-		"HttpPort": freePort(t), "RemoteAccessAllowed": false, "AuthenticationEnabled": false,
+		"HttpPort": ports.Free(t), "RemoteAccessAllowed": false, "AuthenticationEnabled": false,
 		"DicomTlsEnabled": true, "DicomTlsCertificate": filepath.Join(h.certs, "archive.pem"), "DicomTlsPrivateKey": filepath.Join(h.certs, "archive.key"),
 		"DicomTlsTrustedCertificates": h.ca("ca.pem"), "DicomTlsRemoteCertificateRequired": true,
 	})

@@ -13,6 +13,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 )
 
 // phantom is a head in ten ellipses, each with its brightness, half axes, centre and angle (L. A. Shepp and B. F. Logan,
@@ -86,7 +87,7 @@ func startWebArchive(t *testing.T, files []string) *peer {
 func startWebCordon(t *testing.T, archive *peer, page int) (c *cordon, base string) {
 	t.Helper()
 	c = newCordon(t, nil)
-	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	listen := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	write(t, c.config, fmt.Sprintf(`data: %s
 gateway:
   listen: '%s'
@@ -136,7 +137,7 @@ func TestViewerShowsThroughCordonWhatItShowsWithout(t *testing.T) {
 	const images, hidden = 6, 3
 	study, files := headStudy(t, images, hidden)
 	archive := startWebArchive(t, files) // it was there before Cordon was
-	page := freePort(t)
+	page := ports.Free(t)
 	c, base := startWebCordon(t, archive, page)
 	show := func(base, title, picture string) viewed {
 		return browse[viewed](t, "viewer.html", page, archive, nil, picture, map[string]string{"base": base, "study": string(study), "title": title})
@@ -169,7 +170,7 @@ func TestViewerShowsThroughCordonWhatItShowsWithout(t *testing.T) {
 func TestWebClientGetsThroughCordonWhatItGetsWithout(t *testing.T) {
 	study, files := headStudy(t, 3, -1)
 	answers := func(through bool) map[string][]string {
-		archive, page := startWebArchive(t, nil), freePort(t)
+		archive, page := startWebArchive(t, nil), ports.Free(t)
 		base := fmt.Sprintf("http://127.0.0.1:%d/archive", page)
 		if through {
 			_, base = startWebCordon(t, archive, page)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cordon/dicom/secure"
+	"cordon/interop/ports"
 )
 
 // get asks for a page with a TLS configuration, and returns the status and the body, or why there is none.
@@ -34,7 +35,7 @@ func get(t *testing.T, address string, c *tls.Config) (status int, text string) 
 // TestDevicesOverDICOMwebAreToldByCertificate: over TLS a device is who its certificate says, may do what its list says,
 // and is nobody without one, or with one that was revoked while Cordon ran.
 func TestDevicesOverDICOMwebAreToldByCertificate(t *testing.T) {
-	archive, address := startWebArchive(t, nil), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	archive, address := startWebArchive(t, nil), fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	h := newHospital(t, nil, "", "")
 	may, not := h.enrol(t, "ai"), h.enrol(t, "sensor")
 	h.enrol(t, "stranger")
@@ -103,7 +104,7 @@ devices:
 // and no more.
 func TestDICOMwebIsLearned(t *testing.T) {
 	archive := startWebArchive(t, nil)
-	c, base := startWebCordon(t, archive, freePort(t))
+	c, base := startWebCordon(t, archive, ports.Free(t))
 	if status, text := ask(t, "GET", base+"/studies", "", "", nil); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}

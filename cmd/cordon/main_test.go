@@ -28,6 +28,7 @@ import (
 
 	"cordon/dicom"
 	"cordon/inspect/compose"
+	"cordon/interop/ports"
 	"cordon/ledger"
 	"cordon/store"
 )
@@ -108,14 +109,9 @@ func checkLedgers(t *testing.T, dir string) {
 	}
 }
 
-// freeAddress is one that nothing listened on a moment ago.
+// freeAddress is one that nothing listens on and nobody else has got.
 func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
