@@ -260,8 +260,8 @@ func TestAnArchiveThatIsAwayIsNoLoss(t *testing.T) {
 	s.delivered("1.2.3.1.1")
 	s.archive.away = fmt.Errorf("%w: for now", dimse.ErrAway)
 	s.archive.refuses = s.archive.away
-	if r := s.now(); r.Well() || r.Alarming() || r.Archives[0].Error == "" || r.Archives[0].Instances != 0 {
-		t.Errorf("%+v", r)
+	if r := s.now(); r.Well() || r.Alarming() || r.Archives[0].Error == "" || r.Archives[0].Instances != 0 || !strings.HasPrefix(r.Says()[0], "Nothing") {
+		t.Errorf("%+v: %q", r, r.Says())
 	}
 	s.archive.away = nil
 	s.archive.has["1.2.3.1.1"] = true

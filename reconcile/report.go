@@ -68,8 +68,11 @@ func (r Report) Alarming() bool {
 // Says is the report in sentences, the answer first.
 func (r Report) Says() []string {
 	says := []string{"Everything that was acknowledged is accounted for."}
-	if !r.Well() {
+	switch {
+	case r.Alarming():
 		says[0] = "Not everything that was acknowledged is accounted for."
+	case !r.Well():
+		says[0] = "Nothing that was acknowledged is known to be missing; not all of it could be asked about."
 	}
 	add := func(is bool, format string, args ...any) {
 		if is {
