@@ -13,7 +13,7 @@ import (
 
 // EvidenceRequest asks for an evidence pack.
 type EvidenceRequest struct {
-	From    time.Time         `json:"from"`
+	From    time.Time         `json:"from,omitzero"`     // zero: since the ledger began
 	To      time.Time         `json:"to"`                // excluded
 	Mapping *evidence.Mapping `json:"mapping,omitempty"` // the one for HIPAA if nil
 	By      string            `json:"by,omitempty"`      // as asserted

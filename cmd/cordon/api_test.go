@@ -315,7 +315,23 @@ func (a *api) hostileRequest(t *testing.T, random *rand.Rand, r route.Route, hos
 	if r.Doc.Request == nil {
 		return path, media, ""
 	}
-	return path, media, a.hostileObject(random, reflect.TypeOf(r.Doc.Request).Name(), pick, 0)
+	return path, media, a.hostileObject(random, a.request(t, r), pick, 0)
+}
+
+// request is the name of the schema of what a route takes.
+func (a *api) request(t *testing.T, r route.Route) string {
+	t.Helper()
+	var v any = a.document
+	path := strings.NewReplacer("...}", "}").Replace(r.Pattern)
+	for _, key := range []string{"paths", path, strings.ToLower(r.Method), "requestBody", "content", "application/json", "schema", "$ref"} {
+		object, _ := v.(map[string]any)
+		v = object[key]
+	}
+	ref, ok := v.(string)
+	if !ok {
+		t.Fatalf("%s %s: what it takes is not described", r.Method, r.Pattern)
+	}
+	return strings.TrimPrefix(ref, "#/components/schemas/")
 }
 
 // hostileObject is an object of the document's schemas: each key is left out, as
@@ -377,6 +393,45 @@ var needsMore = map[string]string{
 	"POST /api/v1/me/tokens": "is made by who is signed in",
 	"POST /api/v1/me/role":   "is taken by who is signed in",
 	"POST /api/v1/tickets":   "no device or archive is called",
+}
+
+// countsAsZero are operations that programs report to, and one that answers with
+// what is wrong with a table: they take nothing for 0, no, and an empty table.
+var countsAsZero = map[string]bool{"/api/v1/import": true, "/api/v1/ledger/verified": true, "/api/v1/register": true}
+
+// What the document says that a request must have is missed where it is left out.
+func TestRequestsNeedWhatIsRequired(t *testing.T) {
+	a := newAPI(t)
+	schemas := a.document["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, r := range a.routes {
+		if !r.API() || r.Doc.Request == nil || needsMore[r.Method+" "+r.Pattern] != "" {
+			continue
+		}
+		required, _ := schemas[a.request(t, r)].(map[string]any)["required"].([]any)
+		for _, key := range required {
+			var body map[string]any
+			if err := json.Unmarshal(named(t, r), &body); err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := body[key.(string)]; !ok {
+				t.Errorf("%s %s: its example has no %s, which is required", r.Method, r.Pattern, key)
+			}
+			delete(body, key.(string))
+			text, err := json.Marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := "1"
+			if strings.HasPrefix(r.Pattern, "/api/v1/vault/") {
+				id = a.hold(t).ID
+			}
+			path := strings.NewReplacer("{id}", id, "{name}", "ct-1").Replace(r.Pattern)
+			rsp, said := a.ask(t, r.Method, path, "application/json", bytes.NewReader(text))
+			if rsp.StatusCode < 400 && !countsAsZero[r.Pattern] {
+				t.Errorf("%s %s: without %s: %d %.300s", r.Method, r.Pattern, key, rsp.StatusCode, said)
+			}
+		}
+	}
 }
 
 // Each operation's example is one that its handler understands, and every answer

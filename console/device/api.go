@@ -67,7 +67,7 @@ func API(p Parts) []route.Route {
 			}}},
 		{Method: "POST", Pattern: "/api/v1/devices/{name}/approve", May: people.DeviceChange, Fresh: true, Handler: decision(h.approve), Doc: route.Doc{
 			Summary: "Approve a device: what it was seen to do is what it may do", Request: Request{}, Response: asset.Detail{}, Example: Request{By: "A. Able", Reason: "the new ultrasound", Name: "US3"}}},
-		{Method: "POST", Pattern: "/api/v1/devices/{name}/deny", May: people.DeviceChange, Handler: decision(h.deny), Doc: route.Doc{
+		{Method: "POST", Pattern: "/api/v1/devices/{name}/deny", May: people.DeviceChange, Fresh: true, Handler: decision(h.deny), Doc: route.Doc{
 			Summary: "Turn a device away from now on", Request: Request{}, Response: asset.Detail{}, Example: Request{By: "A. Able", Reason: "nobody knows it"}}},
 		{Method: "GET", Pattern: "/api/v1/devices/{name}/inventory", May: people.DeviceRead, Handler: h.inventory, Doc: route.Doc{
 			Summary: "What people say that a device is", Response: asset.Inventory{}}},
@@ -90,9 +90,9 @@ func API(p Parts) []route.Route {
 // Table is a table of devices that is brought in.
 type Table struct {
 	By     string `json:"by"`
-	Reason string `json:"reason"`
-	CSV    string `json:"csv"`             // in UTF-8; docs/devices.md has the columns
-	Apply  bool   `json:"apply,omitempty"` // else it is only said what would change
+	Reason string `json:"reason,omitempty"` // needed to apply it
+	CSV    string `json:"csv"`              // in UTF-8; docs/devices.md has the columns
+	Apply  bool   `json:"apply,omitempty"`  // else it is only said what would change
 }
 
 // Asserted is the name that it is made under.

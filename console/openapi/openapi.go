@@ -6,9 +6,10 @@
 //	text, err := openapi.Document(version, routes) // GET /api/v1/openapi.json
 //	page, err := openapi.Page(text)                // docs/api.md
 //
-// What a handler reads and writes is described by its types alone, so that the two
-// cannot part. It will not say more than the types do: what a text must look like
-// is in the sentence of whoever refuses it.
+// What a handler reads and writes is described by its types and their comments
+// alone, so that the two cannot part: a key that its type never leaves out is
+// required, and means what the comment beside its field says. It will not say more
+// than that: what a text must look like is in the sentence of whoever refuses it.
 package openapi
 
 import (
@@ -18,7 +19,6 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -37,11 +37,14 @@ const problemName = "Problem"
 type builder struct {
 	spec      openapi31.Spec
 	reflector jsonschema.Reflector
+	types     map[string]reflect.Type // by the names of their schemas
+	comments  map[string]string
+	clash     error // two types of one name
 }
 
 // Document is the description of the routes of the API.
 func Document(version string, routes []route.Route) ([]byte, error) {
-	b := &builder{spec: openapi31.Spec{
+	b := &builder{types: map[string]reflect.Type{}, comments: comments(), spec: openapi31.Spec{
 		Openapi: "3.1.0",
 		Info: openapi31.Info{
 			Title:   "Cordon",
@@ -209,36 +212,20 @@ func (b *builder) schema(v any, request bool) (map[string]any, error) {
 	}
 	var collected error
 	s, err := b.reflector.Reflect(v, jsonschema.RootRef, jsonschema.DefinitionsPrefix(components),
-		jsonschema.InterceptDefName(func(t reflect.Type, _ string) string { return typeName(t) }),
+		jsonschema.InterceptDefName(b.name),
 		jsonschema.CollectDefinitions(func(name string, s jsonschema.Schema) {
 			m, err := s.ToSchemaOrBool().ToSimpleMap()
 			collected = errors.Join(collected, err)
-			if request && m["type"] == "object" {
+			if known := b.spec.Components.Schemas[name]; m["type"] == "object" && (request || known["additionalProperties"] == false) {
 				m["additionalProperties"] = false
 			}
+			b.describe(m, b.types[name])
 			b.spec.Components.Schemas[name] = m
 		}))
-	if err == nil {
-		err = collected
-	}
-	if err != nil {
+	if err := errors.Join(err, collected, b.clash); err != nil {
 		return nil, err
 	}
 	return s.ToSchemaOrBool().ToSimpleMap()
-}
-
-// typeName is what a type is called: its own name, with its package's before it
-// unless that is one of the console's.
-func typeName(t reflect.Type) string {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	words := strings.Split(t.PkgPath(), "/")
-	if slices.Contains(words, "console") {
-		return t.Name()
-	}
-	pkg := words[len(words)-1]
-	return strings.ToUpper(pkg[:1]) + pkg[1:] + t.Name()
 }
 
 func ptr[T any](v T) *T { return &v }

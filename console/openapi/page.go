@@ -45,6 +45,7 @@ type schema struct {
 	Description string
 	Items       *schema
 	Properties  map[string]schema
+	Required    []string
 	Values      json.RawMessage `json:"additionalProperties"` // of a map; false of a request
 	Enum        []any
 }
@@ -67,7 +68,7 @@ func Page(text []byte) ([]byte, error) {
 	for _, t := range slices.Sorted(maps.Keys(byTag)) {
 		fmt.Fprintf(&out, "### %s\n\n%s", t, strings.Join(byTag[t], ""))
 	}
-	out.WriteString("## Types\n\nA key that is left out has its zero value: nothing, 0 or false.\n\n")
+	out.WriteString("## Types\n\nA key that is optional may be left out: then it is nothing, 0 or false.\n\n")
 	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
 		d.Components.Schemas[name].markdown(&out, name)
 	}
@@ -126,7 +127,7 @@ func (s schema) name() string {
 	case string:
 		base = t
 	case []any:
-		base = fmt.Sprint(t[0])
+		base = fmt.Sprint(t[slices.IndexFunc(t, func(one any) bool { return one != "null" })])
 	}
 	var values schema
 	switch {
@@ -155,7 +156,11 @@ func (s schema) markdown(out *bytes.Buffer, name string) {
 	out.WriteString("| key | type | |\n|---|---|---|\n")
 	for _, key := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[key]
-		fmt.Fprintf(out, "| `%s` | %s | %s |\n", key, p.name(), strings.ReplaceAll(p.Description, "|", "\\|"))
+		name := p.name()
+		if !slices.Contains(s.Required, key) {
+			name += ", optional"
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s |\n", key, name, strings.ReplaceAll(p.Description, "|", "\\|"))
 	}
 	out.WriteString("\n")
 }
