@@ -113,6 +113,18 @@ func commits(t *testing.T, early bool) func(*scriptedPeer) {
 	}
 }
 
+// commitsOnce is an archive that takes nothing up before a device is gone.
+func commitsOnce(t *testing.T, gone <-chan struct{}) func(*scriptedPeer) {
+	return func(p *scriptedPeer) {
+		commits(t, false)(p)
+		then := p.serve
+		p.serve = func(x *dimse.Exchange, m *dimse.Message, data []byte) {
+			<-gone
+			then(x, m, data)
+		}
+	}
+}
+
 func TestCommitmentOfASentStudyWithAHeldInstance(t *testing.T) {
 	for _, early := range []bool{false, true} {
 		p := newScriptedPeer(t, commits(t, early))
@@ -201,12 +213,14 @@ func TestReportsOnNewAssociations(t *testing.T) {
 }
 
 func TestDeviceWithoutAPortIsToldWhenItComesAgain(t *testing.T) {
-	h := committing(t, newScriptedPeer(t, commits(t, false)))
+	gone := make(chan struct{})
+	h := committing(t, newScriptedPeer(t, commitsOnce(t, gone)))
 	contexts := []ul.ProposedContext{explicitly(1, push)}
 	c := h.calls(t, ul.Request{Contexts: contexts}, dimse.Success)
 	// Nobody answers the report on the first one: it is gone.
 	c.wants(1, "2.25.1", refsOf(newImage(t, nil)))
 	c.Conn().Abort()
+	close(gone)
 	eventually(t, "the archive's answer", func() bool { return len(h.recorded("commitment.answered")) == 1 })
 	again := h.calls(t, ul.Request{Contexts: contexts}, dimse.Success)
 	if r := hears(t, again.taken); r.TransactionUID != "2.25.1" || len(r.Committed) != 1 {
@@ -231,11 +245,13 @@ func TestReportGoesToNobodyElse(t *testing.T) {
 // A device that stores, and has not asked for commitment on that association, is
 // not interrupted by a report of an earlier request.
 func TestNoReportInTheMidstOfAStore(t *testing.T) {
-	h := committing(t, newScriptedPeer(t, commits(t, false)))
+	gone := make(chan struct{})
+	h := committing(t, newScriptedPeer(t, commitsOnce(t, gone)))
 	contexts := []ul.ProposedContext{explicitly(1, push), explicitly(3, dicom.CTImageStorage)}
 	c := h.calls(t, ul.Request{Contexts: contexts}, dimse.Success)
 	c.wants(1, "2.25.1", refsOf(newImage(t, nil)))
 	c.Conn().Abort()
+	close(gone)
 	eventually(t, "the archive's answer", func() bool { return len(h.recorded("commitment.answered")) == 1 })
 	storing := h.calls(t, ul.Request{Contexts: contexts}, dimse.Success)
 	im := newImage(t, nil)

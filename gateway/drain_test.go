@@ -78,15 +78,23 @@ func TestUrgentObjectOvertakesTheBacklog(t *testing.T) {
 	h := start(t, func(c *Config) { c.Upstreams[0].Associations = 1 }, delivered(SpoolFirst))
 	h.archive.down()
 	h.fill(3, 20)
-	h.archive.began = func() { time.Sleep(20 * time.Millisecond) }
+	var begun atomic.Int64
+	sent := make(chan struct{})
+	h.archive.began = func() {
+		if begun.Add(1) > 3 { // one is on its way when the urgent one comes
+			<-sent
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	h.archive.up(h.archive.address)
-	eventually(t, "the first deliveries", func() bool { return len(h.archive.has()) > 2 })
+	eventually(t, "the first deliveries", func() bool { return len(h.archive.has()) > 2 && begun.Load() > 3 })
 	im := newImage(t, nil)
 	urgent := dimse.StoreRequest{SOPClassUID: im.class, SOPInstanceUID: im.uid, Priority: dimse.High}
 	before := len(h.archive.has())
 	if s := sendOn(t, h.modality(), 3, urgent, im.data); s != dimse.Success {
 		t.Fatalf("status %04X", uint16(s))
 	}
+	close(sent)
 	eventually(t, "the urgent object", func() bool { return h.archive.holds(im) })
 	if n := len(h.archive.has()) - before; n > 10 {
 		t.Errorf("%d objects went before it", n)

@@ -523,6 +523,16 @@ func TestAssociationCutByACrashIsRecorded(t *testing.T) {
 	}
 }
 
+// operations is how many are under way on all associations.
+func (h *house) operations() (n int) {
+	h.gateway.live.mu.Lock()
+	defer h.gateway.live.mu.Unlock()
+	for s := range h.gateway.live.sessions {
+		n += len(s.places)
+	}
+	return n
+}
+
 func TestStoppingFinishesTheObjectUnderWay(t *testing.T) {
 	h := start(t)
 	c := h.modality()
@@ -536,7 +546,7 @@ func TestStoppingFinishesTheObjectUnderWay(t *testing.T) {
 		}
 		done <- err
 	}()
-	time.Sleep(200 * time.Millisecond)
+	eventually(t, "the object under way", func() bool { return h.operations() == 1 })
 	time.AfterFunc(300*time.Millisecond, func() { close(slow.resume) })
 	h.stop()
 	if err := <-done; err != nil {

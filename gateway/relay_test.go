@@ -411,11 +411,26 @@ func TestStopFinishesTheQueryUnderWay(t *testing.T) {
 	}
 	<-asked
 	go func() { h.stop() }()
-	time.Sleep(100 * time.Millisecond)
+	eventually(t, "the stop", h.stopping)
 	close(answer)
 	if got := last(c.rest(op)); got.Command.Status != dimse.Success {
 		t.Errorf("%+v", got)
 	}
+}
+
+// stopping reports whether no association lets another operation begin.
+func (h *house) stopping() bool {
+	h.gateway.live.mu.Lock()
+	defer h.gateway.live.mu.Unlock()
+	for s := range h.gateway.live.sessions {
+		s.under.mu.Lock()
+		closed := s.under.closed
+		s.under.mu.Unlock()
+		if !closed {
+			return false
+		}
+	}
+	return true
 }
 
 // Nor does what a peer with a window still sends cut off what is under way.
@@ -448,7 +463,7 @@ func TestStopFinishesTheObjectsOfAWindow(t *testing.T) {
 		h.stop()
 		close(stopped)
 	}()
-	time.Sleep(100 * time.Millisecond)
+	eventually(t, "the stop", h.stopping)
 	go func() { // ends with the association
 		_, err := store(newImage(t, nil))
 		late <- err
