@@ -21,7 +21,7 @@ func (c *Console) recallRoutes() []route.Route {
 		{Method: "GET", Pattern: "/api/v1/recall", May: people.HeldRead, Handler: c.recallList, Doc: route.Doc{
 			Summary: "What is to be recalled from archives, the oldest first", Response: Recall{}, Lines: true,
 			Query: []route.Param{{Name: "all", Summary: "true: also what was", Example: "true"}}}},
-		{Method: "POST", Pattern: "/api/v1/recall/{id}/done", May: people.HeldDecide, Handler: c.recallDone, Doc: route.Doc{
+		{Method: "POST", Pattern: "/api/v1/recall/{id}/done", May: people.OperateChange, Fresh: true, Handler: c.recallDone, Doc: route.Doc{
 			Summary: "Say that an object was recalled", Request: VaultRequest{}, Response: custody.Decision{}, Example: VaultRequest{By: "A. Able", Reason: "deleted in the archive"}}},
 	}
 }

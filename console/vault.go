@@ -32,7 +32,7 @@ func (c *Console) vaultRoutes() []route.Route {
 		{Method: "POST", Pattern: "/api/v1/vault/{id}/destroy", May: people.HeldDecide, Fresh: true, Handler: c.decide(plain(c.parts.Custody.Destroy)), Doc: decision("Ask for an object to be destroyed, or agree: two people")},
 		{Method: "POST", Pattern: "/api/v1/vault/{id}/review", May: people.HeldDecide, Handler: c.decide(plain(done(c.parts.Custody.Review))), Doc: decision("Review an emergency release of somebody else's")},
 		{Method: "POST", Pattern: "/api/v1/vault/{id}/retry", May: people.OperateChange, Handler: c.decide(plain(done(c.parts.Custody.Retry))), Doc: decision("Deliver an object again that its archive refused")},
-		{Method: "POST", Pattern: "/api/v1/vault/{id}/export", May: people.HeldDecide, Handler: c.vaultExport, Doc: route.Doc{
+		{Method: "POST", Pattern: "/api/v1/vault/{id}/export", May: people.HeldDecide, Fresh: true, Handler: c.vaultExport, Doc: route.Doc{
 			Summary: "The object as a file, as it came; that is recorded", Request: VaultRequest{}, Media: "application/octet-stream", Example: VaultRequest{By: "A. Able", Reason: "for the vendor's laboratory"}}},
 	}
 }

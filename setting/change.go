@@ -38,7 +38,8 @@ type Act struct {
 	State     State     `json:"state"`
 	Changes   []Change  `json:"changes"`
 	Preview   Summary   `json:"preview"`
-	Reverts   int64     `json:"reverts,omitempty"` // the act that it undoes
+	Reverts   int64     `json:"reverts,omitempty"`   // the act that it undoes
+	UndoneBy  int64     `json:"undone_by,omitempty"` // the last act that undid it
 	By        string    `json:"by"`
 	Reason    string    `json:"reason"`
 	At        time.Time `json:"at"`
@@ -254,7 +255,8 @@ func act(tx *store.Tx, id int64) (Act, error) {
 }
 
 func acts(tx *store.Tx, rest string, args ...any) (out []Act, err error) {
-	found, err := tx.Query(`SELECT id, state, changes, preview, reverts, asked_by, reason, asked_at, second_by, second_why, applied_at FROM setting_change `+rest, args...)
+	found, err := tx.Query(`SELECT id, state, changes, preview, reverts, asked_by, reason, asked_at, second_by, second_why, applied_at,
+		(SELECT COALESCE(MAX(u.id), 0) FROM setting_change u WHERE u.reverts = c.id AND u.state = 'applied') FROM setting_change c `+rest, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +274,7 @@ func acts(tx *store.Tx, rest string, args ...any) (out []Act, err error) {
 func scanAct(found *sql.Rows) (a Act, err error) {
 	var changes, preview []byte
 	var at, applied int64
-	if err := found.Scan(&a.ID, &a.State, &changes, &preview, &a.Reverts, &a.By, &a.Reason, &at, &a.Second, &a.SecondWhy, &applied); err != nil {
+	if err := found.Scan(&a.ID, &a.State, &changes, &preview, &a.Reverts, &a.By, &a.Reason, &at, &a.Second, &a.SecondWhy, &applied, &a.UndoneBy); err != nil {
 		return a, err
 	}
 	a.At = time.UnixMicro(at).UTC()

@@ -98,6 +98,10 @@ func TestChangeIsOnTheLedgerAndInEffectAndUndone(t *testing.T) {
 	if _, err := h.Revert(t.Context(), a.ID, by("B. Best")); !errors.Is(err, ErrState) {
 		t.Errorf("undone twice: %v", err)
 	}
+	all, err := h.History(t.Context(), 2)
+	if err != nil || all[0].UndoneBy != 0 || all[1].UndoneBy != back.ID {
+		t.Errorf("the history does not say what was undone: %+v, %v", all, err)
+	}
 }
 
 func TestDeliveringWhatIsHeldTakesTwoPeople(t *testing.T) {

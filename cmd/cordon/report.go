@@ -127,18 +127,20 @@ func printReport(w io.Writer, r figures.Report) error {
 		fmt.Fprintf(table, "\n%s\t%s\tBEFORE\t\t\n", s.Title, strings.ToUpper(r.Period.ID))
 		for _, f := range s.Figures {
 			mark := map[figures.State]string{figures.Look: "look", figures.Unknown: "unknown"}[f.State]
-			fmt.Fprintf(table, "  %s\t%s %s\t%s\t%s\t%s\n", f.Label, figureText(f.Value), f.Unit, figureText(f.Before), mark, printable(f.Note))
+			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", f.Label, figureText(f.Value, f.Unit), figureText(f.Before, ""), mark, printable(f.Note))
 		}
 	}
 	return table.Flush()
 }
 
-func figureText(v *float64) string {
-	switch {
-	case v == nil:
+// figureText is a value with its unit; what is not known has none.
+func figureText(v *float64, unit string) string {
+	if v == nil {
 		return "-"
-	case *v == math.Trunc(*v):
-		return fmt.Sprintf("%.0f", *v)
 	}
-	return fmt.Sprintf("%.1f", *v)
+	digits := 1
+	if *v == math.Trunc(*v) {
+		digits = 0
+	}
+	return strings.TrimSpace(fmt.Sprintf("%.*f %s", digits, *v, unit))
 }

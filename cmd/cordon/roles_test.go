@@ -253,6 +253,35 @@ func same(t *testing.T, path, want string) {
 	}
 }
 
+// What a page asks of whoever decides, the interface asks as well.
+func TestOneRuleForPageAndInterface(t *testing.T) {
+	elsewhere := strings.NewReplacer("/held/", "/vault/", "/reviews/", "/review/", "/engines/recalls/", "/recall/", "/people/emergencies/", "/emergencies/", "/transparent", "/transparent/on")
+	rules := map[string]route.Route{}
+	for _, r := range newHospital(t).console.Routes() {
+		rules[r.Method+" "+r.Pattern] = r
+	}
+	both := 0
+	for _, page := range rules {
+		if page.Method != http.MethodPost || page.API() {
+			continue
+		}
+		twin, ok := rules["POST /api/v1"+page.Pattern]
+		if !ok {
+			twin, ok = rules["POST /api/v1"+elsewhere.Replace(strings.TrimPrefix(page.Pattern, "/network"))]
+		}
+		if !ok {
+			continue
+		}
+		both++
+		if page.May != twin.May || page.Fresh != twin.Fresh {
+			t.Errorf("%s: %s, fresh %t; %s: %s, fresh %t", page.Pattern, page.May, page.Fresh, twin.Pattern, twin.May, twin.Fresh)
+		}
+	}
+	if both < 50 {
+		t.Errorf("%d decisions are in both", both)
+	}
+}
+
 // Whoever may not has no effect: with the real handlers, nothing is written.
 func TestWhoMayNotChangesNothing(t *testing.T) {
 	h := newHospital(t)

@@ -204,8 +204,11 @@ func (c settingHistoryCommand) Run(ctx context.Context, at place, std stdio) err
 				what = append(what, fmt.Sprintf("%s %s → %s", one.Key, one.Was, one.Now))
 			}
 			state := string(a.State)
-			if a.Expired(time.Now()) {
+			switch {
+			case a.Expired(time.Now()):
 				state = "expired"
+			case a.UndoneBy != 0:
+				state = fmt.Sprintf("undone by %d", a.UndoneBy)
 			}
 			by := a.By
 			if a.Second != "" {

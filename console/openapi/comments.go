@@ -667,6 +667,7 @@ func comments() map[string]string {
 		"cordon/setting.Act.More":                      "objects that came after the preview and are of the kinds that it spoke of; in Apply's answer",
 		"cordon/setting.Act.Reverts":                   "the act that it undoes",
 		"cordon/setting.Act.Second":                    "the second person, where one was needed",
+		"cordon/setting.Act.UndoneBy":                  "the last act that undid it",
 		"cordon/setting.Change":                        "One key and what it becomes.",
 		"cordon/setting.Change.Was":                    "filled in by Preview",
 		"cordon/setting.Kind":                          "A row of the table of keys: everything there is to say about one.",

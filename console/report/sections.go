@@ -76,7 +76,11 @@ func (m *making) engineFigures() []Figure {
 	if which != "" {
 		age.Value, age.State, age.Note = number(oldest.Hours()/24), state(old == 0), which
 	}
-	return []Figure{answering, age, m.minutes("engine_away", "An engine did not answer", m.spans.engine, "ledger: engine.state; while Cordon did not run nothing is known", "engine.state")}
+	away := m.minutes("engine_away", "An engine did not answer", m.spans.engine, "ledger: engine.state; while Cordon did not run nothing is known", "engine.state")
+	if len(all) == 0 { // nothing has an age
+		return []Figure{answering, away}
+	}
+	return []Figure{answering, age, away}
 }
 
 // cameIn answers: what came in, against the period before?
