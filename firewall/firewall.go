@@ -124,6 +124,7 @@ type Redirect struct {
 	Port   uint16         // ours, at the loopback address of To's version of IP
 	Mark   uint32         // 0: DefaultMark
 	Lapses time.Duration  // it ends so long after Cordon died, and what nobody here takes goes its own way; 0: it stays, and that is dropped
+	Once   bool           // it ends after Lapses even if Cordon lives, and what nobody here takes until then is dropped
 }
 
 // DefaultMark is "Co", the mark of packets that are led to this machine.

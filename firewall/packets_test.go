@@ -605,3 +605,35 @@ func TestRenewingHidesNobodysChange(t *testing.T) {
 		return nil
 	})
 }
+
+// What is led to a Cordon that is gone goes its own way; while it was said that it is
+// to end once, it is dropped until then, whoever lives.
+func TestARedirectThatEndsOnceLetsNothingPastUntilThen(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	echo(t, r.Archive, 104)
+	lead := func(once bool) {
+		t.Helper()
+		r.change(func(rs *Ruleset) {
+			rs.Redirects = []Redirect{{ID: "pacs", From: []netip.Prefix{whole(r.US1.Addr)}, To: netip.AddrPortFrom(r.Archive.Addr, 104), Port: 11112, Lapses: 3 * time.Second, Once: once}}
+		})
+	}
+	lead(false)
+	if !reaches(r.US1, r.Archive.Addr, 104) {
+		t.Error("nobody listens, and it does not go its own way")
+	}
+	lead(true)
+	began := time.Now()
+	if reaches(r.US1, r.Archive.Addr, 104) {
+		t.Error("it went past")
+	}
+	if !reaches(r.US2, r.Archive.Addr, 104) {
+		t.Error("so does not what is not led here")
+	}
+	for time.Since(began) < 3500*time.Millisecond {
+		r.do(func() error { r.f.renew(); return nil })
+		time.Sleep(100 * time.Millisecond)
+	}
+	if !reaches(r.US1, r.Archive.Addr, 104) {
+		t.Error("it did not end")
+	}
+}

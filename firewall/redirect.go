@@ -16,7 +16,7 @@ import (
 //	chain prerouting {
 //	  tcp of a socket here that is transparent: mark, accept
 //	  what the redirect is about: tproxy to its port at the loopback address, mark, accept
-//	  what the redirect is about and does not lapse: drop
+//	  what the redirect is about and does not lapse, or lapses once: drop
 //	}
 //
 // The first is for what goes on, and for the answers to what Cordon opened under a
@@ -48,7 +48,7 @@ func (t *table) redirect(r Redirect) {
 		for _, s := range tuples(redirectSet(r), v, []Rule{{From: r.From, To: []netip.Prefix{whole(r.To.Addr())}, Protocol: unix.IPPROTO_TCP, Port: r.To.Port()}}, r.until()) {
 			t.sets = append(t.sets, s)
 			t.add(prerouting, when(v.opens(s.name), v.tproxy(r.Port), marks(r.mark()), do(led, accept())))
-			if r.Lapses == 0 {
+			if r.Lapses == 0 || r.Once {
 				t.add(prerouting, when(v.opens(s.name), do(drop())))
 			}
 		}
@@ -64,6 +64,9 @@ func (r Redirect) until() time.Time {
 	}
 	return time.Now().Add(r.Lapses)
 }
+
+// renewed reports whether it is given another while, again and again.
+func (r Redirect) renewed() bool { return r.Lapses > 0 && !r.Once }
 
 func (r Redirect) mark() uint32 {
 	if r.Mark == 0 {
@@ -121,6 +124,9 @@ func (v *version) tproxy(port uint16) []expr.Any {
 func (r Redirect) check() error {
 	if !r.To.IsValid() || r.Port == 0 || r.To.Port() == 0 {
 		return fmt.Errorf("redirect %q: expected an archive's address and port, and a port here", r.ID)
+	}
+	if r.Once && r.Lapses == 0 {
+		return fmt.Errorf("redirect %q: expected a time after which it ends", r.ID)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func (f *Firewall) renew() {
 	defer f.mu.Unlock()
 	shortest := time.Duration(0)
 	for _, r := range f.now.Redirects {
-		if r.Lapses > 0 && (shortest == 0 || r.Lapses < shortest) {
+		if r.renewed() && (shortest == 0 || r.Lapses < shortest) {
 			shortest = r.Lapses
 		}
 	}
@@ -174,7 +174,7 @@ func (f *Firewall) renew() {
 	}
 	t := f.kernel.of(nftables.TableFamilyINet)
 	for _, r := range f.now.Redirects {
-		if r.Lapses > 0 {
+		if r.renewed() {
 			f.renewOne(c, t, r)
 		}
 	}

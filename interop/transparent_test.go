@@ -235,3 +235,36 @@ func TestTransparentModeStopsWhereTheSiteChoseSo(t *testing.T) {
 		t.Errorf("after off: %v\n%s", err, out)
 	}
 }
+
+// An ordinary restart is none of the times in which images went past Cordon: nothing
+// does, for the seconds that it takes. A stop that is longer is one.
+func TestARestartInTransparentModeLetsNothingPast(t *testing.T) {
+	t.Parallel()
+	h := newLed(t, "remove")
+	stop := func() {
+		t.Helper()
+		h.process.cmd.Process.Signal(syscall.SIGTERM)
+		await(t, "the end of Cordon", h.process.ended)
+	}
+	h.start(t)
+	h.must(t, append([]string{"transparent", "on"}, decides...)...)
+	began := time.Now()
+	stop()
+	if out, err := h.US1.Try("storescu", "-to", "1", "-ta", "1", "-td", "1", "-aet", "US1", "-aec", "ARCHIVE", h.Archive.Addr.String(), "11112", h.image); err == nil || h.arrived(t) != 0 {
+		t.Errorf("past a Cordon that restarts: %v, %d arrived\n%s", err, h.arrived(t), out)
+	}
+	h.start(t)
+	took := time.Since(began)
+	if out, err := h.send(h.US1, "ARCHIVE", h.image); err != nil || h.arrived(t) != 1 {
+		t.Errorf("%v, %d arrived\n%s\n%s", err, h.arrived(t), out, h.process.log())
+	}
+	if said := h.must(t, "deadman", "list"); strings.Contains(said, "transparent mode") != (took > 5*time.Second) {
+		t.Errorf("after a restart of %v: %s", took, said)
+	}
+	stop()
+	await(t, "imaging past a Cordon that was stopped", func() bool { _, err := h.send(h.US1, "ARCHIVE", h.image); return err == nil })
+	h.start(t)
+	if said := h.must(t, "deadman", "list"); !strings.Contains(said, "transparent mode") {
+		t.Errorf("nothing is said of what went past: %s", said)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cordon/custody"
+	"cordon/firewall"
 	"cordon/store"
 )
 
@@ -39,8 +40,8 @@ func (m *Mode) Restore(ctx context.Context) error {
 	return nil
 }
 
-// past notes, for each archive, the time since Cordon was last known to run. It
-// needs mu.
+// past notes, for each archive, the time in which nobody inspected, as far as is
+// known. It needs mu.
 func (m *Mode) past(ctx context.Context) error {
 	since, until := m.state.alive, time.Now()
 	if m.c.Stop || !since.Before(until) {
@@ -75,7 +76,7 @@ func (m *Mode) Run(ctx context.Context) error {
 func (m *Mode) look(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.state.On {
+	if !m.state.On || m.paused {
 		return
 	}
 	why := m.missing(ctx)
@@ -129,15 +130,43 @@ func (m *Mode) mended(ctx context.Context, why error) error {
 func (m *Mode) leave(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.state.On || !m.state.Works {
+	if !m.state.On || !m.state.Works || m.paused {
 		return nil
 	}
 	return m.breathe(ctx)
 }
 
+// early is by how much a pause is taken to be over before it is.
+const early = time.Second
+
+// Pause is for a Cordon that is asked to stop, before it stops to take connections:
+// while the redirects last by themselves, what they lead to nobody is dropped, and
+// comes again. Of a Cordon that takes connections again within that time, nothing went
+// past. Where it cannot be done, images go past from now on.
+func (m *Mode) Pause(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.state.On || !m.state.Works || m.c.Stop {
+		return nil
+	}
+	m.paused = true
+	all, until := m.redirects(), time.Now()
+	for i := range all {
+		all[i].Once = true
+	}
+	err := m.p.Firewall.Change(ctx, func(r *firewall.Ruleset) { r.Redirects = all })
+	if err == nil {
+		until = until.Add(max(0, m.lapses()-early))
+	}
+	return errors.Join(err, m.breatheUntil(ctx, until))
+}
+
 // breathe writes down that Cordon runs. It needs mu.
-func (m *Mode) breathe(ctx context.Context) error {
-	m.state.alive = time.Now()
+func (m *Mode) breathe(ctx context.Context) error { return m.breatheUntil(ctx, time.Now()) }
+
+// breatheUntil writes down that until then nothing goes past. It needs mu.
+func (m *Mode) breatheUntil(ctx context.Context, at time.Time) error {
+	m.state.alive = at
 	return m.p.DB.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(`UPDATE transparent_mode SET alive = ?`, m.state.alive.UnixMicro())
 		return err

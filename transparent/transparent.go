@@ -14,14 +14,17 @@
 // # Life of the mode
 //
 // On puts the decision on the ledger, then the routes and the redirects in
-// place; if they cannot be, it is off again, and that is on the ledger too. Run looks after it: each redirect lasts some seconds by itself unless it is made to
-// (firewall does), so that a Cordon that hangs is passed by. One that is dead is passed at once,
-// since nobody listens where the redirect leads. What somebody else took away is
-// put back, and said. After a restart the mode is as it was switched; the time
-// between is on the ledger as one in which images went past Cordon, and an alarm
-// until a person has reviewed it. Where the site has chosen that nothing passes
-// without Cordon, the rules stand without an end, and what finds nobody is
-// dropped. Off undoes all of it, and touches nothing else.
+// place; if they cannot be, it is off again, and that is on the ledger too. Run
+// looks after it: each redirect lasts some seconds by itself unless it is made to
+// (firewall does), so that a Cordon that hangs is passed by. One that is dead is
+// passed at once, since nobody listens where the redirect leads. One that is asked
+// to stop has what comes in the next seconds wait (Pause), so that nothing went past
+// one that is back by then. What somebody else took away is put back, and said.
+// After a restart the mode is as it was switched; the time between is on the ledger
+// as one in which images went past Cordon, and an alarm until a person has reviewed
+// it. Where the site has chosen that nothing passes without Cordon, the rules stand
+// without an end, and what finds nobody is dropped. Off undoes all of it, and
+// touches nothing else.
 //
 // It needs packets of both directions to pass this machine, and cannot see inside
 // TLS. It reads no DICOM (the gateway does), and writes no rules of nftables
@@ -97,8 +100,9 @@ type Mode struct {
 	c Config
 	p Parts
 
-	mu    sync.Mutex // of what follows, and of every change
-	state State
+	mu     sync.Mutex // of what follows, and of every change
+	state  State
+	paused bool // this Cordon takes nothing any more
 }
 
 // State is how the mode stands.
@@ -113,7 +117,7 @@ type State struct {
 	Archives []string  `json:"archives"` // NAME at ADDRESS:PORT
 	WhenDead string    `json:"when_dead"`
 
-	alive time.Time // last known to run
+	alive time.Time // until when nothing went past, as far as is known
 }
 
 //go:embed migrations/*.sql
@@ -161,15 +165,19 @@ func (c Config) Archive(called netip.AddrPort) (name string, ok bool) {
 // defaultLapses is how long a Cordon that hangs is waited for.
 const defaultLapses = 6 * time.Second
 
+// lapses is how long a redirect lasts without Cordon; 0: for ever.
+func (m *Mode) lapses() time.Duration {
+	if m.c.Stop {
+		return 0
+	}
+	return cmp.Or(m.c.Lapses, defaultLapses)
+}
+
 // redirects are those of the configuration, by archive and version of IP.
 func (m *Mode) redirects() []firewall.Redirect {
-	lapses := cmp.Or(m.c.Lapses, defaultLapses)
-	if m.c.Stop {
-		lapses = 0
-	}
 	var out []firewall.Redirect
 	for _, a := range m.c.Archives {
-		r := firewall.Redirect{ID: a.Name + " " + a.To.String(), To: a.To, Port: m.c.Port, Lapses: lapses}
+		r := firewall.Redirect{ID: a.Name + " " + a.To.String(), To: a.To, Port: m.c.Port, Lapses: m.lapses()}
 		for _, f := range m.c.From {
 			if f.Addr().Is4() == a.To.Addr().Is4() {
 				r.From = append(r.From, f)

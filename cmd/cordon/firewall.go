@@ -87,8 +87,20 @@ func (d *daemon) runNetwork(ctx, rest context.Context, outer, inner *group) {
 	inner.run("firewall plan", func() error { return d.parts.plan.Run(rest) })
 	inner.run("transparent mode", func() error { return d.parts.transparent.Run(rest) })
 	inner.run("transparent mode", func() error { return d.watchLed(rest) })
+	if len(d.ledHere) == 0 {
+		return
+	}
+	led, paused := context.WithCancel(context.WithoutCancel(ctx))
+	outer.run("transparent mode", func() error {
+		defer paused()
+		<-ctx.Done()
+		if err := d.parts.transparent.Pause(led); err != nil {
+			d.log.Error("connections that are led here go straight to their archives from now on", "error", err)
+		}
+		return nil
+	})
 	for _, l := range d.ledHere {
-		outer.run("transparent mode", func() error { return d.gateway.ServeTransparent(ctx, l, d.led()) })
+		outer.run("transparent mode", func() error { return d.gateway.ServeTransparent(led, l, d.led()) })
 	}
 }
 
