@@ -151,6 +151,9 @@ type Enforcer interface {
 	// Enforce makes these, and no others, be what is contained: an error leaves what
 	// was before.
 	Enforce(ctx context.Context, all []firewall.Contained) error
+	// Standing is nil while that is so, as far as is known: it asks nobody. An error
+	// that wraps firewall.ErrElsewhere is a person's to end.
+	Standing() error
 	// Covers says which of a device's paths cross it.
 	Covers(d Device) Coverage
 	// Counts are those of each device, by name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -24,6 +25,7 @@ type point struct {
 	now      []firewall.Contained
 	fails    error
 	cover    Coverage
+	gone     error // what was enforced is no more
 	enforced int
 	before   func() // called when it is to be enforced
 }
@@ -39,6 +41,7 @@ func (p *point) Enforce(_ context.Context, all []firewall.Contained) error {
 	}
 	return p.fails
 }
+func (p *point) Standing() error        { return p.gone }
 func (p *point) Covers(Device) Coverage { return p.cover }
 func (p *point) Counts(context.Context) (map[string]Counts, error) {
 	return map[string]Counts{"us1": {Dropped: firewall.Count{Packets: 7}}}, nil
@@ -626,5 +629,49 @@ func TestDeviceDeclaredByANetworkHasNotItsNeighboursCards(t *testing.T) {
 	}
 	if got := s.point.now[0]; len(got.MACs) != 0 || !slices.Equal(got.Addresses, prefix("10.3.1.0/24")) {
 		t.Errorf("%v %v", got.MACs, got.Addresses)
+	}
+}
+
+// What somebody else has taken away, and is left to a person, is not said to be
+// enforced, and is not fought for; once it is there again, it is.
+func TestRulesThatSomebodyElseTookAwayAreNotSaidToBeThere(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.Contain(t.Context(), Order{Device: "us1", Level: firewall.ImageOnly, Request: able}); err != nil {
+		t.Fatal(err)
+	}
+	now := func() Containment {
+		t.Helper()
+		got, err := s.Get(t.Context(), "us1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	look := func() {
+		t.Helper()
+		if err := errors.Join(s.stands(t.Context()), s.retry(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	enforced := s.point.enforced
+	s.point.gone = fmt.Errorf("%w: the table is gone, again", firewall.ErrElsewhere)
+	look()
+	look()
+	if got := now(); got.Enforced || !strings.Contains(got.Why, "gone, again") || s.point.enforced != enforced || !s.Paranoid("us1") {
+		t.Errorf("%+v; enforced %d times", got, s.point.enforced-enforced)
+	}
+	s.point.gone = nil // a person had them applied
+	look()
+	if got := now(); !got.Enforced || got.Why != "" {
+		t.Errorf("%+v", got)
+	}
+	if k := s.journal.kinds(); !slices.Equal(k, []string{"ordered", "applied", "not_enforced", "applied"}) {
+		t.Error(k)
+	}
+	s.point.gone = errors.New("it could not be put right")
+	look()
+	if s.point.enforced == enforced+1 {
+		t.Error("what could not be put right is not tried again")
 	}
 }

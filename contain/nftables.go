@@ -18,6 +18,9 @@ func (n NFTables) Enforce(ctx context.Context, all []firewall.Contained) error {
 	return n.Firewall.Change(ctx, func(rs *firewall.Ruleset) { rs.Contained = all })
 }
 
+// Standing implements Enforcer.
+func (n NFTables) Standing() error { return n.Firewall.Standing() }
+
 // Covers implements Enforcer. A device is covered as its least covered address.
 func (n NFTables) Covers(d Device) Coverage {
 	out := Coverage{Why: "no address of it is known"}
@@ -66,6 +69,9 @@ func (Paper) Name() string { return "none" }
 
 // Enforce implements Enforcer.
 func (Paper) Enforce(context.Context, []firewall.Contained) error { return nil }
+
+// Standing implements Enforcer.
+func (Paper) Standing() error { return nil }
 
 // Covers implements Enforcer.
 func (Paper) Covers(Device) Coverage {

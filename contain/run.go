@@ -35,6 +35,7 @@ func (c *Containments) Run(ctx context.Context) {
 			c.say(ctx, c.decide(ctx, s))
 		case now := <-tick.C:
 			c.say(ctx, c.follow(ctx))
+			c.say(ctx, c.stands(ctx))
 			if now.Sub(tried) >= again {
 				tried = now
 				c.say(ctx, c.retry(ctx))
@@ -69,11 +70,33 @@ func (c *Containments) tick(ctx context.Context) error {
 	return c.keepTime(ctx)
 }
 
-// retry enforces again whatever is not.
+// stands says of whatever was enforced that it is not, once somebody else has taken it
+// away.
+func (c *Containments) stands(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone := c.parts.Enforcer.Standing()
+	if gone == nil {
+		return nil
+	}
+	var errs []error
+	for i := range c.now {
+		if c.now[i].Enforced {
+			errs = append(errs, c.outcome(ctx, &c.now[i], Coverage{}, gone))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// retry enforces again whatever is not, but where two programs would undo each other's
+// work.
 func (c *Containments) retry(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.tell(ctx)
+	if errors.Is(c.parts.Enforcer.Standing(), firewall.ErrElsewhere) {
+		return nil
+	}
 	if len(c.now) == 0 || !slices.ContainsFunc(c.now, func(e entry) bool { return !e.Enforced }) {
 		return nil
 	}

@@ -37,6 +37,7 @@ type Firewall struct {
 	generation uint32           // of the kernel's rules, when they were read last
 	state      State            // without Counters
 	restored   time.Time        // when somebody else's change was undone
+	left       bool             // what somebody else made of it is left to a person to end
 	renewed    time.Time        // when the elements of redirects were
 
 	other atomic.Pointer[generation] // the last transaction that was not ours, as far as it was heard of
@@ -111,7 +112,7 @@ func (f *Firewall) apply(ctx context.Context, rs Ruleset) (err error) {
 		}
 		var want []table
 		if want, err = f.try(rs); err == nil {
-			f.want, f.renewed = want, began
+			f.want, f.renewed, f.left = want, began, false
 			f.forget()
 			f.state = State{Applied: true, Empty: len(want) == 0, Bridged: slices.ContainsFunc(want, func(t table) bool { return t.family == nftables.TableFamilyBridge }), Since: time.Now(), Took: time.Since(began)}
 			return nil
@@ -242,6 +243,21 @@ func (f *Firewall) State(ctx context.Context) (State, error) {
 	}
 	s.Counters = f.counters()
 	return s, nil
+}
+
+// Standing is nil while the rules that were applied last are there, as Run last saw
+// it. If somebody else has changed them and that is left alone, it wraps ErrElsewhere:
+// a person is to have them applied again. It asks nobody.
+func (f *Firewall) Standing() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.left:
+		return fmt.Errorf("%w: %s", ErrElsewhere, f.state.Why)
+	case f.state.Changed:
+		return errors.New(f.state.Why)
+	}
+	return nil
 }
 
 // Contained names the devices that are contained.

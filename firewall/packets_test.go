@@ -302,8 +302,8 @@ func TestChangedByOthersIsPutRightOnceThenLoud(t *testing.T) {
 		if s := r.state(); !s.Applied || s.Changed || s.Counters["us1 dropped"].Packets < dropped {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if reaches(r.US1, r.General.Addr, 445) {
-			t.Errorf("%s: it is free", name)
+		if err := r.f.Standing(); reaches(r.US1, r.General.Addr, 445) || err != nil {
+			t.Errorf("%s: it is free: %v", name, err)
 		}
 	}
 	r.Router.Run(t, "nft", "flush", "ruleset") // again, within minutes
@@ -313,12 +313,12 @@ func TestChangedByOthersIsPutRightOnceThenLoud(t *testing.T) {
 	if e := look(); e != nil {
 		t.Errorf("told twice: %+v", e)
 	}
-	if s := r.state(); s.Applied || !s.Changed || s.Why == "" {
-		t.Errorf("%+v", s)
+	if s := r.state(); s.Applied || !s.Changed || s.Why == "" || !errors.Is(r.f.Standing(), ErrElsewhere) {
+		t.Errorf("%+v, %v", s, r.f.Standing())
 	}
 	r.do(func() error { return r.f.Reapply(t.Context()) })
-	if s := r.state(); !s.Applied || s.Changed || reaches(r.US1, r.General.Addr, 445) {
-		t.Errorf("%+v", s)
+	if s := r.state(); !s.Applied || s.Changed || r.f.Standing() != nil || reaches(r.US1, r.General.Addr, 445) {
+		t.Errorf("%+v, %v", s, r.f.Standing())
 	}
 }
 

@@ -105,7 +105,7 @@ func (f *Firewall) look(ctx context.Context, now time.Time) *Event {
 	why := differs(f.want, have, now)
 	if why == "" {
 		if f.state.Changed {
-			f.state.Changed, f.state.Applied, f.state.Why = false, true, ""
+			f.left, f.state.Changed, f.state.Applied, f.state.Why = false, false, true, ""
 			return &Event{At: now, By: f.by(), Restored: true, Why: "the table is as it should be again"}
 		}
 		return nil
@@ -118,7 +118,7 @@ func (f *Firewall) disturbed(ctx context.Context, now time.Time, why string) *Ev
 	e := &Event{At: now, By: f.by(), Why: why}
 	if !f.restored.IsZero() && now.Sub(f.restored) < truce {
 		told := f.state.Changed
-		f.state.Changed, f.state.Applied = true, false
+		f.left, f.state.Changed, f.state.Applied = true, true, false
 		f.state.Why = fmt.Sprintf("%s (by %s), again after it was put right at %s; find out who does, then have it applied again: cordon firewall apply", why, f.by(), f.restored.Format(time.TimeOnly))
 		if e.Why = f.state.Why; told {
 			return nil
@@ -127,7 +127,7 @@ func (f *Firewall) disturbed(ctx context.Context, now time.Time, why string) *Ev
 	}
 	f.restored = now
 	if err := f.apply(ctx, f.now); err != nil {
-		f.state.Applied, f.state.Changed = false, true
+		f.state.Applied, f.state.Changed, f.state.Why = false, true, why+": "+err.Error()
 		e.Why += "; it could not be put right: " + err.Error()
 		return e
 	}
