@@ -176,22 +176,41 @@ func (s site) run(t *testing.T, h *hospital) (stop func()) {
 // await waits until the hospital is as it should be.
 func (h *hospital) await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	growing(t, what, 1, func() (n int) {
 		h.mu.Lock()
-		ok := is()
-		h.mu.Unlock()
-		if ok {
+		defer h.mu.Unlock()
+		if is() {
+			n = 1
+		}
+		return n
+	})
+}
+
+// growing waits until there are n, as long as they become more.
+func growing(t *testing.T, what string, n int, count func() int) {
+	t.Helper()
+	most := 0
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		is := count()
+		if is >= n {
 			return
 		}
+		if is > most {
+			most, end = is, time.Now().Add(10*time.Second)
+		}
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 10 s", what)
+			t.Fatalf("%s: %d of %d, and no more within 10 s", what, is, n)
 		}
 	}
 }
 
 func (h *hospital) awaitAsked(t *testing.T, n int) []commit.Action {
 	t.Helper()
-	h.await(t, "questions", func() bool { return len(h.asked) >= n })
+	growing(t, "questions", n, func() int {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.asked)
+	})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.asked)
@@ -199,7 +218,11 @@ func (h *hospital) awaitAsked(t *testing.T, n int) []commit.Action {
 
 func (h *hospital) awaitReports(t *testing.T, n int) []commit.Report {
 	t.Helper()
-	h.await(t, "reports", func() bool { return len(h.reports) >= n })
+	growing(t, "reports", n, func() int {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.reports)
+	})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.reports)
@@ -250,6 +273,19 @@ func (s site) kinds(t *testing.T) (all []string) {
 	return all
 }
 
+// awaitKinds waits until n records of a kind are on the ledger.
+func (s site) awaitKinds(t *testing.T, kind string, n int) {
+	t.Helper()
+	growing(t, "records of "+kind, n, func() (found int) {
+		for _, k := range s.kinds(t) {
+			if k == kind {
+				found++
+			}
+		}
+		return found
+	})
+}
+
 func TestSuccessOnlyAfterTheArchiveHasCommitted(t *testing.T) {
 	s := open(t, t.TempDir(), patience)
 	h := &hospital{}
@@ -261,6 +297,7 @@ func TestSuccessOnlyAfterTheArchiveHasCommitted(t *testing.T) {
 	if asked.TransactionUID == "2.25.1" || len(asked.References) != 2 {
 		t.Errorf("asked the archive %+v", asked)
 	}
+	s.awaitKinds(t, "forwarded", 1)
 	h.never(t, 0, "the archive has only taken the question")
 	if status := s.answer(t, "pacs", commit.Report{TransactionUID: asked.TransactionUID, Committed: asked.References}); status != dimse.Success {
 		t.Fatalf("status %04X", uint16(status))
@@ -269,10 +306,8 @@ func TestSuccessOnlyAfterTheArchiveHasCommitted(t *testing.T) {
 	if got.TransactionUID != "2.25.1" || len(got.Committed) != 2 || got.EventType() != commit.Successful || h.to[0].Called != "CORDON" || h.to[0].Calling != "CT1" {
 		t.Errorf("%+v to %+v", got, h.to[0])
 	}
-	time.Sleep(50 * time.Millisecond)
-	if len(h.awaitReports(t, 1)) != 1 {
-		t.Error("reported twice")
-	}
+	s.awaitKinds(t, "reported", 1)
+	h.never(t, 1, "reported twice")
 	if k := s.kinds(t); !slices.Equal(k, []string{"asked", "forwarded", "answered", "reported"}) {
 		t.Errorf("ledger: %q", k)
 	}

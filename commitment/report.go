@@ -58,7 +58,8 @@ func (w *work) endReport(id int64) {
 // reportOne makes one attempt, unless the attempt before it succeeded since r was
 // read. The error is ours, not the device's.
 func (w *work) reportOne(ctx context.Context, r request) error {
-	if due, err := w.stillDue(ctx, r.id); err != nil || !due {
+	since, err := w.stillDue(ctx, r.id)
+	if err != nil || since == 0 {
 		return err
 	}
 	report, err := w.compile(ctx, r)
@@ -78,19 +79,20 @@ func (w *work) reportOne(ctx context.Context, r request) error {
 		return w.giveUp(ctx, r, err)
 	}
 	next := earlier(r.until, time.Now().Add(w.config.backOff(r.attempts)))
-	return w.parts.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(`UPDATE commitment_requests SET attempts = attempts + 1, next_attempt = ?, last_error = ? WHERE id = ? AND state = 'reporting'`,
-			micros(next), clip(err), r.id)
+	return w.parts.DB.Update(ctx, func(tx *store.Tx) error { // of a device that came meanwhile (Present), it stays due
+		_, err := tx.Exec(`UPDATE commitment_requests SET attempts = attempts + 1, next_attempt = CASE next_attempt WHEN ? THEN ? ELSE next_attempt END, last_error = ?
+			WHERE id = ? AND state = 'reporting'`, since, micros(next), clip(err), r.id)
 		return err
 	})
 }
 
-// stillDue reports whether a request is to be reported now.
-func (c *Commitment) stillDue(ctx context.Context, id int64) (due bool, err error) {
+// stillDue returns since when a request is to be reported, in microseconds, or 0 if
+// it is not.
+func (c *Commitment) stillDue(ctx context.Context, id int64) (since int64, err error) {
 	err = c.parts.DB.View(ctx, func(tx *store.Tx) error {
-		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM commitment_requests WHERE id = ? AND state = 'reporting' AND next_attempt <= ?)`, id, micros(time.Now())).Scan(&due)
+		return tx.QueryRow(`SELECT COALESCE(MAX(next_attempt), 0) FROM commitment_requests WHERE id = ? AND state = 'reporting' AND next_attempt <= ?`, id, micros(time.Now())).Scan(&since)
 	})
-	return due, err
+	return since, err
 }
 
 // compile merges what each archive said, an instance is committed if all of them

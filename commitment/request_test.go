@@ -36,7 +36,7 @@ func TestTheSameTransactionTwice(t *testing.T) {
 		s.answer(t, "pacs", commit.Report{TransactionUID: a.TransactionUID, Committed: a.References})
 	}
 	h.awaitReports(t, 2)
-	time.Sleep(50 * time.Millisecond)
+	s.awaitKinds(t, "reported", 2)
 	// Once it has been reported, the device asks anew: the report may be lost.
 	if status := s.want(t, ct1, "2.25.1", "1.1", "1.2"); status != dimse.Success {
 		t.Errorf("after the report: status %04X", uint16(status))
@@ -212,6 +212,27 @@ func TestDroppedIsNeverReported(t *testing.T) {
 	if len(h.asked) != 0 {
 		t.Errorf("asked %+v", h.asked)
 	}
+}
+
+// A device that comes while it is called in vain is told now as well.
+func TestDeviceThatComesWhileItIsCalledIsToldNow(t *testing.T) {
+	config := patience
+	config.RetryMin, config.RetryMax = time.Hour, time.Hour
+	s := open(t, t.TempDir(), config)
+	came := false
+	h := &hospital{}
+	h.device = func(commit.Report) (dimse.Status, error) {
+		if came { // guarded by h.mu
+			return dimse.Success, nil
+		}
+		came = true
+		return 0, errors.Join(errors.New("no port"), s.c.Present(t.Context(), ct1))
+	}
+	s.run(t, h)
+	s.want(t, ct1, "2.25.1", "1.1")
+	a := h.awaitAsked(t, 1)[0]
+	s.answer(t, "pacs", commit.Report{TransactionUID: a.TransactionUID, Committed: a.References})
+	h.awaitReports(t, 2)
 }
 
 // A device that is there hears at once what waited for it.
