@@ -266,7 +266,7 @@ func (p *parts) online(ctx context.Context, person string) (last time.Time) {
 	if err != nil {
 		return last
 	}
-	sessions, err := p.people.Sessions(ctx, account.Name)
+	sessions, err := p.people.Sessions(ctx, account.ID)
 	if err != nil {
 		return last
 	}
