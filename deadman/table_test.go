@@ -3,50 +3,34 @@ package deadman
 import (
 	"net/netip"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"cordon/interop/lab"
 )
 
-// alone runs fn in a network namespace of its own, which ends with its thread.
-func alone(t *testing.T, fn func(nft func(...string) string)) {
+// alone is lab.Alone on a machine that passes packets on.
+func alone(t *testing.T, fn func(run func(...string) string)) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() { // ends with fn; its thread is never used again
-		defer close(done)
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_FS); err != nil {
-			t.Errorf("a network namespace: %v (run the tests as root)", err)
-			return
-		}
+	lab.Alone(t, func(run func(...string) string) {
 		if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o600); err != nil {
 			t.Error(err)
 			return
 		}
-		fn(func(args ...string) string {
-			out, err := exec.Command("nft", args...).CombinedOutput()
-			if err != nil {
-				t.Errorf("nft %q: %v\n%s", args, err, out)
-			}
-			return string(out)
-		})
-	}()
-	<-done
+		fn(run)
+	})
 }
 
 func TestRulesLapseByThemselves(t *testing.T) {
-	alone(t, func(nft func(...string) string) {
-		nft("add", "table", "inet", "hospital")
+	alone(t, func(run func(...string) string) {
+		run("nft", "add", "table", "inet", "hospital")
 		table, err := NewTable(netip.MustParseAddrPort("10.20.0.10:104"), netip.MustParseAddrPort("10.30.0.5:11112"))
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if got := nft("list", "ruleset"); strings.Contains(got, TableName) {
+		if got := run("nft", "list", "ruleset"); strings.Contains(got, TableName) {
 			t.Errorf("rules before they are needed:\n%s", got)
 		}
 		for range 2 { // made to last
@@ -54,7 +38,7 @@ func TestRulesLapseByThemselves(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			got := nft("list", "ruleset")
+			got := run("nft", "list", "ruleset")
 			for _, want := range []string{
 				"elements = { 104 timeout 2s expires",
 				"fib daddr type local ip daddr 10.20.0.10 tcp dport @open dnat ip to 10.30.0.5:11112",
@@ -66,7 +50,7 @@ func TestRulesLapseByThemselves(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Second)
-		if got := nft("list", "set", "inet", TableName, "open"); strings.Contains(got, "104") {
+		if got := run("nft", "list", "set", "inet", TableName, "open"); strings.Contains(got, "104") {
 			t.Errorf("it has not lapsed:\n%s", got)
 		}
 		for range 2 { // undone, and nothing to undo
@@ -74,14 +58,14 @@ func TestRulesLapseByThemselves(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if got := strings.TrimSpace(nft("list", "ruleset")); got != "table inet hospital {\n}" {
+		if got := strings.TrimSpace(run("nft", "list", "ruleset")); got != "table inet hospital {\n}" {
 			t.Errorf("left:\n%s", got)
 		}
 	})
 }
 
 func TestRulesForEveryAddressAndForIPv6(t *testing.T) {
-	alone(t, func(nft func(...string) string) {
+	alone(t, func(run func(...string) string) {
 		for _, c := range []struct{ listen, to, want string }{
 			{"0.0.0.0:11112", "10.30.0.5:104", "meta nfproto ipv4 fib daddr type local tcp dport @open dnat ip to 10.30.0.5:104"},
 			{"[fd00::1]:104", "[fd00::5]:11112", "fib daddr type local ip6 daddr fd00::1 tcp dport @open dnat ip6 to [fd00::5]:11112"},
@@ -91,7 +75,7 @@ func TestRulesForEveryAddressAndForIPv6(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			if got := nft("list", "table", "inet", TableName); !strings.Contains(got, c.want) {
+			if got := run("nft", "list", "table", "inet", TableName); !strings.Contains(got, c.want) {
 				t.Errorf("without %q:\n%s", c.want, got)
 			}
 		}

@@ -3,36 +3,14 @@ package firewall
 import (
 	"net"
 	"net/netip"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"cordon/interop/lab"
+
 	"golang.org/x/sys/unix"
 )
-
-// alone runs fn in a network namespace of its own, which ends with its thread.
-func alone(t *testing.T, fn func(nft func(...string) string)) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { // ends with fn; its thread is never used again
-		defer close(done)
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_FS); err != nil {
-			t.Errorf("a network namespace: %v (run the tests as root)", err)
-			return
-		}
-		fn(func(args ...string) string {
-			out, err := exec.Command("nft", args...).CombinedOutput()
-			if err != nil {
-				t.Errorf("nft %q: %v\n%s", args, err, out)
-			}
-			return string(out)
-		})
-	}()
-	<-done
-}
 
 func prefixes(all ...string) (out []netip.Prefix) {
 	for _, a := range all {
@@ -70,7 +48,7 @@ func everything() Ruleset {
 }
 
 func TestRulesAreWhatPeopleRead(t *testing.T) {
-	alone(t, func(nft func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		f, err := Open(Options{ImagePorts: []uint16{104, 11112}})
 		if err != nil {
 			t.Error(err)
@@ -80,7 +58,7 @@ func TestRulesAreWhatPeopleRead(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		got := nft("list", "ruleset")
+		got := run("nft", "list", "ruleset")
 		for _, want := range []string{
 			"ip saddr @d_us1_at4 jump d_us1_from",
 			"ether saddr @d_us1_mac jump d_us1_from",
@@ -106,7 +84,7 @@ func TestRulesAreWhatPeopleRead(t *testing.T) {
 		if err := f.Remove(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if got := nft("list", "ruleset"); strings.TrimSpace(got) != "" {
+		if got := run("nft", "list", "ruleset"); strings.TrimSpace(got) != "" {
 			t.Error(got)
 		}
 	})
@@ -114,7 +92,7 @@ func TestRulesAreWhatPeopleRead(t *testing.T) {
 
 // What the kernel refuses changes nothing, here or there.
 func TestAChangeThatFailsLeavesWhatWas(t *testing.T) {
-	alone(t, func(nft func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		f, err := Open(Options{ImagePorts: []uint16{104}})
 		if err != nil {
 			t.Error(err)
@@ -124,7 +102,7 @@ func TestAChangeThatFailsLeavesWhatWas(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		before := nft("-s", "list", "ruleset")
+		before := run("nft", "-s", "list", "ruleset")
 		for _, change := range []func(*Ruleset){
 			func(rs *Ruleset) { rs.Contained[0].Addresses = nil },
 			func(rs *Ruleset) { rs.Contained[0].Addresses = prefixes("0.0.0.0/0") },
@@ -138,7 +116,7 @@ func TestAChangeThatFailsLeavesWhatWas(t *testing.T) {
 				t.Error("no error")
 			}
 		}
-		if after := nft("-s", "list", "ruleset"); after != before {
+		if after := run("nft", "-s", "list", "ruleset"); after != before {
 			t.Error(after)
 		}
 		if s, err := f.State(t.Context()); err != nil || !s.Applied {

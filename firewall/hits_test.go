@@ -9,20 +9,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cordon/interop/lab"
 )
 
 // TestHitsSayWhoAPlanWouldHaveStopped: what is not allowed passes in shadow and is
 // noted, connection by connection; enforced, it is dropped and noted; and what was
 // noted outlasts other changes of the table.
 func TestHitsSayWhoAPlanWouldHaveStopped(t *testing.T) {
-	alone(t, func(func(...string) string) {
-		run := func(args ...string) string {
-			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-			if err != nil {
-				t.Errorf("%q: %v\n%s", args, err, out)
-			}
-			return string(out)
-		}
+	lab.Alone(t, func(run func(...string) string) {
 		for _, setting := range []string{"ipv4/ip_forward 1", "ipv6/conf/all/forwarding 1", "ipv6/conf/default/accept_dad 0"} {
 			name, value, _ := strings.Cut(setting, " ")
 			os.WriteFile("/proc/sys/net/"+name, []byte(value), 0o600)

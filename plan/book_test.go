@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -13,35 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"cordon/custody"
 	"cordon/firewall"
+	"cordon/interop/lab"
 	"cordon/ledger"
 	"cordon/store"
 )
-
-// alone runs fn in a network namespace of its own, which ends with its thread.
-func alone(t *testing.T, fn func(nft func(...string) string)) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { // ends with fn; its thread is never used again
-		defer close(done)
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_FS); err != nil {
-			t.Errorf("a network namespace: %v (run the tests as root)", err)
-			return
-		}
-		fn(func(args ...string) string {
-			out, err := exec.Command("nft", args...).CombinedOutput()
-			if err != nil {
-				t.Errorf("nft %q: %v\n%s", args, err, out)
-			}
-			return string(out)
-		})
-	}()
-	<-done
-}
 
 type office struct {
 	t      *testing.T
@@ -95,11 +71,11 @@ func (o *office) records() (kinds []string) {
 var ada = custody.Request{By: "Ada Ashe", Reason: "segmentation, step one"}
 
 func TestAPlanIsReadTriedEnforcedAndConfirmed(t *testing.T) {
-	alone(t, func(nft func(...string) string) {
-		nft("add", "table", "inet", "hospital")
+	lab.Alone(t, func(run func(...string) string) {
+		run("nft", "add", "table", "inet", "hospital")
 		o := &office{t: t, ctx: context.Background(), dir: t.TempDir(), s: small()}
 		o.open()
-		if rules := nft("list", "table", "inet", "cordon"); !strings.Contains(rules, "10.9.0.0/16") {
+		if rules := run("nft", "list", "table", "inet", "cordon"); !strings.Contains(rules, "10.9.0.0/16") {
 			t.Errorf("visitors are not shut out without a plan:\n%s", rules)
 		}
 		digest := Compute(o.s).Digest
@@ -127,7 +103,7 @@ func TestAPlanIsReadTriedEnforcedAndConfirmed(t *testing.T) {
 		if err != nil || s.Mode != Enforce || time.Until(s.Confirm) > ConfirmWithin || time.Until(s.Confirm) < ConfirmWithin-10*time.Second {
 			t.Errorf("%+v, %v", s, err)
 		}
-		rules := nft("list", "table", "inet", "cordon")
+		rules := run("nft", "list", "table", "inet", "cordon")
 		for _, want := range []string{"10.4.0.99", "timeout 1m59s"} {
 			if !strings.Contains(rules, want) {
 				t.Errorf("%s is not there: who applies it is locked out, or the kernel does not undo it:\n%s", want, rules)
@@ -147,12 +123,12 @@ func TestAPlanIsReadTriedEnforcedAndConfirmed(t *testing.T) {
 		if s, err := o.book.Confirm(o.ctx, ada); err != nil || !s.Confirm.IsZero() {
 			t.Errorf("%+v, %v", s, err)
 		}
-		if rules := nft("list", "table", "inet", "cordon"); strings.Contains(rules, "timeout 1m") || !strings.Contains(rules, "drop") {
+		if rules := run("nft", "list", "table", "inet", "cordon"); strings.Contains(rules, "timeout 1m") || !strings.Contains(rules, "drop") {
 			t.Errorf("confirmed, and not for good:\n%s", rules)
 		}
 		o.s.Devices = o.s.Devices[:1] // the register changes; what is applied does not
 		o.db.Close()
-		nft("delete", "table", "inet", "cordon")
+		run("nft", "delete", "table", "inet", "cordon")
 		o.open()
 		if s, err := o.book.State(o.ctx); err != nil || s.Mode != Enforce || !s.Applied || s.Digest != digest || s.Current == digest {
 			t.Errorf("after a restart: %+v, %v", s, err)
@@ -160,7 +136,7 @@ func TestAPlanIsReadTriedEnforcedAndConfirmed(t *testing.T) {
 		if _, err := apply(Off, "", ""); err != nil {
 			t.Error(err)
 		}
-		if rules := nft("list", "ruleset"); strings.Contains(rules, "10.1.0.0/24") || !strings.Contains(rules, "10.9.0.0/16") || !strings.Contains(rules, "table inet hospital") {
+		if rules := run("nft", "list", "ruleset"); strings.Contains(rules, "10.1.0.0/24") || !strings.Contains(rules, "10.9.0.0/16") || !strings.Contains(rules, "table inet hospital") {
 			t.Errorf("after it was taken out:\n%s", rules)
 		}
 		if got := o.records(); !slices.Equal(got, []string{"shadow", "enforced", "undone", "enforced", "confirmed", "off"}) {
@@ -170,10 +146,10 @@ func TestAPlanIsReadTriedEnforcedAndConfirmed(t *testing.T) {
 }
 
 func TestNoZonesNoPlan(t *testing.T) {
-	alone(t, func(nft func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		o := &office{t: t, ctx: context.Background(), dir: t.TempDir(), s: Sources{}}
 		o.open()
-		if left := strings.TrimSpace(nft("list", "ruleset")); left != "" {
+		if left := strings.TrimSpace(run("nft", "list", "ruleset")); left != "" {
 			t.Errorf("rules without a plan:\n%s", left)
 		}
 		p := Compute(o.s)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -15,36 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"cordon/custody"
 	"cordon/firewall"
+	"cordon/interop/lab"
 	"cordon/ledger"
 	"cordon/media"
 	"cordon/store"
 )
-
-// alone runs fn in a network namespace of its own, which ends with its thread.
-func alone(t *testing.T, fn func(run func(...string) string)) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { // ends with fn; its thread is never used again
-		defer close(done)
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_FS); err != nil {
-			t.Errorf("a network namespace: %v (run the tests as root)", err)
-			return
-		}
-		fn(func(args ...string) string {
-			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-			if err != nil {
-				t.Errorf("%q: %v\n%s", args, err, out)
-			}
-			return string(out)
-		})
-	}()
-	<-done
-}
 
 // hospital is what a desk stands in: one ultrasound scanner, and a visitors' network.
 type hospital struct {
@@ -178,7 +154,7 @@ func (h *hospital) records() (kinds []string) {
 }
 
 func TestATicketOpensWhatItNamesAndNothingElse(t *testing.T) {
-	alone(t, func(run func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		run("nft", "add table inet hospital")
 		h := newHospital(t, Config{})
 		h.imports = []media.Summary{{By: "ann", Complete: true, Files: 9}, {By: "ann", Complete: true, Files: 2, Bytes: 100, Stored: 1, Listed: 1}}
@@ -218,7 +194,7 @@ func TestATicketOpensWhatItNamesAndNothingElse(t *testing.T) {
 
 // Everything that is missing is said at once.
 func TestARefusalSaysWhatIsMissing(t *testing.T) {
-	alone(t, func(func(...string) string) {
+	lab.Alone(t, func(func(...string) string) {
 		h := newHospital(t, Config{Visitors: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}})
 		_, err := h.desk.Open(h.ctx, Request{})
 		for _, want := range []string{"the kind", "a sponsor", "the purpose", "who asks", "for how long", "the declaration", "the inspection", "what it may reach", "the address"} {
@@ -264,7 +240,7 @@ func TestARefusalSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestTicketsDoNotOverlap(t *testing.T) {
-	alone(t, func(func(...string) string) {
+	lab.Alone(t, func(func(...string) string) {
 		h := newHospital(t, Config{})
 		if _, err := h.desk.Open(h.ctx, request()); err != nil {
 			t.Error(err)
@@ -276,7 +252,7 @@ func TestTicketsDoNotOverlap(t *testing.T) {
 }
 
 func TestATicketEndsByItself(t *testing.T) {
-	alone(t, func(run func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		h := newHospital(t, Config{})
 		one, err := h.desk.Open(h.ctx, request())
 		if err != nil {
@@ -304,7 +280,7 @@ func TestATicketEndsByItself(t *testing.T) {
 }
 
 func TestAnotherMachineAtItsAddressEndsIt(t *testing.T) {
-	alone(t, func(func(...string) string) {
+	lab.Alone(t, func(func(...string) string) {
 		h := newHospital(t, Config{})
 		rq := request()
 		h.links[rq.Address] = "02:00:00:00:00:05"
@@ -324,7 +300,7 @@ func TestAnotherMachineAtItsAddressEndsIt(t *testing.T) {
 }
 
 func TestRemoteServiceNeedsTwoAndItsSponsorThere(t *testing.T) {
-	alone(t, func(run func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		h := newHospital(t, Config{})
 		rq := request()
 		rq.Kind, rq.Report, rq.By = Remote, File{}, "Bo Best"
@@ -380,7 +356,7 @@ func TestRemoteServiceNeedsTwoAndItsSponsorThere(t *testing.T) {
 }
 
 func TestTwoDecideOnWhatAPatientCannotWaitFor(t *testing.T) {
-	alone(t, func(func(...string) string) {
+	lab.Alone(t, func(func(...string) string) {
 		h := newHospital(t, Config{})
 		rq := request()
 		rq.To = []string{"us-3:104", "or-1:104"}
@@ -398,7 +374,7 @@ func TestTwoDecideOnWhatAPatientCannotWaitFor(t *testing.T) {
 
 // What is closed while the firewall cannot be changed is taken out as soon as it can.
 func TestClosedWhileTheFirewallIsAway(t *testing.T) {
-	alone(t, func(run func(...string) string) {
+	lab.Alone(t, func(run func(...string) string) {
 		h := newHospital(t, Config{})
 		one, err := h.desk.Open(h.ctx, request())
 		if err != nil {
