@@ -87,6 +87,11 @@ func TestWhatWaitsForAPeerIsSaidAndDecided(t *testing.T) {
 			t.Fatalf("%+v, %v", s, err)
 		}
 	}
+	if says := strings.Join(s.Says, "\n"); !strings.Contains(says, "Kept until their archive is back: 1 message about procedure steps") {
+		t.Errorf("that it waits is not said:\n%s", says)
+	}
+	s.Says = nil
+	s.judge(s.Steps.Oldest) // as long as it took to come here does not matter
 	says := strings.Join(s.Says, "\n")
 	for _, sentence := range []string{
 		"Archive pacs does not do storage commitment for Cordon",

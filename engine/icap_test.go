@@ -339,7 +339,9 @@ func TestICAPClosesInsteadOfAnswering(t *testing.T) {
 // What a server says beyond its answer is not the answer about the next piece, whether it comes at once or later.
 func TestICAPAnswersTooMuch(t *testing.T) {
 	for _, pause := range []time.Duration{0, 20 * time.Millisecond} {
+		said := make(chan struct{}, 60)
 		i := fakeICAP(t, offer, func(c net.Conn, _ *bufio.Reader, r icapRequest) bool {
+			defer func() { said <- struct{}{} }()
 			answer := noContent
 			if r.body == "bad" {
 				answer = respond("X-Virus-ID: E\r\n", "HTTP/1.1 403 Forbidden", "no")
@@ -355,9 +357,9 @@ func TestICAPAnswersTooMuch(t *testing.T) {
 		})
 		for range 3 {
 			mustBe(t, scan(t, i, "good"), finding.Clean, "")
-			time.Sleep(2 * pause)
+			<-said
 			mustBe(t, scan(t, i, "bad"), finding.ResultMalicious, "E")
-			time.Sleep(2 * pause)
+			<-said
 		}
 	}
 }

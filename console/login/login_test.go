@@ -319,10 +319,11 @@ func TestSealIsGoodOnceForOneThing(t *testing.T) {
 func TestStreamEndsWithTheSession(t *testing.T) {
 	d := newDoor(t)
 	g := guard.New(guard.Config{Accounts: d.accounts, Every: 20 * time.Millisecond})
-	ended := make(chan error, 1)
+	begun, ended := make(chan struct{}), make(chan error, 1)
 	h := g.TCP(route.Route{Method: "GET", Pattern: "/stream", May: people.FlowRead, Handler: func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 		defer cancel()
+		close(begun)
 		<-ctx.Done()
 		ended <- r.Context().Err()
 	}})
@@ -333,7 +334,7 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 		r.AddCookie(c)
 	}
 	go h.ServeHTTP(httptest.NewRecorder(), r)
-	time.Sleep(60 * time.Millisecond)
+	<-begun
 	if err := d.accounts.EndSession(t.Context(), "A. Able", only(t, d), custody.Request{By: "B. Best", Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
