@@ -73,7 +73,7 @@ type Alarm struct {
 	Subject  string   // what it is about, as its kind says: a device, an archive; "" if there is one only
 	Severity Severity // 0: its kind's
 	Text     string   // a sentence for the Alarms page; no patient data
-	Link     string   // of the console: "/held?device=CT1"
+	Link     string   // of the console: "/held?device=CT1"; "": its kind's page
 }
 
 // State says where an alarm is in its life.

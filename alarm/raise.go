@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -151,7 +152,7 @@ func clean(one Alarm) (Alarm, Kind, error) {
 	if one.Severity == 0 {
 		one.Severity = kind.Severity
 	}
-	one.Subject, one.Text, one.Link = line(one.Subject, maxSubject), line(one.Text, maxText), line(one.Link, maxLink)
+	one.Subject, one.Text, one.Link = line(one.Subject, maxSubject), line(one.Text, maxText), line(cmp.Or(one.Link, kind.Page), maxLink)
 	if one.Text == "" {
 		one.Text = kind.Means
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"cordon/alarm"
 	"cordon/console"
 	"cordon/console/route"
 	"cordon/custody"
@@ -279,6 +280,19 @@ func TestOneRuleForPageAndInterface(t *testing.T) {
 	}
 	if both < 50 {
 		t.Errorf("%d decisions are in both", both)
+	}
+}
+
+// Each kind of alarm leads to a page that is there.
+func TestAlarmsLeadToPages(t *testing.T) {
+	pages := map[string]bool{"/": true}
+	for _, r := range newHospital(t).console.Routes() {
+		pages[r.Pattern] = pages[r.Pattern] || r.Method == http.MethodGet
+	}
+	for _, k := range alarm.Kinds() {
+		if k.Page != "" && !pages[k.Page] {
+			t.Errorf("%s leads to %s", k.Name, k.Page)
+		}
 	}
 }
 
