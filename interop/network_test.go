@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -123,9 +124,9 @@ func (h *sensed) call(t *testing.T, s *lab.Host, to netip.Addr, port uint16) {
 }
 
 // A worm on one scanner is noticed within half a second of its first packet, routed and
-// on a bridge, and its neighbour is left in peace.
+// on a bridge, and its neighbour is left in peace. It runs alone: the half second is the
+// sensor's, not what browsers leave of it.
 func TestWormIsNoticedInHalfASecond(t *testing.T) {
-	t.Parallel()
 	for name, shape := range map[string]lab.Shape{"routed": lab.Routed, "bridged": lab.Bridged} {
 		t.Run(name, func(t *testing.T) {
 			h := newSensed(t, shape, capture.Config{})
@@ -156,15 +157,17 @@ func TestWormIsNoticedInHalfASecond(t *testing.T) {
 
 // The same over IPv6.
 func TestWormOverIPv6(t *testing.T) {
-	t.Parallel()
 	h := newSensed(t, lab.Routed, capture.Config{})
 	h.General.Expose(t, 3389)
 	begin := time.Now()
 	h.call(t, h.US1, h.General.Addr6, 3389)
-	time.Sleep(400 * time.Millisecond)
-	took, ok := h.first(begin, network.Lateral, network.Alert.May)
-	if !ok || took > 500*time.Millisecond {
-		t.Errorf("%v, %v: %+v", took, ok, h.found())
+	var took time.Duration
+	awaitTrue(t, "noticed", func() (ok bool) {
+		took, ok = h.first(begin, network.Lateral, network.Alert.May)
+		return ok
+	})
+	if took > 500*time.Millisecond {
+		t.Errorf("%v: %+v", took, h.found())
 	}
 }
 
@@ -180,17 +183,15 @@ func TestNobodyIsContainedByForgedPackets(t *testing.T) {
 			forge(t, h.Laptop, victim.Addr, to, uint16(20000+i), 445)
 		}
 	}
-	time.Sleep(time.Second)
-	scans := false
+	awaitTrue(t, "the forged scan was seen", func() bool {
+		return slices.ContainsFunc(h.found(), func(a network.Alert) bool { return a.Rule == network.ScanHosts && a.Device == "us1" })
+	})
+	time.Sleep(time.Second) // for what else may be said of it
 	for _, a := range h.found() {
 		t.Logf("%s %s %s acted %v proof %q: %s", a.Rule, a.Device, a.Address, a.Acted, a.Proof, a.Detail)
 		if a.May() {
 			t.Errorf("something may be done because of %+v", a)
 		}
-		scans = scans || a.Rule == network.ScanHosts && a.Device == "us1"
-	}
-	if !scans {
-		t.Error("the forged scan was not seen at all")
 	}
 }
 
