@@ -34,7 +34,7 @@ func OpenCopy(path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
-	return &DB{path: path, read: pool(dsn(path, "ro", "busy_timeout(10000)"), readers)}, nil
+	return &DB{path: path, read: newReaders(path)}, nil
 }
 
 // Check has SQLite look for damage in the database's own structure.

@@ -17,6 +17,9 @@
 // savepoint and nobody else's. If the commit fails, all of the group fail and
 // nothing of it is on disk.
 //
+// A View runs on one of four connections that only read. All connections keep the
+// statements that they have run, since to parse one takes longer than to run it.
+//
 // It will not retry, and it will not hide a full disk: errors that mean "no
 // space" match ErrFull and say what to do.
 package store
@@ -37,15 +40,12 @@ import (
 // ErrClosed is returned for work given to a database that has been closed.
 var ErrClosed = errors.New("database is closed")
 
-// readers is how many View functions run at a time; more wait their turn.
-const readers = 4
-
 // DB is one open SQLite database: one writer connection, a few read-only ones.
 // Its methods may be called from any goroutine, but never from inside a
 // function that it is running.
 type DB struct {
 	path  string
-	read  *sql.DB
+	read  *readers
 	write *sql.DB // nil if opened read-only
 	w     *writer // nil if opened read-only
 
@@ -77,7 +77,7 @@ func OpenDB(ctx context.Context, path string, migrations []Migrations) (*DB, err
 		db.write.Close()
 		return nil, fmt.Errorf("database %s: %w", path, Explain(err))
 	}
-	db.read = pool(dsn(path, "ro", "busy_timeout(10000)"), readers)
+	db.read = newReaders(path)
 	db.w = newWriter(conn)
 	go db.w.run() // ends when Close closes its stop channel
 	return db, nil
@@ -93,10 +93,10 @@ func OpenReadOnly(ctx context.Context, path string, migrations []Migrations) (*D
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
-	db := &DB{path: path, read: pool(dsn(path, "ro", "busy_timeout(10000)"), readers)}
+	db := &DB{path: path, read: newReaders(path)}
 	err = db.View(ctx, func(tx *Tx) error { return current(tx, migrations) })
 	if err != nil {
-		db.read.Close()
+		db.read.close()
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
 	return db, nil
@@ -105,12 +105,7 @@ func OpenReadOnly(ctx context.Context, path string, migrations []Migrations) (*D
 // View runs fn on a consistent snapshot that it can only read. It sees every
 // Update that returned before it began.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := db.read.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("reading database: %w", err)
-	}
-	defer tx.Rollback() // nothing was written
-	return fn(&Tx{q: tx, ctx: ctx})
+	return db.read.view(ctx, fn)
 }
 
 // Fold moves the write-ahead log into the database's file and empties it, so that
@@ -137,7 +132,7 @@ func (db *DB) Close() error {
 		if db.w != nil {
 			errs = append(errs, db.w.close())
 		}
-		errs = append(errs, db.read.Close())
+		errs = append(errs, db.read.close())
 		if db.write != nil { // last, so that the log is folded into the file
 			errs = append(errs, db.write.Close())
 		}

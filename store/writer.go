@@ -50,7 +50,7 @@ const (
 
 func newWriter(conn *sql.Conn) *writer {
 	return &writer{
-		conn: &prepared{conn: conn, stmts: map[string]*sql.Stmt{}},
+		conn: newPrepared(conn),
 		jobs: make(chan *job, queued),
 		stop: make(chan struct{}),
 		done: make(chan struct{}),
@@ -230,6 +230,7 @@ func (w *writer) savepoint(ctx context.Context, j *job) error {
 	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT job"); err != nil {
 		return fmt.Errorf("beginning savepoint: %w", err)
 	}
+	w.conn.forget()
 	tx := &Tx{q: w.conn, ctx: ctx}
 	j.err = call(j.fn, tx)
 	j.after = tx.after
