@@ -10,10 +10,12 @@ import (
 )
 
 // due finds, of one archive and urgency, the objects whose turn and time it is.
-// It reads as many entries of the index custody_turn as it returns.
+// It reads as many entries of the index custody_turn as it returns. To SQLite the
+// limit is a sum, since a statement whose limit is a parameter alone is parsed
+// again for each value of it.
 const due = `SELECT ` + columns + ` FROM custody_objects INDEXED BY custody_turn
 	WHERE archive = ? AND urgency = ? AND next_attempt <= ? AND turn = 1 AND in_flight = 0 AND awaits_scan = 0
-	ORDER BY next_attempt, seq LIMIT ?`
+	ORDER BY next_attempt, seq LIMIT ? + 0`
 
 // Due returns the objects that may be delivered to an archive at the time given,
 // urgent ones first, then by when they are due and by age (so that what has failed
@@ -36,16 +38,17 @@ func (c *Custody) Due(ctx context.Context, archive string, at time.Time, limit i
 	return all, err
 }
 
-// Following returns what waits behind o in its series, in order, so that a
-// series can go over one association: each is due once the one before it has
-// been delivered.
+// Following returns what waits behind o in its series, in order, so that a series
+// can go over one association: each is due once the one before it has been
+// delivered. It ends at the first that awaits its scan or has another calling AE
+// title, and reads no further.
 func (c *Custody) Following(ctx context.Context, o Object, limit int) (all []Object, err error) {
 	err = c.db.View(ctx, func(tx *store.Tx) error {
-		all, err = query(tx, `SELECT `+columns+` FROM custody_objects
+		goesToo := func(next Object) bool { return next.CallingAE == o.CallingAE && !next.AwaitsScan }
+		all, err = queryWhile(tx, goesToo, `SELECT `+columns+` FROM custody_objects
 			WHERE archive = ?1 AND lane = ?2 AND state = 'spooled' AND needs_attention = 0
 			AND seq > (SELECT seq FROM custody_objects WHERE id = ?3)
-			AND seq < COALESCE((SELECT MIN(seq) FROM custody_objects WHERE archive = ?1 AND lane = ?2 AND state = 'spooled' AND awaits_scan > 0), 9223372036854775807)
-			ORDER BY seq LIMIT ?4`,
+			ORDER BY seq LIMIT ?4 + 0`,
 			o.Archive, o.SeriesInstanceUID, o.ID, limit)
 		return err
 	})

@@ -48,6 +48,29 @@ func TestAttemptsWhoseOutcomeWasNotRecordedLand(t *testing.T) {
 	}
 }
 
+func TestWhatFollowsEndsAtAnotherTitle(t *testing.T) {
+	s := open(t, t.TempDir())
+	of := func(title string, awaits bool) custody.Object {
+		o := spooled("a")
+		o.CallingAE, o.AwaitsScan = title, awaits
+		return o
+	}
+	for seed, tail := range [][]custody.Object{
+		{of("CT1", false), of("CT2", false), of("CT1", false)},
+		{of("CT1", false), of("CT1", true), of("CT1", false)},
+	} {
+		var ids []string
+		for i, o := range append([]custody.Object{of("CT1", false)}, tail...) {
+			o.SeriesInstanceUID = fmt.Sprint("series ", seed)
+			ids = append(ids, s.keep(t, noise(10*seed+i), o).ID)
+		}
+		following, err := s.c.Following(t.Context(), s.get(t, ids[0]), 10)
+		if err != nil || len(following) != 1 || following[0].ID != ids[1] {
+			t.Errorf("%v follow, want %s alone, %v", following, ids[1], err)
+		}
+	}
+}
+
 func TestOrderIsKeptWithinASeries(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx, at := t.Context(), time.Now()

@@ -67,6 +67,11 @@ func scan(row scanner) (o Object, err error) {
 }
 
 func query(tx *store.Tx, sql string, args ...any) ([]Object, error) {
+	return queryWhile(tx, func(Object) bool { return true }, sql, args...)
+}
+
+// queryWhile reads no further than to the first object that is not wanted.
+func queryWhile(tx *store.Tx, wanted func(Object) bool, sql string, args ...any) ([]Object, error) {
 	rows, err := tx.Query(sql, args...)
 	if err != nil {
 		return nil, err
@@ -77,6 +82,9 @@ func query(tx *store.Tx, sql string, args ...any) ([]Object, error) {
 		o, err := scan(rows)
 		if err != nil {
 			return nil, err
+		}
+		if !wanted(o) {
+			break
 		}
 		all = append(all, o)
 	}
