@@ -97,13 +97,17 @@ func port(offset uint32, set string) []expr.Any {
 	}
 }
 
-// going matches a segment that opens no connection: RFC 9293 §3.1, SYN without ACK.
-func going() []expr.Any {
+// going matches a segment that opens no connection, opening one that does: RFC 9293
+// §3.1, SYN without ACK.
+func going() []expr.Any   { return opens(expr.CmpOpNeq) }
+func opening() []expr.Any { return opens(expr.CmpOpEq) }
+
+func opens(op expr.CmpOp) []expr.Any {
 	const syn, ack = 0x02, 0x10
 	return append(tcp(),
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{syn | ack}, Xor: []byte{0}},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{syn}},
+		&expr.Cmp{Op: op, Register: 1, Data: []byte{syn}},
 	)
 }
 

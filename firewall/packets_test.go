@@ -637,3 +637,90 @@ func TestARedirectThatEndsOnceLetsNothingPastUntilThen(t *testing.T) {
 		t.Error("it did not end")
 	}
 }
+
+// What a plan does not allow is noted between the ports of a bridge, too: what opens a
+// connection, and not what answers.
+func TestHitsOnABridge(t *testing.T) {
+	r := newRouter(t, lab.Bridged)
+	// Where the kernel shows rules of networks what passes a bridge, it is not to here.
+	r.Router.Run(t, "sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-ip*; do if [ -e $f ]; then echo 0 >$f; fi; done")
+	echo(t, r.US2, 445)
+	echo(t, r.US2, 104)
+	plan := func(m Mode) {
+		t.Helper()
+		r.change(func(rs *Ruleset) {
+			rs.Plan = &Plan{Mode: m, Zones: []Zone{{"us", []netip.Prefix{r.US1.Network, r.US1.Network6}}}, Allowed: []Rule{{To: []netip.Prefix{whole(r.US2.Addr)}, Protocol: unix.IPPROTO_TCP, Port: 104}}}
+		})
+	}
+	hits := func() (out []string) {
+		t.Helper()
+		var all []Hit
+		r.do(func() (err error) { all, err = r.f.Hits(t.Context()); return err })
+		for _, h := range all {
+			out = append(out, fmt.Sprintf("%s %s %d %d: %d", h.From, h.To, h.Protocol, h.Port, h.Packets))
+		}
+		slices.Sort(out)
+		return out
+	}
+	plan(Shadow)
+	for range 2 {
+		if !reaches(r.US1, r.US2.Addr, 445) || !reaches(r.US1, r.US2.Addr, 104) || !reaches(r.US1, r.US2.Addr6, 445) {
+			t.Error("shadow stops something")
+		}
+	}
+	asks(t, r.US1, r.US2)
+	want := []string{
+		fmt.Sprintf("%s %s 17 161: 6", r.US1.Addr, r.US2.Addr),
+		fmt.Sprintf("%s %s 6 445: 2", r.US1.Addr, r.US2.Addr),
+		fmt.Sprintf("%s %s 6 445: 2", r.US1.Addr6, r.US2.Addr6),
+	}
+	if got := hits(); !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+	plan(Enforce)
+	if reaches(r.US1, r.US2.Addr, 445) || !reaches(r.US1, r.US2.Addr, 104) {
+		t.Error("enforced: what is not allowed passes, or what is does not")
+	}
+	if got := hits(); len(got) != len(want) || slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if s := r.state(); !s.Applied {
+		t.Errorf("%+v", s)
+	}
+}
+
+// asks has one host ask another three times by UDP, which answers.
+func asks(t *testing.T, from, to *lab.Host) {
+	t.Helper()
+	var server net.PacketConn
+	var c net.Conn
+	err := to.Do(func() (err error) { server, err = net.ListenPacket("udp", ":161"); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	err = from.Do(func() (err error) { c, err = net.Dial("udp", netip.AddrPortFrom(to.Addr, 161).String()); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	deadline := time.Now().Add(5 * time.Second)
+	server.SetDeadline(deadline)
+	c.SetDeadline(deadline)
+	buffer := make([]byte, 16)
+	for range 3 {
+		if _, err := c.Write([]byte("ask")); err != nil {
+			t.Fatal(err)
+		}
+		_, peer, err := server.ReadFrom(buffer)
+		if err == nil {
+			_, err = server.WriteTo([]byte("answer"), peer)
+		}
+		if err == nil {
+			_, err = c.Read(buffer)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

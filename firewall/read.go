@@ -119,6 +119,11 @@ func (f found) same(g found) bool {
 		maps.EqualFunc(f.counts, g.counts, func(Count, Count) bool { return true })
 }
 
+// none reports whether an error says that there is no such thing.
+func none(err error, f nftables.TableFamily) bool {
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EOPNOTSUPP) && f == nftables.TableFamilyBridge
+}
+
 func (k *kernel) readOnce() (all []found, err error) {
 	c, err := k.dial()
 	if err != nil {
@@ -126,7 +131,7 @@ func (k *kernel) readOnce() (all []found, err error) {
 	}
 	for _, f := range families {
 		t, err := c.ListTableOfFamily(k.table, f)
-		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EOPNOTSUPP) && f == nftables.TableFamilyBridge {
+		if none(err, f) {
 			continue
 		}
 		if err != nil {
