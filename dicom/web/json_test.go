@@ -248,6 +248,14 @@ func checkAgain(t *testing.T, d web.DataSet) {
 	}
 }
 
+func TestNameWithMoreThanThereIs(t *testing.T) {
+	d := web.DataSet{{Tag: dicom.TagPatientName, VR: dicom.PN, Value: []byte("A^B^C^D^E^F^G=I==P=Q\\=J=====")}}
+	if got, want := string(d.AppendJSON(nil)), `{"00100010":{"vr":"PN","Value":[{"Alphabetic":"A^B^C^D^E^F^G","Ideographic":"I"},{"Ideographic":"J"}]}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	checkAgain(t, d)
+}
+
 func BenchmarkJSON(b *testing.B) {
 	body := "[" + strings.Repeat(exampleJSON+",", 999) + exampleJSON + "]"
 	var d web.DataSet

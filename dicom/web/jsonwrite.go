@@ -110,7 +110,7 @@ func jsonNumber(s string) (n string, ok bool) {
 func appendName(b []byte, s string) []byte {
 	b = append(b, '{')
 	first := true
-	for i, group := range strings.SplitN(s, "=", len(nameGroups)) {
+	for i, group := range nameParts(s, "=", len(nameGroups)) {
 		if group == "" {
 			continue
 		}
@@ -124,6 +124,13 @@ func appendName(b []byte, s string) []byte {
 		b = appendString(b, group)
 	}
 	return append(b, '}')
+}
+
+// nameParts cuts a person name, or a component group of one. What is behind the last
+// that the standard knows (PS3.5 §6.2.1) is left out: no model has a place for it.
+func nameParts(s, delimiter string, n int) []string {
+	all := strings.Split(s, delimiter)
+	return all[:min(n, len(all))]
 }
 
 // maxExact is the greatest whole number that every reader of JSON keeps exactly.

@@ -62,7 +62,7 @@ const (
 
 // ParseResource reads a path below the base of the service, as it was sent: escaped.
 // It has to be in exactly the form of the standard: no escape, no empty or dot
-// segment, no scheme or host. The error is a *[Refusal]: 404 for what is no resource, 400 for one whose
+// segment, no two dots in any, no scheme or host. The error is a *[Refusal]: 404 for what is no resource, 400 for one whose
 // identifiers are not in their form, 414 for one that is too long.
 func ParseResource(escaped string) (Resource, error) {
 	if len(escaped) > maxPath {
@@ -104,8 +104,8 @@ func split(escaped string) ([]string, *Refusal) {
 	}
 	segments := strings.Split(escaped[1:], "/")
 	for _, s := range segments {
-		if s == "" || strings.Trim(s, ".") == "" {
-			return nil, bad("path: an empty segment, or one of dots")
+		if s == "" || s == "." || strings.Contains(s, "..") {
+			return nil, bad("path: an empty segment, or two dots in one, or nothing but one")
 		}
 	}
 	return segments, nil

@@ -119,6 +119,8 @@ func TestHostilePaths(t *testing.T) {
 		instance + "/frames/1/rendered/x":       404,
 		instance + "/frames/" + strings.Repeat("1,", 1000) + "1": 400,
 		instance + "/bulkdata/../../x":                           400,
+		instance + "/bulkdata/a/1../x":                           400,
+		instance + "/bulkdata/./x":                               400,
 		"/workitems/abc":                                         400,
 		"/workitems/1.5/state/x":                                 404,
 		"/workitems/1.5/subscribers":                             400,

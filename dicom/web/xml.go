@@ -347,12 +347,12 @@ func (e *Element) appendXML(b []byte) []byte {
 }
 
 func appendNameXML(b []byte, s string) []byte {
-	for i, group := range strings.SplitN(s, "=", len(nameGroups)) {
+	for i, group := range nameParts(s, "=", len(nameGroups)) {
 		if group == "" {
 			continue
 		}
 		b = append(b, "<"+nameGroups[i]+">"...)
-		for j, part := range strings.SplitN(group, "^", len(nameComponents)) {
+		for j, part := range nameParts(group, "^", len(nameComponents)) {
 			if part == "" {
 				continue
 			}
