@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,7 @@ func TestShadowRecordsAndLetsPass(t *testing.T) {
 		c.Site.Unknown = policy.ShadowUnknown
 		c.Site.Devices = []policy.Device{{Name: "ct-1", AETitle: "CT1", May: []policy.Service{policy.ServiceEcho}}}
 	})
+	still(h.gateway.objections, netip.MustParseAddr("127.0.0.1"))
 	c := h.modality()
 	if status := send(t, c, newImage(t, nil)).Status; status != dimse.Success {
 		t.Errorf("shadow answered %v", status)

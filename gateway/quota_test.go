@@ -2,12 +2,23 @@ package gateway
 
 import (
 	"context"
+	"net/netip"
 	"testing"
+	"time"
+
+	"cordon/quota"
 )
+
+// still keeps a peer's quota as it is: nothing is given back for an hour.
+func still(q *quota.Quota, peer netip.Addr) {
+	q.Take(peer, time.Now().Add(time.Hour))
+	q.GiveBack(peer)
+}
 
 // A peer that is rejected again and again must not fill the ledger's disk.
 func TestRejectionsDoNotFloodTheLedger(t *testing.T) {
 	h := start(t)
+	still(h.gateway.refusals, netip.MustParseAddr("127.0.0.1"))
 	for range 5 * maxRefusals {
 		_, err := h.associate("CT1", "NOBODY")
 		asRejection(t, err)

@@ -155,8 +155,8 @@ func TestPatientsAreNowhereInTheClear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(&log, "%+v", status)
 	h.stop()
+	fmt.Fprintf(&log, "%+v", status) // nobody else writes to it any more
 	places := map[string][]byte{"log and status": log.Bytes(), "export": export.Bytes()}
 	err = filepath.WalkDir(h.dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
