@@ -109,9 +109,9 @@ func TestOpenIsLinear(t *testing.T) {
 		"zip directory":    repeat(string(compose.ZIP("a", nil)), "PK\x05\x06"),
 		"compound entries": repeat(string(compose.Compound(nil)[:1024]), "\xFE\xFF\xFF\xFF"),
 	} {
-		start := time.Now()
+		start := container.Spent()
 		opened(container.Limits{}, p)
-		if took := time.Since(start); took > 5*time.Second {
+		if took := container.Spent() - start; took > 5*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		} else {
 			t.Logf("%s: %v", name, took)
@@ -119,11 +119,11 @@ func TestOpenIsLinear(t *testing.T) {
 	}
 	n := &notes{}
 	o := container.New(container.Limits{}, n)
-	start := time.Now()
+	start := container.Spent()
 	for range 2000 { // 125 MiB of texts
 		o.Open(container.Piece{Data: []byte(gobble)[:64<<10], Whole: true})
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := container.Spent() - start; took > 10*time.Second {
 		t.Errorf("texts took %v", took)
 	} else {
 		t.Logf("texts: %v", took)
