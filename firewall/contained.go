@@ -38,7 +38,7 @@ func (t *table) contain(c Contained, redirects []Redirect) {
 }
 
 // containBridged adds the same between the ports of a bridge, where no end is this
-// machine.
+// machine. Who has which IPv4 address it may ask, and say of its own.
 func (t *table) containBridged(c Contained) {
 	id := identifier(c.Device)
 	t.lead(c, forward, id+"_from", id+"_to")
@@ -47,8 +47,13 @@ func (t *table) containBridged(c Contained) {
 		t.add(forward, when(ethernet(hardwareDestination, id+"_mac"), do(jump(id+"_to"))))
 	}
 	if c.Level == ImageOnly {
+		if v := &t.v[0]; len(v.of(c.Addresses)) > 0 {
+			t.add(id+"_from", when(arp(), v.sender(id+"_at"+v.name), do(back())))
+		}
+		t.add(id+"_from", when(arp(), probe(), do(back()))) // in another's address it ends below
+		t.add(id+"_to", when(arp(), do(back())))
 		for _, name := range []string{id + "_from", id + "_to"} {
-			t.add(name, when(arp(), do(back())), when(t.v[1].message("neighbours"), do(back())))
+			t.add(name, when(t.v[1].message("neighbours"), do(back())))
 		}
 	}
 	t.rest(c)

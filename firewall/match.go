@@ -142,6 +142,17 @@ func arp() []expr.Any {
 	}
 }
 
+// sender matches address resolution by whoever says that it has an address of a set.
+func (v *version) sender(set string) []expr.Any { return do(v.load(arpSender, 1), in(set)) }
+
+// probe matches address resolution by whoever has no address yet: RFC 5227 §2.1.1.
+func probe() []expr.Any {
+	return do(versions[0].load(arpSender, 1), &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, versions[0].length)})
+}
+
+// arpSender is the offset of the sender's IPv4 address on Ethernet: RFC 826.
+const arpSender = 14
+
 // message matches a type of ICMP that is in a set.
 func (v *version) message(set string) []expr.Any {
 	return append(append(v.ip(), protocol(expr.CmpOpEq, v.icmp)...),

@@ -724,3 +724,64 @@ func asks(t *testing.T, from, to *lab.Host) {
 		}
 	}
 }
+
+// Between the ports of a bridge a contained device may say which address it has, and
+// not that it has another's.
+func TestAContainedDeviceTakesNobodysAddressOnABridge(t *testing.T) {
+	r := newRouter(t, lab.Bridged)
+	says := func(a netip.Addr) bool { // and is believed
+		t.Helper()
+		r.US2.Try("ip", "neighbour", "del", a.String(), "dev", "eth0")
+		resolve(t, r.US1, r.US2, a)
+		for range 20 {
+			if out := r.US2.Run(t, "ip", "neighbour", "show", a.String()); strings.Contains(out, r.US1.MAC.String()) {
+				return true
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return false
+	}
+	others := r.US2.Addr.Next()
+	if !says(others) || !says(r.US1.Addr) {
+		t.Fatal("it is not believed before")
+	}
+	one := r.scanner()
+	one.MACs = []net.HardwareAddr{r.US1.MAC}
+	r.contain(one)
+	dropped := r.state().Counters["us1 dropped"].Packets
+	if says(others) {
+		t.Error("it takes another's address")
+	}
+	if got := r.state().Counters["us1 dropped"].Packets; got == dropped {
+		t.Error("nobody counts that")
+	}
+	if !says(r.US1.Addr) {
+		t.Error("nobody finds it at its own")
+	}
+	if s := r.state(); !s.Applied {
+		t.Errorf("%+v", s)
+	}
+}
+
+// resolve has one host ask another for its hardware address, in the name of an address
+// (RFC 826).
+func resolve(t *testing.T, from, to *lab.Host, as netip.Addr) {
+	t.Helper()
+	frame := slices.Concat(slices.Repeat([]byte{0xff}, 6), from.MAC, []byte{0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1}, from.MAC, as.AsSlice(), make([]byte, 6), to.Addr.AsSlice())
+	err := from.Do(func() error {
+		const network = unix.ETH_P_ARP>>8 | unix.ETH_P_ARP&0xff<<8
+		s, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, network)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(s)
+		eth0, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		return unix.Sendto(s, frame, 0, &unix.SockaddrLinklayer{Protocol: network, Ifindex: eth0.Index})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
