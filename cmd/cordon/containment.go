@@ -151,10 +151,11 @@ func (p *parts) paths(ctx context.Context, c Config) (out []contain.Seen, err er
 	isHere := func(a netip.Addr) bool {
 		return slices.ContainsFunc(here, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
+	led := p.transparent != nil && p.transparent.State().On
 	for _, r := range rows {
 		one := contain.Seen{Protocol: r.Protocol.String(), Port: r.Port, Purpose: r.Purpose, Last: r.Last, Packets: r.Packets, Bytes: r.Bytes}
 		if r.Device != "" {
-			one.Device, one.Peer, one.Name, one.Gateway = r.Device, r.Dst, r.Peer, isHere(r.Dst) && slices.Contains(ports, r.Port)
+			one.Device, one.Peer, one.Name, one.Gateway = r.Device, r.Dst, r.Peer, isHere(r.Dst) && slices.Contains(ports, r.Port) || led && c.led(r.Src, netip.AddrPortFrom(r.Dst, r.Port))
 			out = append(out, one)
 		}
 		if r.Peer != "" {
@@ -163,6 +164,14 @@ func (p *parts) paths(ctx context.Context, c Config) (out []contain.Seen, err er
 		}
 	}
 	return out, nil
+}
+
+// led reports whether transparent mode, while it is on, leads a device's connection
+// here on its way.
+func (c Config) led(from netip.Addr, to netip.AddrPort) bool {
+	t := c.transparent()
+	_, called := t.Archive(to)
+	return called && slices.ContainsFunc(t.From, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
 // depends says what examinations depend on a device, as far as it shows here.
