@@ -5,22 +5,24 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"cordon/paper"
 )
 
 // control writes one control's page.
-func (p *paper) control(i int, c Result) {
-	p.page(c.Clause)
+func (p *document) control(i int, c Result) {
+	p.Page(c.Clause)
 	p.starts = append(p.starts, p.PageNo())
 	p.SetLink(p.links[i], 0, -1)
-	p.Bookmark(p.shown(c.Clause+"  "+c.Title), 0, 0)
+	p.Bookmark(p.Shown(c.Clause+"  "+c.Title), 0, 0)
 	p.title(c)
 	if c.Requirement != "" {
 		p.quote(c.Requirement)
 	}
 	p.particulars(c)
-	p.label("What Cordon does")
-	p.paragraph("", 9.5, black, c.How)
-	p.gap(10)
+	p.Label("What Cordon does")
+	p.Paragraph("", 9.5, paper.Black, c.How)
+	p.Gap(10)
 	p.figures(c)
 	p.exceptions(c)
 	p.samples(c)
@@ -28,35 +30,35 @@ func (p *paper) control(i int, c Result) {
 }
 
 // title is the clause, the title and the outcome.
-func (p *paper) title(c Result) {
+func (p *document) title(c Result) {
 	const badge = 104
 	y := p.GetY()
-	p.badge(p.right()-badge, y-6, badge, 24, c.Outcome)
+	p.badge(p.Right()-badge, y-6, badge, 24, c.Outcome)
 	clause := c.Clause
 	if c.Kind != "" {
 		clause += "  ·  " + c.Kind
 	}
-	p.style(sans, "", 10, mid)
-	p.put(margin, y+2, p.fit(clause, p.inner()-badge-16))
+	p.Style(paper.Sans, "", 10, paper.Mid)
+	p.Put(paper.Margin, y+2, p.Fit(clause, p.Inner()-badge-16))
 	size := 20.0
-	p.style(sans, "B", size, black)
-	lines := p.wrap(c.Title, p.inner())
+	p.Style(paper.Sans, "B", size, paper.Black)
+	lines := p.Wrap(c.Title, p.Inner())
 	for len(lines) > 2 && size > 11 {
 		size--
-		p.style(sans, "B", size, black)
-		lines = p.wrap(c.Title, p.inner())
+		p.Style(paper.Sans, "B", size, paper.Black)
+		lines = p.Wrap(c.Title, p.Inner())
 	}
-	p.SetY(p.lines(margin, y+16+size*1.15, size*1.2, lines) - size*0.6)
+	p.SetY(p.Lines(paper.Margin, y+16+size*1.15, size*1.2, lines) - size*0.6)
 }
 
 // badge shows an outcome by its form, since there may be no colour.
-func (p *paper) badge(x, y, w, h float64, o Outcome) {
-	p.SetDrawColor(black, black, black)
+func (p *document) badge(x, y, w, h float64, o Outcome) {
+	p.SetDrawColor(paper.Black, paper.Black, paper.Black)
 	p.SetLineWidth(1)
-	text := black
+	text := paper.Black
 	switch o {
 	case NotMet:
-		p.SetFillColor(black, black, black)
+		p.SetFillColor(paper.Black, paper.Black, paper.Black)
 		p.Rect(x, y, w, h, "F")
 		text = 255
 	case Met:
@@ -66,13 +68,13 @@ func (p *paper) badge(x, y, w, h float64, o Outcome) {
 		p.Rect(x, y, w, h, "D")
 		p.SetDashPattern(nil, 0)
 	default:
-		p.SetFillColor(light, light, light)
+		p.SetFillColor(paper.Light, paper.Light, paper.Light)
 		p.Rect(x, y, w, h, "F")
 	}
 	p.SetLineWidth(0.5)
-	p.style(sans, "B", h*0.42, text)
+	p.Style(paper.Sans, "B", h*0.42, text)
 	word := outcomeWords[o]
-	p.put(x+(w-p.GetStringWidth(word))/2, y+h*0.65, word)
+	p.Put(x+(w-p.GetStringWidth(word))/2, y+h*0.65, word)
 }
 
 var outcomeWords = map[Outcome]string{
@@ -80,93 +82,93 @@ var outcomeWords = map[Outcome]string{
 }
 
 // quote writes the requirement beside a bar.
-func (p *paper) quote(text string) {
-	p.gap(12)
-	p.style(sans, "I", 9.5, dark)
-	lines := p.wrap(text, p.inner()-14)
+func (p *document) quote(text string) {
+	p.Gap(12)
+	p.Style(paper.Sans, "I", 9.5, paper.Dark)
+	lines := p.Wrap(text, p.Inner()-14)
 	y := p.GetY()
-	end := p.lines(margin+14, y+9, 13, lines)
-	p.SetFillColor(line, line, line)
-	p.Rect(margin, y, 3, end-y-8, "F")
+	end := p.Lines(paper.Margin+14, y+9, 13, lines)
+	p.SetFillColor(paper.Line, paper.Line, paper.Line)
+	p.Rect(paper.Margin, y, 3, end-y-8, "F")
 	p.SetY(end - 4)
 }
 
 // particulars are owner, period and records, in three columns.
-func (p *paper) particulars(c Result) {
-	p.gap(10)
+func (p *document) particulars(c Result) {
+	p.Gap(10)
 	owner := c.Owner
 	if owner == "" {
 		owner = "nobody is named"
 	}
-	y, w := p.GetY(), p.inner()/3
+	y, w := p.GetY(), p.Inner()/3
 	for i, one := range [][2]string{
 		{"OWNER", owner},
 		{"PERIOD", days(p.pack.From, p.pack.To)},
 		{"RECORDS IN THE PERIOD", thousands(float64(p.pack.Ledger.Records))},
 	} {
-		x := margin + float64(i)*w
-		p.style(sans, "", 6.5, mid)
-		p.put(x, y+6, one[0])
-		p.style(sans, "", 10, black)
-		p.put(x, y+19, p.fit(one[1], w-12))
+		x := paper.Margin + float64(i)*w
+		p.Style(paper.Sans, "", 6.5, paper.Mid)
+		p.Put(x, y+6, one[0])
+		p.Style(paper.Sans, "", 10, paper.Black)
+		p.Put(x, y+19, p.Fit(one[1], w-12))
 	}
-	p.rule(y+28, line)
+	p.Rule(y+28, paper.Line)
 	p.SetY(y + 40)
 }
 
 // The columns of the figures: where the value and what is asked end, and where
 // the outcome begins.
-func (p *paper) columns() (value, asked, outcome float64) {
-	return p.right() - 150, p.right() - 72, p.right() - 60
+func (p *document) columns() (value, asked, outcome float64) {
+	return p.Right() - 150, p.Right() - 72, p.Right() - 60
 }
 
-func (p *paper) figures(c Result) {
-	p.room(40)
-	p.label("Figures")
+func (p *document) figures(c Result) {
+	p.Room(40)
+	p.Label("Figures")
 	if len(c.Figures) == 0 {
-		p.paragraph("", 9.5, black, "Cordon has no figure for this control.")
-		p.gap(10)
+		p.Paragraph("", 9.5, paper.Black, "Cordon has no figure for this control.")
+		p.Gap(10)
 		return
 	}
 	value, asked, outcome := p.columns()
-	p.style(sans, "", 6.5, mid)
+	p.Style(paper.Sans, "", 6.5, paper.Mid)
 	y := p.GetY() + 4
-	p.put(margin, y, "MEASURE")
-	p.putRight(value, y, "VALUE")
-	p.putRight(asked, y, "ASKED")
-	p.put(outcome, y, "OUTCOME")
+	p.Put(paper.Margin, y, "MEASURE")
+	p.PutRight(value, y, "VALUE")
+	p.PutRight(asked, y, "ASKED")
+	p.Put(outcome, y, "OUTCOME")
 	p.SetY(y + 5)
 	for _, f := range c.Figures {
 		p.figure(f)
 	}
-	p.rule(p.GetY(), line)
-	p.gap(14)
+	p.Rule(p.GetY(), paper.Line)
+	p.Gap(14)
 }
 
-func (p *paper) figure(f Figure) {
+func (p *document) figure(f Figure) {
 	value, asked, outcome := p.columns()
-	p.style(sans, "", 9.5, black)
-	says := p.wrap(f.Says, value-margin-90)
-	p.style(sans, "", 7.5, mid)
-	under := p.wrap(f.under(), value-margin-90)
+	p.Style(paper.Sans, "", 9.5, paper.Black)
+	says := p.Wrap(f.Says, value-paper.Margin-90)
+	p.Style(paper.Sans, "", 7.5, paper.Mid)
+	under := p.Wrap(f.under(), value-paper.Margin-90)
 	if len(under) > 4 {
-		under = append(under[:3], p.fit(under[3]+" …", value-margin-90))
+		under = append(under[:3], p.Fit(under[3]+" …", value-paper.Margin-90))
 	}
 	h := float64(len(says))*12.5 + float64(len(under))*10 + 8
-	p.room(h)
+	p.Room(h)
 	y := p.GetY()
-	p.rule(y, line)
-	p.style(sans, "", 9.5, black)
-	next := p.lines(margin, y+13, 12.5, says)
-	p.style(sans, "", 7.5, mid)
-	p.lines(margin, next-2, 10, under)
-	p.style(sans, "B", 10, black)
-	p.squeeze(value, y+13, 84, f.valueText())
-	p.style(sans, "", 9.5, dark)
-	p.squeeze(asked, y+13, asked-value-8, f.askedText())
+	p.Rule(y, paper.Line)
+	p.Style(paper.Sans, "", 9.5, paper.Black)
+	next := p.Lines(paper.Margin, y+13, 12.5, says)
+	p.Style(paper.Sans, "", 7.5, paper.Mid)
+	p.Lines(paper.Margin, next-2, 10, under)
+	p.Style(paper.Sans, "B", 10, paper.Black)
+	p.Squeeze(value, y+13, 84, f.valueText())
+	p.Style(paper.Sans, "", 9.5, paper.Dark)
+	p.Squeeze(asked, y+13, asked-value-8, f.askedText())
 	if f.Outcome == Fact {
-		p.style(sans, "", 7.5, mid)
-		p.put(outcome, y+13, "a fact")
+		p.Style(paper.Sans, "", 7.5, paper.Mid)
+		p.Put(outcome, y+13, "a fact")
 	} else {
 		p.badge(outcome, y+4, 60, 12, f.Outcome)
 	}
@@ -241,43 +243,43 @@ func thousands(v float64) string {
 }
 
 // exceptions lists as many as leave room for what follows; the JSON has all.
-func (p *paper) exceptions(c Result) {
-	p.room(40)
-	p.label(fmt.Sprintf("Exceptions (%d)", len(c.Exceptions)))
+func (p *document) exceptions(c Result) {
+	p.Room(40)
+	p.Label(fmt.Sprintf("Exceptions (%d)", len(c.Exceptions)))
 	if len(c.Exceptions) == 0 {
-		p.paragraph("", 9.5, black, "None recorded for the period.")
-		p.gap(10)
+		p.Paragraph("", 9.5, paper.Black, "None recorded for the period.")
+		p.Gap(10)
 		return
 	}
-	since, ends := p.right()-120, p.right()-56
-	p.style(sans, "", 6.5, mid)
+	since, ends := p.Right()-120, p.Right()-56
+	p.Style(paper.Sans, "", 6.5, paper.Mid)
 	y := p.GetY() + 4
-	p.put(margin, y, "WHAT, WHO, WHY")
-	p.put(since, y, "SINCE")
-	p.put(ends, y, "ENDS")
+	p.Put(paper.Margin, y, "WHAT, WHO, WHY")
+	p.Put(since, y, "SINCE")
+	p.Put(ends, y, "ENDS")
 	p.SetY(y + 5)
 	const row = 30
 	reserved := 60 + 16*float64(len(c.Samples))
 	for i, e := range c.Exceptions {
-		if i > 0 && p.left()-row < reserved {
-			p.style(sans, "I", 8.5, dark)
-			p.put(margin, p.GetY()+12, fmt.Sprintf("and %d more, in the JSON of this pack", len(c.Exceptions)-i))
-			p.gap(16)
+		if i > 0 && p.Left()-row < reserved {
+			p.Style(paper.Sans, "I", 8.5, paper.Dark)
+			p.Put(paper.Margin, p.GetY()+12, fmt.Sprintf("and %d more, in the JSON of this pack", len(c.Exceptions)-i))
+			p.Gap(16)
 			break
 		}
-		p.room(row)
+		p.Room(row)
 		y := p.GetY()
-		p.rule(y, line)
-		p.style(sans, "", 9, black)
-		p.put(margin, y+12, p.fit(e.What, since-margin-10))
-		p.put(since, y+12, short(e.Since))
-		p.put(ends, y+12, ending(e.Expires))
-		p.style(sans, "", 7.5, mid)
-		p.put(margin, y+23, p.fit(whoWhy(e), p.inner()))
+		p.Rule(y, paper.Line)
+		p.Style(paper.Sans, "", 9, paper.Black)
+		p.Put(paper.Margin, y+12, p.Fit(e.What, since-paper.Margin-10))
+		p.Put(since, y+12, short(e.Since))
+		p.Put(ends, y+12, ending(e.Expires))
+		p.Style(paper.Sans, "", 7.5, paper.Mid)
+		p.Put(paper.Margin, y+23, p.Fit(whoWhy(e), p.Inner()))
 		p.SetY(y + row)
 	}
-	p.rule(p.GetY(), line)
-	p.gap(14)
+	p.Rule(p.GetY(), paper.Line)
+	p.Gap(14)
 }
 
 func whoWhy(e Exception) string {
@@ -304,54 +306,54 @@ func ending(t time.Time) string {
 	return short(t)
 }
 
-func (p *paper) samples(c Result) {
-	p.room(44)
-	p.label("Sample records, proved to be in the ledger")
+func (p *document) samples(c Result) {
+	p.Room(44)
+	p.Label("Sample records, proved to be in the ledger")
 	if len(c.Samples) == 0 {
-		p.paragraph("", 9.5, black, "No record of the period shows this control at work.")
-		p.gap(10)
+		p.Paragraph("", 9.5, paper.Black, "No record of the period shows this control at work.")
+		p.Gap(10)
 		return
 	}
-	at, kind, hash := margin+64, margin+170, p.right()-190.0
-	p.style(sans, "", 6.5, mid)
+	at, kind, hash := paper.Margin+64, paper.Margin+170, p.Right()-190.0
+	p.Style(paper.Sans, "", 6.5, paper.Mid)
 	y := p.GetY() + 4
-	p.putRight(margin+44, y, "RECORD")
-	p.put(at, y, "TIME (UTC)")
-	p.put(kind, y, "KIND")
-	p.put(hash, y, "HASH IN THE TREE")
+	p.PutRight(paper.Margin+44, y, "RECORD")
+	p.Put(at, y, "TIME (UTC)")
+	p.Put(kind, y, "KIND")
+	p.Put(hash, y, "HASH IN THE TREE")
 	p.SetY(y + 5)
 	for _, s := range c.Samples {
-		p.room(15)
+		p.Room(15)
 		y := p.GetY()
-		p.rule(y, line)
-		p.style(sans, "B", 9, black)
-		p.putRight(margin+44, y+11, strconv.FormatInt(s.Record, 10))
-		p.style(sans, "", 8.5, black)
-		p.put(at, y+11, s.Time.UTC().Format(time.DateTime))
-		p.put(kind, y+11, p.fit(s.Kind, hash-kind-8))
-		p.style(mono, "", 6.8, black)
-		p.put(hash, y+11, s.Hash)
+		p.Rule(y, paper.Line)
+		p.Style(paper.Sans, "B", 9, paper.Black)
+		p.PutRight(paper.Margin+44, y+11, strconv.FormatInt(s.Record, 10))
+		p.Style(paper.Sans, "", 8.5, paper.Black)
+		p.Put(at, y+11, s.Time.UTC().Format(time.DateTime))
+		p.Put(kind, y+11, p.Fit(s.Kind, hash-kind-8))
+		p.Style(paper.Mono, "", 6.8, paper.Black)
+		p.Put(hash, y+11, s.Hash)
 		p.SetY(y + 15)
 	}
-	p.rule(p.GetY(), line)
-	p.gap(14)
+	p.Rule(p.GetY(), paper.Line)
+	p.Gap(14)
 }
 
 // beyond says what the page does not show, in a box.
-func (p *paper) beyond(c Result) {
+func (p *document) beyond(c Result) {
 	if c.Beyond == "" {
 		return
 	}
-	p.style(sans, "", 9, black)
-	lines := p.wrap(c.Beyond, p.inner()-24)
+	p.Style(paper.Sans, "", 9, paper.Black)
+	lines := p.Wrap(c.Beyond, p.Inner()-24)
 	h := float64(len(lines))*12.5 + 28
-	p.room(h)
+	p.Room(h)
 	y := p.GetY()
-	p.SetFillColor(light, light, light)
-	p.Rect(margin, y, p.inner(), h, "F")
-	p.style(sans, "B", 8.5, black)
-	p.put(margin+12, y+15, "Not shown here")
-	p.style(sans, "", 9, black)
-	p.lines(margin+12, y+29, 12.5, lines)
+	p.SetFillColor(paper.Light, paper.Light, paper.Light)
+	p.Rect(paper.Margin, y, p.Inner(), h, "F")
+	p.Style(paper.Sans, "B", 8.5, paper.Black)
+	p.Put(paper.Margin+12, y+15, "Not shown here")
+	p.Style(paper.Sans, "", 9, paper.Black)
+	p.Lines(paper.Margin+12, y+29, 12.5, lines)
 	p.SetY(y + h)
 }

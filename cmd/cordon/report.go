@@ -82,6 +82,7 @@ type reportCommand struct {
 	To      string `placeholder:"DAY" help:"Last day."`
 	CSV     bool   `name:"csv" help:"A figure a line, for a spreadsheet."`
 	JSON    bool   `help:"One JSON object."`
+	PDF     string `name:"pdf" placeholder:"FILE" help:"For paper, into a file; no file may be there."`
 }
 
 // query is the period as the interface takes it.
@@ -97,14 +98,11 @@ func (c reportCommand) query() string {
 
 func (c reportCommand) Run(ctx context.Context, at place, std stdio) error {
 	return withControl(ctx, at, func(control *control) error {
-		if c.CSV {
-			answer, err := control.do(ctx, http.MethodGet, "report.csv"+c.query(), nil)
-			if err != nil {
-				return err
-			}
-			defer answer.Close()
-			_, err = io.Copy(std.out, answer)
-			return err
+		switch {
+		case c.CSV:
+			return copyReport(ctx, control, "report.csv"+c.query(), std.out)
+		case c.PDF != "":
+			return createNew(c.PDF, func(w io.Writer) error { return copyReport(ctx, control, "report.pdf"+c.query(), w) })
 		}
 		var r figures.Report
 		if err := control.get(ctx, "report"+c.query(), &r); err != nil {
@@ -115,6 +113,17 @@ func (c reportCommand) Run(ctx context.Context, at place, std stdio) error {
 		}
 		return printReport(std.out, r)
 	})
+}
+
+// copyReport writes a report as Cordon made it.
+func copyReport(ctx context.Context, control *control, path string, w io.Writer) error {
+	answer, err := control.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	_, err = io.Copy(w, answer)
+	return err
 }
 
 func printReport(w io.Writer, r figures.Report) error {

@@ -6,8 +6,8 @@
 //
 // A report is of a month, a quarter, or any period, beside the one before. It is
 // computed when it is asked for, from the ledger's index, a few of its records and
-// the present state; a figure that cannot be had says so. It is the same as a page
-// for paper, as CSV and as JSON, and names no patient.
+// the present state; a figure that cannot be had says so. It is the same as a page,
+// as PDF, as CSV and as JSON, and names no patient.
 //
 // It will not say that a site complies with anything; package evidence makes signed
 // packs, control by control.
@@ -132,6 +132,8 @@ func Routes(p Parts) []route.Route {
 			Summary: "The report of a period, in figures with their sources", Response: Report{}, Query: period}},
 		{Method: "GET", Pattern: "/api/v1/report.csv", May: people.ReportRead, Handler: p.csv, Doc: route.Doc{
 			Summary: "The same, a figure a line", Media: "text/csv", Query: period}},
+		{Method: "GET", Pattern: "/api/v1/report.pdf", May: people.ReportRead, Handler: p.pdf, Doc: route.Doc{
+			Summary: "The same, for paper", Media: "application/pdf", Query: period}},
 	}...)
 }
 
