@@ -18,6 +18,10 @@ import (
 //	chain us1_from { what is allowed: return;  drop }
 //	chain us1_to   { the same the other way;  drop }
 //
+// A further fragment of an IPv4 packet has no ports, and ends as what is not allowed
+// does; it is counted apart. Where a plan is applied, the kernel has put packets together
+// before (see fresh).
+//
 // What returns goes on to the device at the other end, if that is contained too, and
 // to the plan. Once the elements of us1_at4 have lapsed nothing leads there any more.
 func (t *table) contain(c Contained, redirects []Redirect) {
@@ -159,8 +163,11 @@ func (t *table) rest(c Contained) {
 		t.pass(from, to, id+"_may", anybodys(c.Allowed, true), kept, c)
 		t.pass(to, from, id+"_called", anybodys(c.Called, false), kept, c)
 	}
-	t.add(from, when(do(dropped, drop())))
-	t.add(to, when(do(dropped, drop())))
+	fragments := t.counter(id+".fragments", c.Device+" fragments")
+	for _, chain := range []string{from, to} {
+		t.add(chain, when(t.v[0].fragment(), do(fragments, dropped, drop())))
+		t.add(chain, when(do(dropped, drop())))
+	}
 }
 
 // pass lets rules pass in one chain, and their answers in the other.

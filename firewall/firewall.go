@@ -61,7 +61,7 @@ const (
 // TCP from this machine to its Ports; and what IP needs for that (neighbour
 // discovery, path MTU).
 type Contained struct {
-	Device    string             // names its counters: Count keys are Device + " kept", " images", " dropped"
+	Device    string             // names its counters: Count keys are Device + " kept", " images", " dropped", of these " fragments"
 	Addresses []netip.Prefix     // of the device; a changed address is another Change
 	MACs      []net.HardwareAddr // of the device, where it is on a segment with this machine: whatever address it takes
 	Level     Level

@@ -78,7 +78,7 @@ func TestRulesAreWhatPeopleRead(t *testing.T) {
 		if t.Failed() {
 			t.Log(got)
 		}
-		if s, err := f.State(t.Context()); err != nil || !s.Applied || s.Empty || len(s.Counters) != 10 {
+		if s, err := f.State(t.Context()); err != nil || !s.Applied || s.Empty || len(s.Counters) != 11 {
 			t.Errorf("%+v, %v", s, err)
 		}
 		if err := f.Remove(t.Context()); err != nil {

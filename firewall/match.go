@@ -142,6 +142,15 @@ func arp() []expr.Any {
 	}
 }
 
+// fragment matches a fragment of a packet of IPv4 but the first: RFC 791 §3.1, an offset.
+func (v *version) fragment() []expr.Any {
+	return append(v.ip(),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 6, Len: 2},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 2, Mask: []byte{0x1f, 0xff}, Xor: make([]byte, 2)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 2)},
+	)
+}
+
 // sender matches address resolution by whoever says that it has an address of a set.
 func (v *version) sender(set string) []expr.Any { return do(v.load(arpSender, 1), in(set)) }
 

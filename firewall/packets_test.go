@@ -785,3 +785,48 @@ func resolve(t *testing.T, from, to *lab.Host, as netip.Addr) {
 		t.Fatal(err)
 	}
 }
+
+// A further fragment has no ports: it does not pass as images do, which is counted, and
+// nobody takes it for anything else.
+func TestFragmentsAreCounted(t *testing.T) {
+	r := newRouter(t, lab.Routed)
+	r.contain(r.scanner())
+	datagram := func(size int) Count {
+		t.Helper()
+		before := r.state().Counters["us1 fragments"]
+		err := r.US1.Do(func() error {
+			c, err := net.Dial("udp", netip.AddrPortFrom(r.Services.Addr, 123).String()) // which it may
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = c.Write(make([]byte, size))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if after := r.state().Counters["us1 fragments"]; after != before {
+				return Count{after.Packets - before.Packets, after.Bytes - before.Bytes}
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return Count{}
+	}
+	if got := datagram(1000); got != (Count{}) {
+		t.Errorf("a whole packet: %+v", got)
+	}
+	if got := datagram(4000); got.Packets != 2 { // of three
+		t.Errorf("a packet in three: %+v", got)
+	}
+	if s := r.state(); !s.Applied || s.Counters["us1 dropped"].Packets < 2 {
+		t.Errorf("%+v", s)
+	}
+	r.change(func(rs *Ruleset) {
+		rs.Plan = &Plan{Mode: Shadow, Zones: []Zone{{"us", []netip.Prefix{r.US1.Network}}}}
+	})
+	if got := datagram(4000); got != (Count{}) {
+		t.Errorf("with a plan: %+v", got)
+	}
+}
