@@ -165,18 +165,9 @@ func (g *Gateway) noAssociation(ctx context.Context, peer netip.Addr, why error)
 	}
 	g.parts.Metrics.Count(metric.HandshakeFailures, 1, "device")
 	body := map[string]any{"address": peer.String()}
-	describeFailure(body, shake.err)
+	secure.Describe(body, shake.err)
 	if err := g.recordRefusal(ctx, peer, "tls.failed", body); err != nil {
 		g.parts.Log.Error("failed TLS handshake not recorded", "error", err)
-	}
-}
-
-// describeFailure adds why a handshake failed, and whose certificate it was about.
-func describeFailure(body map[string]any, err error) {
-	body["why"], body["error"] = secure.Why(err), clip(err.Error(), maxWhy)
-	if c := secure.Shown(err); c != nil {
-		body["fingerprint"] = secure.Fingerprint(c)
-		body["subject"] = clip(c.Subject.String(), maxWhy)
 	}
 }
 
@@ -197,7 +188,7 @@ func (g *Gateway) tlsFailed(a *archive, err error) {
 		return
 	}
 	body := map[string]any{"archive": a.upstream.Name, "address": a.upstream.Address}
-	describeFailure(body, err)
+	secure.Describe(body, err)
 	g.parts.Ledger.Note("tls.failed", body)
 }
 

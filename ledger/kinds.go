@@ -81,7 +81,7 @@ var kinds = [...]Kind{
 	{Name: "engine.state", Owner: "cmd/cordon", Means: "An engine went away, came back, or has other signatures.", Keys: "engine up signatures"},
 	{Name: "tls.rotated", Owner: "cmd/cordon", Means: "New certificate files are in use.", Keys: "end files fingerprint not_after"},
 	{Name: "tls.not_rotated", Owner: "cmd/cordon", Means: "Certificate files are not used, and why; closed: none were before, so every connection is refused there.", Keys: "end files error closed"},
-	{Name: "tls.failed", Owner: "gateway", Means: "Cordon and a peer could not agree on TLS.", Keys: "address archive why error fingerprint subject omitted"},
+	{Name: "tls.failed", Owner: "gateway, webgate", Means: "Cordon and a peer could not agree on TLS.", Keys: "address archive why error fingerprint subject omitted"},
 	{Name: "tokens.rotated", Owner: "cmd/cordon", Means: "New keys of an issuer of bearer tokens are in use, by their ids.", Keys: "issuer keys"},
 	{Name: "tokens.not_rotated", Owner: "cmd/cordon", Means: "An issuer's file of keys is not used, and why.", Keys: "issuer error"},
 	{Name: "pki.authority", Owner: "pki", Means: "A certificate authority was made.", Keys: ofIssued},

@@ -148,7 +148,7 @@ var catalogue = [end]Row{
 	Rejections:        {Name: "cordon_rejections_total", Kind: Counter, Help: "Associations rejected since the start, by reason.", Labels: []string{"reason"}, Limit: 50},
 	Faults:            {Name: "cordon_faults_total", Kind: Counter, Help: "Associations ended by a fault of Cordon since the start; report each."},
 	WouldRefuse:       {Name: "cordon_would_refuse_total", Kind: Counter, Help: "What was admitted in shadow mode and would have been refused, by declared device (undeclared for all others).", Labels: []string{"device"}},
-	HandshakeFailures: {Name: "cordon_tls_handshake_failures_total", Kind: Counter, Help: "TLS handshakes that failed since the start, by side (device or archive).", Labels: []string{"side"}, Limit: 10},
+	HandshakeFailures: {Name: "cordon_tls_handshake_failures_total", Kind: Counter, Help: "TLS handshakes that failed since the start, by side (device, archive, or web for whoever asks over the web).", Labels: []string{"side"}, Limit: 10},
 
 	Objects:          {Name: "cordon_objects_total", Kind: Counter, Help: "Objects since the start, by what became of them.", Labels: []string{"outcome"}, Limit: 20},
 	ReceivedBytes:    {Name: "cordon_received_bytes_total", Kind: Counter, Help: "Bytes of objects received since the start."},

@@ -228,8 +228,11 @@ func (rq *request) caller() caller {
 }
 
 // addressOf is the address of the other end of the connection.
-func addressOf(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+func addressOf(r *http.Request) netip.Addr { return addressIn(r.RemoteAddr) }
+
+// addressIn is the address of ADDRESS:PORT, of which nothing else is known.
+func addressIn(text string) netip.Addr {
+	ap, err := netip.ParseAddrPort(text)
 	if err != nil {
 		return netip.Addr{}
 	}

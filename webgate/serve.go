@@ -34,6 +34,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          slog.NewLogLogger(s.parts.Log.Handler(), slog.LevelDebug), // it quotes addresses, and every scanner makes some
 		Protocols:         new(http.Protocols),
+		ConnState:         s.watchHandshake,
 	}
 	server.Protocols.SetHTTP1(true)
 	var background sync.WaitGroup
@@ -135,13 +136,7 @@ func (t *turnstile) Accept() (net.Conn, error) {
 	}
 }
 
-func holderOf(nc net.Conn) netip.Addr {
-	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return quota.Holder(ap.Addr().Unmap().WithZone(""))
-}
+func holderOf(nc net.Conn) netip.Addr { return quota.Holder(addressIn(nc.RemoteAddr().String())) }
 
 // visitor is a connection that leaves the turnstile when it is closed.
 type visitor struct {

@@ -116,6 +116,20 @@ func whyText(text string) string {
 	return Other
 }
 
+// Describe adds to a record's body why a handshake failed, and whose certificate it was
+// about: why, error, fingerprint, subject.
+func Describe(body map[string]any, err error) {
+	body["why"], body["error"] = Why(err), clip(err.Error())
+	if c := Shown(err); c != nil {
+		body["fingerprint"], body["subject"] = Fingerprint(c), clip(c.Subject.String())
+	}
+}
+
+// maxText bounds what a peer has us record, in bytes.
+const maxText = 300
+
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxText)], "") }
+
 // Shown is the certificate that a handshake that failed with err was about, or
 // nil.
 func Shown(err error) *x509.Certificate {
