@@ -110,6 +110,9 @@ type shown struct {
 	Now   time.Time
 }
 
+// Device is whose incident it is: forms of this page name none.
+func (s shown) Device() string { return s.Story.Device }
+
 // Late reports whether the vendor is.
 func (s shown) Late() bool { return s.Story.Late(s.Now) }
 
@@ -133,7 +136,11 @@ func (s shown) Reaction() string {
 	if s.Contained.IsZero() {
 		return ""
 	}
-	return s.Contained.Sub(s.First).Round(time.Millisecond).String()
+	took := s.Contained.Sub(s.First)
+	if took < time.Minute {
+		return took.Round(time.Millisecond).String()
+	}
+	return took.Round(time.Second).String()
 }
 
 func (s pages) show(w http.ResponseWriter, r *http.Request) {
