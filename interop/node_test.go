@@ -1,12 +1,19 @@
 package interop
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"cordon/dicom/dimse"
+	"cordon/dicom/ul"
 	"cordon/interop/npm"
 )
 
@@ -48,6 +55,74 @@ func nodeSCU(t *testing.T, operation string, at *peer, calling, input string) []
 		}
 	}
 	return lines
+}
+
+// hasty answers every query with two matches, and hangs up before the last answer the first time.
+func hasty(t *testing.T) *peer {
+	t.Helper()
+	p := newPeer(t, "HASTY")
+	p.hangsUp = true
+	l, err := net.Listen("tcp", p.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() { // ends with the listener
+		for calls := 0; ; calls++ {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if err := answerTwice(t.Context(), nc, calls > 0); err != nil {
+				t.Error(err)
+			}
+			nc.Close()
+		}
+	}()
+	return p
+}
+
+func answerTwice(ctx context.Context, nc net.Conn, last bool) error {
+	in, err := ul.Receive(ctx, nc, ul.Limits{ARTIM: 5 * time.Second})
+	if err != nil {
+		return err
+	}
+	a, err := in.Accept(in.Request.Respond(func(c ul.ProposedContext) ul.AcceptedContext {
+		return ul.AcceptedContext{TransferSyntax: c.TransferSyntaxes[0]}
+	}))
+	if err != nil {
+		return err
+	}
+	c := dimse.NewConn(a)
+	m, err := c.Receive(ctx)
+	if err != nil {
+		return err
+	}
+	io.Copy(io.Discard, m.Data)
+	for range 2 {
+		match := []byte{8, 0, 0x52, 0, 6, 0, 0, 0, 'S', 'T', 'U', 'D', 'Y', ' '} // Query/Retrieve Level
+		if err := c.Respond(ctx, m, dimse.Command{Status: dimse.Pending}, bytes.NewReader(match)); err != nil {
+			return err
+		}
+	}
+	if !last {
+		return nil
+	}
+	if err := c.Respond(ctx, m, dimse.Command{}, nil); err != nil {
+		return err
+	}
+	if _, err := c.Receive(ctx); err != io.EOF { // it releases
+		return err
+	}
+	return nil
+}
+
+// What a peer has cut short is no answer.
+func TestHalfAnAnswerIsAskedForAgain(t *testing.T) {
+	answers := nodeSCU(t, "studies", hasty(t), "CT1", `{"PatientName":"*"}`)
+	if len(answers) != 3 || answers[2] != `{"status":0}` {
+		t.Errorf("%q", answers)
+	}
 }
 
 // nodeSCP is a dcmjs-dimse provider: it takes performed procedure steps and images and prints what came.

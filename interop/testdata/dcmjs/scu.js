@@ -3,7 +3,7 @@
 //   node scu.js OPERATION HOST PORT CALLING CALLED [JSON]
 //
 // It prints one JSON object a line: each response's status, with its counts or its data set, and, for C-GET, each
-// instance that was stored. It ends with 1 if there was no association.
+// instance that was stored. It ends with 1 unless every request got its last response.
 'use strict';
 
 const dimse = require('dcmjs-dimse');
@@ -17,7 +17,7 @@ const [operation, host, port, calling, called, json] = process.argv.slice(2);
 const say = (o) => process.stdout.write(JSON.stringify(o) + '\n');
 const input = json ? JSON.parse(json) : {};
 const client = new Client();
-let answered = 0;
+let unanswered = 0;
 
 const requests = {
   echo: () => [new CEchoRequest()],
@@ -50,8 +50,9 @@ for (const request of requests[operation]()) {
       line.warning = response.getWarnings();
     }
     say(line);
-    answered += response.getStatus() === Status.Success ? 1 : 0;
+    unanswered -= (response.getStatus() & 0xfffe) === Status.Pending ? 0 : 1; // 0xFF01 is pending, too
   });
+  unanswered++;
   client.addRequest(request);
 }
 
@@ -62,12 +63,16 @@ client.on('cStoreRequest', (request, callback) => {
   callback(response);
 });
 const fail = (what) => (e) => {
-  if (answered > 0) {
+  if (unanswered === 0) {
     return; // the peer hung up first, after the release
   }
   say({ error: what, detail: String((e && e.message) || JSON.stringify(e)) });
-  process.exitCode = 1;
 };
 client.on('networkError', fail('network'));
 client.on('associationRejected', fail('rejected'));
+process.on('exit', () => {
+  if (unanswered > 0) {
+    process.exitCode = 1;
+  }
+});
 client.send(host, Number(port), calling, called, { associationLingerTimeout: 0 });
