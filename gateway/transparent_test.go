@@ -17,9 +17,9 @@ import (
 // led is a house whose further listener stands for where connections are led to: on
 // 127.0.0.1 the address that devices call is the connection's own, as it is by
 // TPROXY.
-func led(t *testing.T, change func(*Transparent)) (h *house, called string, alarms chan bool) {
+func led(t *testing.T, change func(*Transparent), config ...func(*Config)) (h *house, called string, alarms chan bool) {
 	t.Helper()
-	h = start(t)
+	h = start(t, config...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -215,8 +215,9 @@ func TestEncryptedConnections(t *testing.T) {
 
 // The device's permissions hold on this way too.
 func TestADeviceCallsOnlyItsArchives(t *testing.T) {
-	h, called, _ := led(t, nil)
-	h.gateway.config.Site.Devices = []policy.Device{{Name: "ct1", AETitle: "CT1", Archives: []string{"other"}}}
+	h, called, _ := led(t, nil, func(c *Config) {
+		c.Site.Devices = []policy.Device{{Name: "ct1", AETitle: "CT1", Archives: []string{"other"}}}
+	})
 	h.address = called
 	_, err := h.associate("CT1", "ANY")
 	if r := asRejection(t, err); r.Reason != rejectCalled.Reason {

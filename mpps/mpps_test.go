@@ -167,9 +167,7 @@ func TestStepsAreDeliveredInTheirOrder(t *testing.T) {
 	if len(got) != 3 || slices.Index(got, "true 1.1 a") > slices.Index(got, "false 1.1 c") || slices.Index(got, "true 1.1 a") < 0 {
 		t.Errorf("%q", got)
 	}
-	if s.s.Waiting("ris", "1.1") {
-		t.Error("still waiting")
-	}
+	s.await(t, "its step free", func(mpps.Status) bool { return !s.s.Waiting("ris", "1.1") }) // a moment after
 }
 
 func TestRefusedNeedsAPersonAndHoldsUpItsStepAlone(t *testing.T) {
