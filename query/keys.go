@@ -45,7 +45,10 @@ func (c *check) key(i int, e element) *Refusal {
 	switch {
 	case e.tag.Group() == groupOfCommands:
 		return mismatch(e.tag, "element of a command in an identifier")
-	case e.tag.IsGroupLength(): // it was found to be right, and is no key
+	case e.tag.IsGroupLength(): // of the right form it was found to be right, and is no key
+		if e.kind != dicom.KindElement || e.vr != dicom.UL || len(e.value) != 4 { // PS3.5 §7.2
+			return mismatch(e.tag, "group length that is no number of 4 bytes")
+		}
 		return nil
 	case e.kind == dicom.KindSequence && !c.model.sequences():
 		return mismatch(e.tag, "sequence in a retrieval")
