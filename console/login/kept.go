@@ -152,19 +152,24 @@ func (l *Login) send(w http.ResponseWriter, r *http.Request, why guard.Refusal) 
 	}
 }
 
-// hold shows a page to sign in that has the form.
+// hold shows a page to sign in that has the form. One with files is not kept: the page
+// says how to get back to it.
 func (l *Login) hold(w http.ResponseWriter, r *http.Request, why guard.Refusal) {
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/x-www-form-urlencoded" && kind != "" {
+	p := l.loginPage(r)
+	switch kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind {
+	case "multipart/form-data":
+		p.Files = true
+	case "application/x-www-form-urlencoded", "":
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			answer.Say(w, http.StatusRequestEntityTooLarge, why.Says+"; then send the form again")
+			return
+		}
+		p.Kept = keep(r, r.PostForm)
+	default:
 		answer.Say(w, why.Status, why.Says+"; then send the form again")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		answer.Say(w, http.StatusRequestEntityTooLarge, why.Says+"; then send the form again")
-		return
-	}
-	p := l.loginPage(r)
-	p.Kept = keep(r, r.PostForm)
 	p.Then = local(r.Header.Get("HX-Current-URL"))
 	err := people.ErrDenied
 	if r.Header.Get("HX-Request") != "" { // htmx shows no page of an error, and would put this one in a part

@@ -100,6 +100,7 @@ func origin(r *http.Request) people.Origin {
 type loginPage struct {
 	Then     string
 	Kept     *Kept
+	Files    bool            // the form was not kept, since files came with it
 	Who      people.Identity // who is signed in, and has to say so again
 	Name     string
 	Error    string

@@ -150,6 +150,30 @@ func TestDecisionOfWhoSignedInLongAgoComesBack(t *testing.T) {
 	}
 }
 
+// A form with files is not kept, and whoever sent it is told how to get back to what
+// they typed: in the browser, which still has it.
+func TestFormWithFilesIsNotKeptAndSaysSo(t *testing.T) {
+	d := newDoor(t)
+	d.age(t, 6*time.Minute)
+	for _, ended := range []bool{false, true} {
+		if ended {
+			d.age(t, 24*time.Hour)
+		}
+		r, err := http.NewRequest("POST", d.URL+"/held/1/release", strings.NewReader("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"scan.txt\"\r\n\r\nclean\r\n--b--\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		status, _, body := d.do(t, r)
+		if status != 401 || !strings.Contains(body, "go back in your browser") || !strings.Contains(body, `target="_blank"`) || !strings.Contains(body, `name="password"`) || strings.Contains(body, "scan.txt") {
+			t.Errorf("ended %v: %d %s", ended, status, body)
+		}
+	}
+	if len(d.done) > 0 {
+		t.Error(d.done)
+	}
+}
+
 func TestFormOfASessionThatEndedComesBack(t *testing.T) {
 	d := newDoor(t)
 	d.age(t, time.Hour)
