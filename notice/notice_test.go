@@ -152,10 +152,12 @@ func TestEachIsToldWhatItWants(t *testing.T) {
 func TestTenThousandAlarmsAreOneMessage(t *testing.T) {
 	desk := &inbox{}
 	s := newSite(t, Config{Recipients: []Recipient{{Name: "desk", Way: desk}}})
+	began := time.Now()
 	for i := range 9_999 {
 		s.raise(t, "network.NET-SCAN", fmt.Sprint("device ", i))
 	}
 	s.raise(t, "ledger.cut", "")
+	seconds := int(time.Since(began).Seconds())
 	eventually(t, "it is told", func() bool {
 		told := 0
 		for _, m := range desk.messages() {
@@ -163,7 +165,7 @@ func TestTenThousandAlarmsAreOneMessage(t *testing.T) {
 		}
 		return told == 10_000
 	})
-	if n := len(desk.messages()); n > 2 { // a second may end in between
+	if n := len(desk.messages()); n > 2+seconds { // each that ends in between may have one
 		t.Errorf("%d messages", n)
 	}
 	last := desk.messages()[len(desk.messages())-1]

@@ -109,11 +109,14 @@ func TestItBeatsOnlyWhileTheCheckAnswers(t *testing.T) {
 	}
 	defer m.Close()
 	var state atomic.Int32 // 0 well, 1 an error, 2 hangs
+	var met atomic.Int32   // checks that were not well
 	check := func(ctx context.Context) error {
 		switch state.Load() {
 		case 1:
+			met.Add(1)
 			return errors.New("rejected")
 		case 2:
+			met.Add(1)
 			<-ctx.Done() // and says nothing of it
 		}
 		return nil
@@ -131,8 +134,15 @@ func TestItBeatsOnlyWhileTheCheckAnswers(t *testing.T) {
 		}
 	}
 	for _, bad := range []int32{1, 2} {
+		before := met.Load()
 		state.Store(bad)
-		heard(t, l, 150*time.Millisecond) // one may be on its way
+		for end := time.Now().Add(5 * time.Second); met.Load() == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it is not checked any more")
+			}
+		}
+		for heard(t, l, time.Millisecond) != "" { // what was on its way
+		}
 		if got := heard(t, l, 700*time.Millisecond); got != "" {
 			t.Errorf("state %d: %q", bad, got)
 		}
