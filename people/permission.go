@@ -35,7 +35,7 @@ const (
 	BypassChange   Permission = "bypass:change"   // the emergency override
 	OperateChange  Permission = "operate:change"  // backup, certificates, retries, recalls
 	MetricsRead    Permission = "metrics:read"    // for machines
-	ImageRead      Permission = "image:read"      // images over DICOMweb with a session of the console's
+	ImageRead      Permission = "image:read"      // pictures of what is held, rendered here
 )
 
 // Role is what somebody is in the hospital.
@@ -62,10 +62,10 @@ type Grant struct {
 var grants = []Grant{
 	{Administrator, "Administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead, PeopleRead, PeopleChange, BypassChange, OperateChange, MetricsRead, ImageRead}, nil},
 	{PACS, "PACS administrator", []Permission{FlowRead, HeldRead, HeldDecide, StudySearch, DeviceRead, DeviceChange, NetworkRead, AlarmRead, AlarmHandle, LedgerRead, EngineRead, SettingsRead, ReportRead, BypassChange, OperateChange, ImageRead}, []Role{Security, Biomed}},
-	{Security, "IT security", []Permission{FlowRead, PeopleRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead}, []Role{PACS, Biomed}},
+	{Security, "IT security", []Permission{FlowRead, PeopleRead, HeldRead, HeldDecide, DeviceRead, DeviceChange, Contain, NetworkRead, NetworkChange, AlarmRead, AlarmHandle, LedgerRead, ReviewSign, EngineRead, SettingsRead, SettingsChange, ReportRead, ImageRead}, []Role{PACS, Biomed}},
 	{Biomed, "Biomedical engineer", []Permission{FlowRead, DeviceRead, DeviceChange, Contain, NetworkRead, AlarmRead, AlarmHandle, EngineRead, ReportRead}, []Role{PACS, Security}},
 	{Vendor, "Device vendor", []Permission{DeviceRead}, nil},
-	{Auditor, "Auditor", []Permission{FlowRead, HeldRead, StudySearch, DeviceRead, NetworkRead, AlarmRead, LedgerRead, EngineRead, SettingsRead, ReportRead, PeopleRead}, nil},
+	{Auditor, "Auditor", []Permission{FlowRead, HeldRead, StudySearch, DeviceRead, NetworkRead, AlarmRead, LedgerRead, EngineRead, SettingsRead, ReportRead, PeopleRead, ImageRead}, nil},
 }
 
 // Grants is the table of roles. The caller may change its copy.

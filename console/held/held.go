@@ -67,13 +67,13 @@ func Routes(parts Parts) []route.Route {
 		{Method: "GET", Pattern: "/held", May: people.HeldRead, Handler: p.showList},
 		{Method: "GET", Pattern: "/held/{id}", May: people.HeldRead, Handler: p.showItem},
 		{Method: "GET", Pattern: "/held/{id}/bytes", May: people.HeldRead, Handler: p.showBytes},
-		{Method: "GET", Pattern: "/held/{id}/frame.png", May: people.HeldRead, Handler: p.showFrame},
+		{Method: "GET", Pattern: "/held/{id}/frame.png", May: people.ImageRead, Handler: p.showFrame},
 		decision(release, true, people.HeldDecide),
 		decision(destroy, true, people.HeldDecide),
 		decision(review, false, people.HeldDecide),
 		decision(retry, false, people.OperateChange),
 		{Method: "POST", Pattern: "/held/{id}/export", May: people.HeldDecide, Fresh: true, Handler: p.export},
-		{Method: "GET", Pattern: "/api/v1/vault/{id}/frame", May: people.HeldRead, Handler: p.showFrame, Doc: route.Doc{
+		{Method: "GET", Pattern: "/api/v1/vault/{id}/frame", May: people.ImageRead, Handler: p.showFrame, Doc: route.Doc{
 			Summary: "One frame as a small picture, rendered here; that somebody saw it is recorded", Media: "image/png",
 			Query: []route.Param{{Name: "frame", Summary: "its number, from 0", Example: "0"}}}},
 		{Method: "GET", Pattern: "/api/v1/vault/{id}/bytes", May: people.HeldRead, Handler: p.apiBytes, Doc: route.Doc{
