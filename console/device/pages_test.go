@@ -109,7 +109,7 @@ func TestListShowsWhatWantsSomebodyFirst(t *testing.T) {
 	h := newHouse(t)
 	h.meet("NEWUS")
 	body := h.get("/devices").Body.String()
-	if at, new := strings.Index(body, `href="/devices/ct-1"`), strings.Index(body, `href="/devices/newus"`); at < 0 || new < 0 || at > new || !strings.Contains(body, "1 wait for somebody") || !strings.Contains(body, "contained") {
+	if at, new := strings.Index(body, `href="/devices/ct-1"`), strings.Index(body, `href="/devices/newus"`); at < 0 || new < 0 || at > new || !strings.Contains(body, "1 waits for somebody") || !strings.Contains(body, "contained") {
 		t.Error(body)
 	}
 	for at, want := range map[string]bool{"/devices?text=NEWUS": true, "/devices?state=learned": true, "/devices?state=denied": false, "/devices?criticality=life": false, "/devices?text=10.0.0.7": true} {

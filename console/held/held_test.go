@@ -135,7 +135,7 @@ func TestListSaysWhichStudyIsIncomplete(t *testing.T) {
 	o := hostile(compose.PrivateOB, compose.EICAR())
 	h.hold(t, o)
 	w := h.get("/held")
-	if w.Code != 200 || !strings.Contains(w.Body.String(), "1 of 1 held") || !strings.Contains(w.Body.String(), "malicious") || !strings.Contains(w.Body.String(), "ct-1") {
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "1 object is held:") || !strings.Contains(w.Body.String(), "1 of 1 held") || !strings.Contains(w.Body.String(), "malicious") || !strings.Contains(w.Body.String(), "ct-1") {
 		t.Error(w.Code, w.Body)
 	}
 	for at, want := range map[string]bool{"/held?from=ct-1": true, "/held?from=ct-2": false, "/held?finding=eicar": true, "/held?severity=suspicious": false, "/held?severity=malicious&archive=pacs": true, "/held?since=2999-01-01": false} {
