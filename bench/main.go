@@ -13,6 +13,7 @@
 //	go run ./bench flood                 # a declared device's waits while another address floods
 //	go run ./bench network               # a sensor beside tcpdump, on a pair of veth interfaces; needs root
 //	go run ./bench -write compare        # direct and through beside each other, and the targets; into docs/performance.md; ten minutes
+//	go run ./bench cost                  # Cordon's own processor time for an image, on a machine that others use too
 //	go run ./bench inspect               # one core beside openssl; 4 GiB; the gateway with clamd
 //
 // Peers run on free loopback ports in a temporary directory and are stopped by
@@ -69,6 +70,7 @@ var measurements = [...]measurement{
 	{"flood", []string{"echoscu"}, floods},
 	{"network", []string{"ip", "tcpdump"}, sensors},
 	{"compare", []string{"storescu", "storescp", "echoscu", "Orthanc"}, compare},
+	{"cost", []string{"storescu", "storescp", "echoscu", "Orthanc"}, costs},
 	{"inspect", []string{"openssl", "taskset", "dcmcjpeg", "dcmcjpls", "dcmcrle", "storescu", "echoscu", "clamd", "clamdscan"}, inspection},
 }
 
@@ -79,7 +81,7 @@ func main() {
 	rows := flag.String("rows", "", "compare: only the rates whose row has these words, such as 'storescp tuned 4'")
 	images := flag.Int("images", 1000, "CT images of 525 kB to send for each transfer")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|network|compare|inspect]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-images N] [transfer|memory|tree|code|audit|detection|query|flood|network|compare|cost|inspect]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -128,7 +130,7 @@ func choose(names []string) ([]measurement, error) {
 		}
 	}
 	if len(names) > 0 && len(chosen) != len(names) {
-		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, audit, detection, query, flood, compare and inspect", strings.Join(names, " "))
+		return nil, fmt.Errorf("%s: the measurements are transfer, memory, tree, code, audit, detection, query, flood, network, compare, cost and inspect", strings.Join(names, " "))
 	}
 	var missing []error
 	for _, m := range chosen {

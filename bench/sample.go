@@ -103,6 +103,7 @@ func (s *sample) next() (dicom.UID, io.Reader) {
 type generator struct {
 	port, called string
 	sample       *sample
+	apart        []*sample // one for each association, instead
 	associations int
 	pause        time.Duration // from the beginning of one object to that of the next; 0: none
 }
@@ -152,11 +153,15 @@ func (g generator) send(ctx context.Context, each int) (time.Duration, []float64
 func (g generator) store(ctx context.Context, c *dimse.Conn, objects, i int) ([]float64, error) {
 	var seen []float64
 	due := time.Now().Add(g.pause * time.Duration(i) / time.Duration(g.associations))
+	sample := g.sample
+	if g.apart != nil {
+		sample = g.apart[i]
+	}
 	for range objects {
 		time.Sleep(time.Until(due)) // none of a due time that has passed
 		begin := time.Now()
-		uid, data := g.sample.next()
-		rsp, err := c.Store(ctx, 1, dimse.StoreRequest{SOPClassUID: g.sample.class, SOPInstanceUID: uid}, data)
+		uid, data := sample.next()
+		rsp, err := c.Store(ctx, 1, dimse.StoreRequest{SOPClassUID: sample.class, SOPInstanceUID: uid}, data)
 		if err == nil && rsp.Status != dimse.Success {
 			err = fmt.Errorf("C-STORE: status %04X", uint16(rsp.Status))
 		}
