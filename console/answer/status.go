@@ -17,6 +17,7 @@ import (
 	"cordon/firewall"
 	"cordon/incident"
 	"cordon/ledger"
+	"cordon/ledger/search"
 	"cordon/mpps"
 	"cordon/notice"
 	"cordon/people"
@@ -38,7 +39,7 @@ var statuses = []struct {
 	{http.StatusUnsupportedMediaType, []error{ErrMedia}},
 	{http.StatusForbidden, []error{people.ErrOther, people.ErrRole}},
 	{http.StatusUnauthorized, []error{people.ErrDenied}},
-	{http.StatusServiceUnavailable, []error{people.ErrBusy, firewall.ErrNotEnforced}},
+	{http.StatusServiceUnavailable, []error{people.ErrBusy, firewall.ErrNotEnforced, search.ErrIndexing}},
 	{http.StatusNotFound, []error{custody.ErrNotFound, commitment.ErrNotFound, mpps.ErrNotFound, exception.ErrNotFound, review.ErrNotFound, alarm.ErrNotFound, whereabouts.ErrNotFound, notice.ErrUnknown, asset.ErrNotFound, people.ErrNotFound, incident.ErrNotFound, ticket.ErrNotFound, setting.ErrNotFound, contain.ErrNotFound}},
 	{http.StatusConflict, []error{
 		custody.ErrState, custody.ErrSamePerson, custody.ErrNotEmergency, bypass.ErrState, pki.ErrState,

@@ -53,6 +53,7 @@ type list struct {
 	Newest  string // of the first page; "" if this is it
 	Some    bool   // something is asked for
 	Total   int64
+	Indexed int64 // of them: less than all while an old ledger is indexed
 	Wrong   string
 	Reviews review.Status
 }
@@ -62,7 +63,7 @@ func (s pages) showList(w http.ResponseWriter, r *http.Request) {
 	form := r.URL.Query()
 	d := list{Form: form, Kinds: kinds()}
 	var err error
-	if d.Total, err = s.Ledger.Size(r.Context()); err == nil {
+	if d.Indexed, d.Total, err = s.Search.Progress(r.Context()); err == nil {
 		d.Reviews, err = s.Reviews.Status(r.Context(), time.Now())
 	}
 	if err != nil {

@@ -21,6 +21,8 @@ import (
 
 // house serves the pages of a ledger of its own.
 type house struct {
+	db *store.DB
+
 	ledger  *ledger.Ledger
 	reviews *review.Reviews
 	mux     *http.ServeMux
@@ -40,7 +42,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{
-		ledger: l, reviews: review.New(review.Config{Days: 1}, review.Parts{DB: db, Ledger: l, Log: slog.New(slog.DiscardHandler)}),
+		db: db, ledger: l, reviews: review.New(review.Config{Days: 1}, review.Parts{DB: db, Ledger: l, Log: slog.New(slog.DiscardHandler)}),
 		mux: http.NewServeMux(), me: people.Identity{Name: "A. Able", Roles: []people.Role{people.Administrator}, How: people.Password},
 	}
 	for _, r := range records.Routes(records.Parts{Ledger: l, Search: search.Open(db), Reviews: h.reviews, View: view.New(view.Config{Site: "Test"})}) {
@@ -131,5 +133,26 @@ func TestReviewIsSignedByNobodyWhomItNames(t *testing.T) {
 	}
 	if one, err := h.reviews.Get(t.Context(), all[len(all)-1].ID); err != nil || one.SignedBy != "B. Best" {
 		t.Errorf("%+v %v", one, err)
+	}
+}
+
+// While an old ledger is indexed its page comes, and says how far that is.
+func TestPageSaysHowFarTheIndexIs(t *testing.T) {
+	const says = "The ledger is being indexed"
+	h := newHouse(t)
+	if body := h.ask("GET", "/ledger", nil).Body.String(); strings.Contains(body, says) {
+		t.Error("a short ledger is being indexed")
+	}
+	err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n(i) AS (SELECT MAX(seq) + 1 FROM ledger_records UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
+			INSERT INTO ledger_records (seq, data) SELECT i, data FROM n, (SELECT data FROM ledger_records WHERE seq = 0)`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The copies have no place in the tree, so that the reading cannot be recorded, and is refused.
+	if body := h.ask("GET", "/ledger?kind=bypass.started", nil).Body.String(); !strings.Contains(body, says+": 0 of 70") {
+		t.Error(body)
 	}
 }

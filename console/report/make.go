@@ -41,6 +41,9 @@ func (p Parts) Make(ctx context.Context, period Period, by string, now time.Time
 
 // gather reads what several sections need.
 func (m *making) gather() (err error) {
+	if err = m.Search.Ready(m.ctx); err != nil {
+		return err
+	}
 	if m.out.Records, err = m.Ledger.Size(m.ctx); err != nil {
 		return err
 	}

@@ -1,9 +1,15 @@
 package report
 
 import (
+	"errors"
 	"net/url"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"cordon/ledger"
+	"cordon/ledger/search"
+	"cordon/store"
 )
 
 func TestPeriodsFollowOneAnother(t *testing.T) {
@@ -52,5 +58,36 @@ func TestWhilesThatOverlapCountOnce(t *testing.T) {
 		if got := within(c.all, p, at(95)); got != c.want {
 			t.Errorf("%v: %v, want %v", c.all, got, c.want)
 		}
+	}
+}
+
+// A report that would have to read an old ledger record by record is not made before
+// the ledger is indexed; that is said at once.
+func TestNoReportBeforeTheIndex(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.OpenDB(t.Context(), filepath.Join(dir, "cordon.db"), []store.Migrations{ledger.Migrations(), search.Migrations()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	l, err := ledger.Open(t.Context(), db, filepath.Join(dir, "ledger.key"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n(i) AS (SELECT MAX(seq) + 1 FROM ledger_records UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
+			INSERT INTO ledger_records (seq, data) SELECT i, data FROM n, (SELECT data FROM ledger_records WHERE seq = 0)`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	period, err := readPeriod(url.Values{}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Parts{Ledger: l, Search: search.Open(db)}).Make(t.Context(), period, "A. Able", now); !errors.Is(err, search.ErrIndexing) {
+		t.Error(err)
 	}
 }

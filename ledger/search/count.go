@@ -14,11 +14,16 @@ import (
 // not indexed; of the others, the index.
 func (x *Index) Count(ctx context.Context, from, to time.Time) (map[string]int64, error) {
 	out := map[string]int64{}
+	var failed error
 	err := x.blocks(ctx, from, to, func(e entry) (read bool) {
 		if e.first.Before(from) || !e.last.Before(to) {
 			return true
 		}
-		for kind, n := range e.kinds {
+		counts, err := e.counts()
+		if err != nil {
+			failed = err
+		}
+		for kind, n := range counts {
 			out[kind] += n
 		}
 		return false
@@ -28,6 +33,9 @@ func (x *Index) Count(ctx context.Context, from, to time.Time) (map[string]int64
 		}
 		return nil
 	})
+	if err == nil {
+		err = failed
+	}
 	if err != nil {
 		return nil, fmt.Errorf("counting records: %w", err)
 	}

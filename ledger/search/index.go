@@ -17,7 +17,15 @@ import (
 type entry struct {
 	block       int64
 	first, last time.Time // the earliest and the latest time in it
-	kinds       map[string]int64
+	kinds       []byte    // how many records of each kind, as JSON: a search looks for names in it
+}
+
+// counts are the records of each kind.
+func (e entry) counts() (out map[string]int64, err error) {
+	if err := json.Unmarshal(e.kinds, &out); err != nil {
+		return nil, fmt.Errorf("index of block %d: %w", e.block, err)
+	}
+	return out, nil
 }
 
 const (
@@ -67,10 +75,11 @@ func (x *Index) Grow(ctx context.Context) (bool, error) {
 
 // make reads a block.
 func (x *Index) make(ctx context.Context, block int64) (entry, bloom, error) {
-	e := entry{block: block, kinds: map[string]int64{}}
+	e, kinds := entry{block: block}, map[string]int64{}
 	tokens := map[uint64]bool{}
 	err := ledger.Scan(ctx, x.db, block*blockSize, (block+1)*blockSize, func(r ledger.Record) error {
 		e.add(r)
+		kinds[r.Kind]++
 		for _, s := range stringsOf(r) {
 			if len(s) <= longestToken {
 				tokens[token(s)] = true
@@ -78,6 +87,9 @@ func (x *Index) make(ctx context.Context, block int64) (entry, bloom, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		e.kinds, err = json.Marshal(kinds)
+	}
 	return e, newBloom(tokens), err
 }
 
@@ -88,17 +100,12 @@ func (e *entry) add(r ledger.Record) {
 	if r.Time.After(e.last) {
 		e.last = r.Time
 	}
-	e.kinds[r.Kind]++
 }
 
 func (x *Index) put(ctx context.Context, e entry, b bloom) error {
-	kinds, err := json.Marshal(e.kinds)
-	if err != nil {
-		return err
-	}
 	return x.db.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(`INSERT OR REPLACE INTO ledger_search_blocks (block, first_at, last_at, kinds) VALUES (?, ?, ?, ?)`,
-			e.block, e.first.UnixMicro(), e.last.UnixMicro(), string(kinds))
+			e.block, e.first.UnixMicro(), e.last.UnixMicro(), string(e.kinds))
 		if err == nil {
 			_, err = tx.Exec(`INSERT OR REPLACE INTO ledger_search_filters (block, filter) VALUES (?, ?)`, e.block, []byte(b))
 		}
@@ -171,13 +178,39 @@ func (x *Index) span(ctx context.Context, from, to int64, order string, fn func(
 
 func scanEntry(rows *sql.Rows) (e entry, err error) {
 	var first, last int64
-	var kinds []byte
-	if err := rows.Scan(&e.block, &first, &last, &kinds); err != nil {
+	if err := rows.Scan(&e.block, &first, &last, &e.kinds); err != nil {
 		return e, err
 	}
 	e.first, e.last = time.UnixMicro(first).UTC(), time.UnixMicro(last).UTC()
-	if err := json.Unmarshal(kinds, &e.kinds); err != nil {
-		return e, fmt.Errorf("index of block %d: %w", e.block, err)
-	}
 	return e, nil
+}
+
+// ErrIndexing means that too much of the ledger is not indexed yet: what needs the
+// index would be slow.
+var ErrIndexing = errors.New("the ledger is being indexed")
+
+// readAtOnce is how many records that are not indexed are read without a word.
+const readAtOnce = 64 * blockSize
+
+// Progress is how many records are indexed, or need no index yet, of how many.
+func (x *Index) Progress(ctx context.Context) (indexed, of int64, err error) {
+	if of, err = ledger.Size(ctx, x.db); err != nil {
+		return 0, 0, err
+	}
+	err = x.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COALESCE(MAX(block) + 1, 0) FROM ledger_search_blocks`).Scan(&indexed)
+	})
+	if indexed *= blockSize; of-indexed <= readAtOnce {
+		indexed = of
+	}
+	return indexed, of, err
+}
+
+// Ready is ErrIndexing, with how far that is, while much is not indexed.
+func (x *Index) Ready(ctx context.Context) error {
+	indexed, of, err := x.Progress(ctx)
+	if err == nil && indexed < of {
+		err = fmt.Errorf("%w, %d of %d records so far: look again in a minute", ErrIndexing, indexed, of)
+	}
+	return err
 }

@@ -16,6 +16,7 @@ type asked struct {
 	Query
 	text    string
 	kinds   [][]byte // one of these; nil: any
+	named   [][]byte // the same, as a block's entry has them
 	literal []byte   // this, in lower case; nil: anything
 }
 
@@ -24,11 +25,11 @@ func (q Query) prepare() asked {
 	a := asked{Query: q, text: plain(q.Text)}
 	for _, pattern := range q.Kinds {
 		stem, open := strings.CutSuffix(pattern, "*")
-		part := `,"kind":"` + stem
+		name := `"` + stem
 		if !open {
-			part += `"`
+			name += `"`
 		}
-		a.kinds = append(a.kinds, []byte(part))
+		a.kinds, a.named = append(a.kinds, []byte(`,"kind":`+name)), append(a.named, []byte(name))
 	}
 	literal := a.text
 	for _, s := range []string{q.Device, q.Person, q.Value} {
@@ -62,12 +63,7 @@ func (a asked) within(e entry) bool {
 	if len(a.Kinds) == 0 {
 		return true
 	}
-	for kind := range e.kinds {
-		if a.kind(kind) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.named, func(part []byte) bool { return bytes.Contains(e.kinds, part) })
 }
 
 func (a asked) kind(kind string) bool {

@@ -2,6 +2,8 @@ package search
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -198,5 +200,68 @@ func TestRunIndexesWhatIsThere(t *testing.T) {
 	}
 	if b, err := x.filter(t.Context(), 1); err != nil || b == nil {
 		t.Fatalf("block 1 is not indexed: %v", err)
+	}
+}
+
+// While an old ledger is indexed, whoever needs all of it is told how far that is, and
+// does not wait.
+func TestIndexSaysHowFarItIs(t *testing.T) {
+	n := readAtOnce + 2*blockSize
+	db, _ := newLedger(t, 4*blockSize)
+	err := db.Update(t.Context(), func(tx *store.Tx) error { // what the later ones say is not read
+		_, err := tx.Exec(`WITH RECURSIVE n(i) AS (SELECT MAX(seq) + 1 FROM ledger_records UNION ALL SELECT i + 1 FROM n WHERE i <= ?)
+			INSERT INTO ledger_records (seq, data) SELECT i, data FROM n, (SELECT data FROM ledger_records WHERE seq = 0)`, n)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := Open(db)
+	if indexed, of, err := x.Progress(t.Context()); err != nil || indexed != 0 || of < int64(n) || !errors.Is(x.Ready(t.Context()), ErrIndexing) {
+		t.Errorf("%d of %d, %v", indexed, of, err)
+	}
+	for range 3 {
+		if more, err := x.Grow(t.Context()); err != nil || !more {
+			t.Fatal(more, err)
+		}
+	}
+	if indexed, of, err := x.Progress(t.Context()); err != nil || indexed != of || x.Ready(t.Context()) != nil {
+		t.Errorf("%d of %d, and the rest is read at once: %v", indexed, of, err)
+	}
+}
+
+// BenchmarkRareKind looks through the entries of ten million records for a kind that
+// none of them has.
+func BenchmarkRareKind(b *testing.B) {
+	db, err := store.OpenDB(b.Context(), filepath.Join(b.TempDir(), "cordon.db"), []store.Migrations{ledger.Migrations(), Migrations()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	kinds := map[string]int64{}
+	for _, k := range ledger.Kinds()[:40] {
+		kinds[k.Name] = 25
+	}
+	text, err := json.Marshal(kinds)
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = db.Update(b.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n(b) AS (SELECT 0 UNION ALL SELECT b + 1 FROM n WHERE b < 9999)
+			INSERT INTO ledger_search_blocks (block, first_at, last_at, kinds) SELECT b, b, b + 1, ? FROM n`, string(text))
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	x := Open(db)
+	a := Query{Kinds: []string{"object.recalled_by_nobody"}}.prepare()
+	for b.Loop() {
+		known := entries{Index: x}
+		for block := int64(9999); block >= 0; block-- {
+			if e, ok, err := known.of(b.Context(), block); err != nil || !ok || a.within(e) {
+				b.Fatal(block, ok, err)
+			}
+		}
 	}
 }
