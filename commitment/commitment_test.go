@@ -273,6 +273,18 @@ func (s site) kinds(t *testing.T) (all []string) {
 	return all
 }
 
+// endTerms is as if the terms of all requests had passed.
+func (s site) endTerms(t *testing.T) {
+	t.Helper()
+	err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE commitment_requests SET until = ?1, next_attempt = min(next_attempt, ?1)`, time.Now().Add(-time.Second).UnixMicro())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // awaitKinds waits until n records of a kind are on the ledger.
 func (s site) awaitKinds(t *testing.T, kind string, n int) {
 	t.Helper()
@@ -577,7 +589,7 @@ func TestArchiveThatIsAwayIsWaitedFor(t *testing.T) {
 
 func TestArchiveThatNeverReports(t *testing.T) {
 	config := patience
-	config.Answer, config.Term = 30*time.Millisecond, 400*time.Millisecond
+	config.Answer = 30 * time.Millisecond
 	s := open(t, t.TempDir(), config)
 	h := &hospital{}
 	s.run(t, h)
@@ -586,6 +598,7 @@ func TestArchiveThatNeverReports(t *testing.T) {
 	if asked[0].TransactionUID == asked[1].TransactionUID {
 		t.Error("asked again in the same transaction")
 	}
+	s.endTerms(t)
 	if got := h.awaitReports(t, 1)[0]; reasons(got)["1.1"] != 0x0110 {
 		t.Errorf("%+v", got)
 	}

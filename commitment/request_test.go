@@ -153,15 +153,14 @@ func TestHundredThousandInstances(t *testing.T) {
 }
 
 func TestReportIsTriedUntilItIsGivenUp(t *testing.T) {
-	config := patience
-	config.Term = 1500 * time.Millisecond
-	s := open(t, t.TempDir(), config)
+	s := open(t, t.TempDir(), patience)
 	h := &hospital{device: func(commit.Report) (dimse.Status, error) { return 0, errors.New("connection refused") }}
 	stop := s.run(t, h)
 	s.want(t, ct1, "2.25.1", "1.1")
 	a := h.awaitAsked(t, 1)[0]
 	s.answer(t, "pacs", commit.Report{TransactionUID: a.TransactionUID, Committed: a.References})
 	h.awaitReports(t, 3)
+	s.endTerms(t)
 	var items []commitment.Item
 	for end := time.Now().Add(5 * time.Second); len(items) == 0 || items[0].State != "given_up"; time.Sleep(5 * time.Millisecond) {
 		var err error
