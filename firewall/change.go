@@ -41,6 +41,7 @@ type Firewall struct {
 	renewed    time.Time        // when the elements of redirects were
 
 	other atomic.Pointer[generation] // the last transaction that was not ours, as far as it was heard of
+	heard atomic.Uint32              // the generation that the last transaction made that was heard of
 }
 
 // Open returns the firewall. It neither reads nor writes anything yet.

@@ -376,14 +376,38 @@ func TestWhoChangedItIsHeardOf(t *testing.T) {
 	}()
 	for range 50 {
 		r.Router.Run(t, "nft", "add", "table", "inet", "hospital")
-		if strings.Contains(r.f.by(), `"nft"`) {
+		if strings.Contains(r.f.by(0), `"nft"`) {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if !strings.Contains(r.f.by(), `"nft", process`) {
-		t.Error(r.f.by())
+	if !strings.Contains(r.f.by(0), `"nft", process`) {
+		t.Error(r.f.by(0))
 	}
+	// Ours are not another's, whichever thread they are by; and who it was is known as
+	// soon as that somebody was it is.
+	r.do(func() error { // all by one thread, which is there as long as this takes
+		for i := range 10 {
+			if err := r.f.Change(t.Context(), func(rs *Ruleset) { rs.Contained = []Contained{r.scanner()}[:(i+1)%2] }); err != nil {
+				return err
+			}
+			if by := r.f.by(r.f.generation); !strings.Contains(by, `"nft", process`) {
+				t.Errorf("ours are by %s", by)
+			}
+			if out, err := r.Router.Try("nft", "add", "table", "inet", "hospital"); err != nil {
+				return fmt.Errorf("%s: %w", out, err)
+			}
+			g, err := r.f.kernel.generation()
+			if err != nil {
+				return err
+			}
+			r.f.by(g.id)
+			if got := r.f.heard.Load(); got != g.id {
+				t.Errorf("generation %d, heard of %d", g.id, got)
+			}
+		}
+		return nil
+	})
 	cancel()
 	<-heard
 }

@@ -54,7 +54,6 @@ func (f *Firewall) listen(ctx context.Context) {
 	if err := c.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
 		return
 	}
-	own := uint32(os.Getpid())
 	for ctx.Err() == nil {
 		heard, err := c.Receive()
 		if err != nil {
@@ -65,15 +64,34 @@ func (f *Firewall) listen(ctx context.Context) {
 			if m.Header.Type != netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN) || len(m.Data) < 4 {
 				continue
 			}
-			if g, err := decodeGeneration(m.Data[4:]); err == nil && g.process != own {
+			g, err := decodeGeneration(m.Data[4:])
+			if err != nil {
+				continue
+			}
+			if !ours(g.process) {
 				f.other.Store(&g)
 			}
+			f.heard.Store(g.id)
 		}
 	}
 }
 
-// by is who changed rules last, of all but us.
-func (f *Firewall) by() string {
+// ours reports whether a thread, by which the kernel names who changed rules, is one of
+// this process.
+func ours(thread uint32) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", thread))
+	return err == nil
+}
+
+// by is who changed rules last, of all but us, up to a generation: what is read may be
+// newer than what was heard.
+func (f *Firewall) by(generation uint32) string {
+	for range 20 {
+		if int32(f.heard.Load()-generation) >= 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 	if g := f.other.Load(); g != nil {
 		return g.by
 	}
@@ -106,7 +124,7 @@ func (f *Firewall) look(ctx context.Context, now time.Time) *Event {
 	if why == "" {
 		if f.state.Changed {
 			f.left, f.state.Changed, f.state.Applied, f.state.Why = false, false, true, ""
-			return &Event{At: now, By: f.by(), Restored: true, Why: "the table is as it should be again"}
+			return &Event{At: now, By: f.by(g.id), Restored: true, Why: "the table is as it should be again"}
 		}
 		return nil
 	}
@@ -115,11 +133,11 @@ func (f *Firewall) look(ctx context.Context, now time.Time) *Event {
 
 // disturbed puts the table right, unless that was done a short time ago.
 func (f *Firewall) disturbed(ctx context.Context, now time.Time, why string) *Event {
-	e := &Event{At: now, By: f.by(), Why: why}
+	e := &Event{At: now, By: f.by(f.generation), Why: why}
 	if !f.restored.IsZero() && now.Sub(f.restored) < truce {
 		told := f.state.Changed
 		f.left, f.state.Changed, f.state.Applied = true, true, false
-		f.state.Why = fmt.Sprintf("%s (by %s), again after it was put right at %s; find out who does, then have it applied again: cordon firewall apply", why, f.by(), f.restored.Format(time.TimeOnly))
+		f.state.Why = fmt.Sprintf("%s (by %s), again after it was put right at %s; find out who does, then have it applied again: cordon firewall apply", why, e.By, f.restored.Format(time.TimeOnly))
 		if e.Why = f.state.Why; told {
 			return nil
 		}
