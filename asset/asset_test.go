@@ -221,9 +221,12 @@ func TestTheConfigurationStandsAbove(t *testing.T) {
 // TestASpellingOfSeveralIsOfNone: nobody decides on the wrong one of two.
 func TestASpellingOfSeveralIsOfNone(t *testing.T) {
 	r := open(t, t.TempDir(), twoArchives)
-	r.associates(peer("MR1", "10.0.0.31"), time.Now())
-	r.associates(peer("US3", "10.0.0.41"), time.Now())
-	r.associates(peer("US3", "10.0.0.42"), time.Now())
+	for _, p := range []asset.Peer{peer("MR1", "10.0.0.31"), peer("US3", "10.0.0.41"), peer("US3", "10.0.0.42")} {
+		r.associates(p, time.Now())
+		if _, err := r.List(t.Context()); err != nil { // written one after the other: the number in a name is the row's
+			t.Fatal(err)
+		}
+	}
 	rq := custody.Request{By: "A", Reason: "b"}
 	if _, err := r.Deny(t.Context(), "Us3", rq); !errors.Is(err, asset.ErrNotFound) || !strings.Contains(err.Error(), "us3") {
 		t.Errorf("one of two: %v", err)
