@@ -92,18 +92,18 @@ const Within = ": "
 // Item is one alarm as it stands.
 type Item struct {
 	ID             int64     `json:"id"`
-	Kind           string    `json:"kind"`
-	Subject        string    `json:"subject,omitempty"`
+	Kind           string    `json:"kind"`              // of cause: archive.away
+	Subject        string    `json:"subject,omitempty"` // the archive, device or engine that it is about
 	Severity       Severity  `json:"severity"`
 	State          State     `json:"state"`
-	Text           string    `json:"text"`
-	Link           string    `json:"link,omitempty"`
-	Count          int64     `json:"count"` // times that it was raised
-	First          time.Time `json:"first"`
-	Last           time.Time `json:"last"`
-	Raised         time.Time `json:"raised"` // it last became open
+	Text           string    `json:"text"`           // a sentence
+	Link           string    `json:"link,omitempty"` // to its page in the console
+	Count          int64     `json:"count"`          // times that it was raised
+	First          time.Time `json:"first"`          // it was raised
+	Last           time.Time `json:"last"`           // it was raised
+	Raised         time.Time `json:"raised"`         // it last became open
 	Ended          time.Time `json:"ended,omitzero"`
-	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`
+	AcknowledgedBy string    `json:"acknowledged_by,omitempty"` // who looks at it: nobody else is called
 	AssignedTo     string    `json:"assigned_to,omitempty"`
 	SnoozedUntil   time.Time `json:"snoozed_until,omitzero"`
 	SnoozedBy      string    `json:"snoozed_by,omitempty"`

@@ -91,21 +91,21 @@ type Containment struct {
 	Device  string         `json:"device"`
 	Level   firewall.Level `json:"level"`
 	State   State          `json:"state"`
-	Rule    string         `json:"rule,omitempty"`
-	By      []string       `json:"by"`
+	Rule    string         `json:"rule,omitempty"` // that contained it; empty: a person did
+	By      []string       `json:"by"`             // who
 	Reason  string         `json:"reason"`
 	Since   time.Time      `json:"since"`
-	Until   time.Time      `json:"until,omitzero"` // restored by itself then; zero: stays until it is restored
-	Over    time.Time      `json:"over,omitzero"`
+	Until   time.Time      `json:"until,omitzero"`   // restored by itself then; zero: stays until it is restored
+	Over    time.Time      `json:"over,omitzero"`    // when it ended
 	Applied time.Time      `json:"applied,omitzero"` // read back as in effect
 
-	Enforced bool   `json:"enforced"`
-	Enforcer string `json:"enforcer,omitempty"`
-	Why      string `json:"why,omitempty"` // not enforced, or not everywhere, because of this
+	Enforced bool   `json:"enforced"`           // the packet filter keeps the device to it now
+	Enforcer string `json:"enforcer,omitempty"` // what enforces it
+	Why      string `json:"why,omitempty"`      // not enforced, or not everywhere, because of this
 
 	Asked  string `json:"asked,omitempty"` // who asked first for it to be restored, while the second is awaited
-	Proof  *Proof `json:"proof,omitempty"`
-	Counts Counts `json:"counts"` // while it is in force, and when it ended
+	Proof  *Proof `json:"proof,omitempty"` // that the device was clean
+	Counts Counts `json:"counts"`          // while it is in force, and when it ended
 }
 
 // Counts are packets of a contained device.

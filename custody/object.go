@@ -86,19 +86,19 @@ type VaultItem struct {
 	ID               string            `json:"id"`
 	State            State             `json:"state"` // held, released or destroyed
 	HeldAt           time.Time         `json:"held_at"`
-	Device           string            `json:"device"`
+	Device           string            `json:"device"` // that it came from
 	CallingAE        string            `json:"calling_ae"`
-	CalledAE         string            `json:"called_ae"`
-	Archive          string            `json:"archive"`
+	CalledAE         string            `json:"called_ae"` // the title that its sender called
+	Archive          string            `json:"archive"`   // that it was for
 	SOPClassUID      string            `json:"sop_class_uid"`
 	SOPInstanceUID   string            `json:"sop_instance_uid"`
 	StudyInstanceUID string            `json:"study_instance_uid"`
 	Bytes            int64             `json:"bytes"`
-	SHA256           Digest            `json:"sha256"`
-	Findings         []finding.Finding `json:"findings"`
+	SHA256           Digest            `json:"sha256"`   // of its bytes as they were received
+	Findings         []finding.Finding `json:"findings"` // why it was held
 	ReleasedAt       time.Time         `json:"released_at,omitzero"`
 	DeliveredAt      time.Time         `json:"delivered_at,omitzero"`
-	ReviewDue        time.Time         `json:"review_due,omitzero"`
+	ReviewDue        time.Time         `json:"review_due,omitzero"` // of an emergency release, by another person
 }
 
 // VaultItem returns the object as the vault shows it. Released objects are

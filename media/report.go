@@ -17,7 +17,7 @@ import (
 // Summary is what the ledger and a person are told of an import. It holds no
 // names of files and no patient data.
 type Summary struct {
-	By         string `json:"by"` // as asserted; nobody logs in yet
+	By         string `json:"by"` // of whoever signed in; at the control socket, as asserted
 	Label      string `json:"label,omitempty"`
 	Directory  string `json:"dicomdir_sha256,omitempty"`
 	Archive    string `json:"archive"`
