@@ -294,6 +294,19 @@ func FuzzQuery(f *testing.F) {
 }
 
 // FuzzDataSet: what is read of a data set in any encoding can be written, and reads the same.
+func TestSpecificCharacterSetOfAnotherVR(t *testing.T) {
+	for _, vr := range []string{"CQ", "LO", "UI"} {
+		p := []byte("\b\x00\x05\x00" + vr + "\n\x00ISO_IR 100\x10\x00\x10\x00PN\x04\x00M\xfcl ")
+		d, err := web.ReadDataSet(p, dicom.ExplicitVRLittleEndian, web.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := string(d.AppendJSON(nil)), `{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00100010":{"vr":"PN","Value":[{"Alphabetic":"Mül"}]}}`; got != want {
+			t.Errorf("%s: got %s, want %s", vr, got, want)
+		}
+	}
+}
+
 func FuzzDataSet(f *testing.F) {
 	syntaxes := []dicom.UID{dicom.ImplicitVRLittleEndian, dicom.ExplicitVRLittleEndian, dicom.ExplicitVRBigEndian, dicom.DeflatedExplicitVRLittleEndian}
 	for i := range 2 {

@@ -246,7 +246,7 @@ func (l *level) utf8() DataSet {
 		e := &l.set[i]
 		switch {
 		case e.Tag == dicom.TagSpecificCharacterSet:
-			e.Value = []byte(UTF8)
+			*e = Element{Tag: e.Tag, VR: dicom.CS, Value: []byte(UTF8)} // whatever it came as
 		case e.VR.IsString():
 			e.Value = text(e.VR, l.charset, e.Value)
 		}
