@@ -55,6 +55,13 @@ func contained(t *testing.T, dir string, e judge.Engine, rules policy.Rules) *ho
 	return h
 }
 
+// scanUntil has everything that waits be scanned at once, and again: a scan that is
+// under way may yet put it off.
+func (h *house) scanUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool { h.scanNow(); return is() })
+}
+
 // scanNow has everything that waits be scanned at once.
 func (h *house) scanNow() {
 	h.t.Helper()
@@ -85,8 +92,7 @@ func TestContainedDeviceIsAnsweredBeforeTheScanAndDeliveredAfterIt(t *testing.T)
 		t.Fatalf("%+v", all)
 	}
 	e.result.Store(finding.Clean)
-	h.scanNow()
-	eventually(t, "the deliveries", func() bool { return h.archive.holds(im) && h.archive.holds(second) })
+	h.scanUntil(t, "the deliveries", func() bool { return h.archive.holds(im) && h.archive.holds(second) })
 	if n := e.bytes.Load(); n < int64(len(im.data))/2 {
 		t.Errorf("the engine saw %d bytes of %d: pixel data too was to be scanned", n, len(im.data))
 	}
@@ -137,14 +143,12 @@ func TestUnscannedWaitsAcrossACrash(t *testing.T) {
 
 	e = newSlowEngine()
 	h = contained(t, dir, e, policy.DefaultRules())
-	h.scanNow()
-	eventually(t, "a scan after the restart", func() bool { return e.asked.Load() > 0 })
+	h.scanUntil(t, "a scan after the restart", func() bool { return e.asked.Load() > 0 })
 	if len(h.archive.has()) != 0 {
 		t.Fatal("delivered unscanned after a restart")
 	}
 	e.result.Store(finding.Clean)
-	h.scanNow()
-	eventually(t, "the delivery", func() bool { return h.archive.holds(im) })
+	h.scanUntil(t, "the delivery", func() bool { return h.archive.holds(im) })
 }
 
 func TestAPersonLetsUnscannedObjectsPass(t *testing.T) {
