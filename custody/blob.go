@@ -108,7 +108,8 @@ func (c *Custody) eachBlob(fn func(id string, e fs.DirEntry) error) error {
 // are verified while they are read: every part before it is returned (age), and
 // the whole before its last part is, so that a copy with a wrong byte never
 // comes to its end. A blob that is missing or damaged is an alarm on the row and
-// in the journal.
+// in the journal; one that the disk cannot read at the moment is neither, and no
+// ErrDamaged.
 func (c *Custody) OpenBlob(ctx context.Context, id string) (io.ReadCloser, error) {
 	o, err := c.Get(ctx, id)
 	if err != nil {
@@ -130,16 +131,41 @@ func (c *Custody) OpenBlob(ctx context.Context, id string) (io.ReadCloser, error
 	}
 	b, err := newBlob(f, c.identity, o.Bytes, o.SHA256)
 	if err != nil {
-		c.raise(id, alarmDamaged)
+		if errors.Is(err, ErrDamaged) {
+			c.raise(id, alarmDamaged)
+		}
 		return nil, fmt.Errorf("object %s: %w", id, err)
 	}
 	b.damaged = func() { c.raise(id, alarmDamaged) }
 	return b, nil
 }
 
+// source is a file that remembers that it could not be read. A disk that fails for a
+// while says nothing of what is in its files: they are read again later.
+type source struct {
+	*os.File
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.File.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// damage is ErrDamaged for what was met in the file, if it could be read.
+func (s *source) damage(err error) error {
+	if s.err != nil {
+		return fmt.Errorf("its file cannot be read: %w", s.err)
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
 // blob decrypts and verifies a file while it is read.
 type blob struct {
-	file    *os.File
+	file    *source
 	plain   io.Reader
 	hash    hash.Hash
 	left    int64 // bytes still to come
@@ -150,12 +176,13 @@ type blob struct {
 
 // newBlob takes the file over, and closes it if it returns an error.
 func newBlob(f *os.File, identity age.Identity, size int64, sum Digest) (*blob, error) {
-	plain, err := age.Decrypt(f, identity)
+	file := &source{File: f}
+	plain, err := age.Decrypt(file, identity)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, file.damage(err)
 	}
-	b := &blob{file: f, plain: plain, hash: sha256.New(), left: size, sum: sum}
+	b := &blob{file: file, plain: plain, hash: sha256.New(), left: size, sum: sum}
 	if size == 0 {
 		b.err = b.end()
 	}
@@ -202,10 +229,11 @@ func (b *blob) end() error {
 }
 
 func (b *blob) damage(err error) error {
-	if b.damaged != nil {
+	err = b.file.damage(err)
+	if b.damaged != nil && errors.Is(err, ErrDamaged) {
 		b.damaged()
 	}
-	return fmt.Errorf("%w: %w", ErrDamaged, err)
+	return err
 }
 
 func (b *blob) Close() error { return b.file.Close() }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -382,6 +383,29 @@ func TestDamagedBlobNeverComesToItsEnd(t *testing.T) {
 				t.Errorf("%+v, %v", st, err)
 			}
 		})
+	}
+}
+
+// A disk that cannot read for a while says nothing of what is on it.
+func TestBlobThatCannotBeReadNowIsNotDamaged(t *testing.T) {
+	s := open(t, t.TempDir())
+	data := noise(200_000)
+	o := s.keep(t, data, spooled("1"))
+	path := s.blob(t, o.ID)
+	if err := errors.Join(os.Rename(path, path+".away"), os.Mkdir(path, 0o700)); err != nil { // to read a directory is an error
+		t.Fatal(err)
+	}
+	if _, err := s.read(t, o.ID); err == nil || errors.Is(err, custody.ErrDamaged) || !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("got %v", err)
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(path+".away", path), s.l.Record(t.Context(), "test.flush", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if o = s.get(t, o.ID); o.Alarm != "" || o.NeedsAttention {
+		t.Errorf("%+v", o)
+	}
+	if got, err := s.read(t, o.ID); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
