@@ -323,6 +323,7 @@ func page(t *testing.T, address string) string {
 
 // Whatever happens to the repository, nothing is lost, and imaging goes on.
 func TestAuditRepositoryThatFailsLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRepository(t)
 	c := newCordon(t, startStoreSCP(t, "+B"))
 	r.configure(c, "")

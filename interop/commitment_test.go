@@ -299,6 +299,7 @@ func TestArchiveWithoutCommitmentIsNoSuccess(t *testing.T) {
 
 // Every request that was answered is reported, truly, after kill -9 at random moments.
 func TestKillNineForgetsNoCommitment(t *testing.T) {
+	t.Parallel()
 	o, c := orthancBehind(t)
 	s := newCommitter(t)
 	c.knowing(t, s)

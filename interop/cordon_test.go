@@ -72,6 +72,9 @@ type cordon struct {
 	process *process
 }
 
+// anyDisk has nothing said of how full the disk of the machine is that the tests run on.
+const anyDisk = "disk: {warn_mib: 1}\n"
+
 // newCordon writes a configuration with one archive and starts nothing yet.
 // Without an archive it is Cordon's own folder.
 func newCordon(t *testing.T, archive *peer) *cordon {
@@ -79,7 +82,7 @@ func newCordon(t *testing.T, archive *peer) *cordon {
 	c := &cordon{peer: *newPeer(t, cordonTitle), config: filepath.Join(t.TempDir(), "cordon.yaml")}
 	console := fmt.Sprintf("127.0.0.1:%d", ports.Free(t))
 	c.Console = "http://" + console
-	text := fmt.Sprintf("data: %s\ngateway: {listen: '%s', ae_title: %s}\nconsole: {listen: '%s'}\n", c.Dir, c.Address, c.AETitle, console)
+	text := fmt.Sprintf("data: %s\ngateway: {listen: '%s', ae_title: %s}\nconsole: {listen: '%s'}\n"+anyDisk, c.Dir, c.Address, c.AETitle, console)
 	if archive != nil {
 		text += fmt.Sprintf("archives: [{name: pacs, ae_title: %s, address: '%s'}]\n", archive.AETitle, archive.Address)
 	}

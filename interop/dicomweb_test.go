@@ -262,6 +262,7 @@ func rowsIn(t *testing.T, body []byte, below bool) (out []string) {
 // Every hostile file of the corpus and every composition, by STOW-RS: none is stored, all are said to be held or refused,
 // and the archive has nothing.
 func TestHostileObjectsByDICOMweb(t *testing.T) {
+	t.Parallel()
 	orthanc := startWebOrthanc(t, nil)
 	f := startWebFront(t, orthanc, true)
 	var files [][]byte

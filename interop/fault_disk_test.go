@@ -44,7 +44,7 @@ var areas = []string{"db", "objects", "spill", "keys", "*"}
 // A disk that fails in one directory, in whatever way, while objects come in and go out: it loses nothing that was
 // acknowledged, neither while it lasts, nor when it is over and then the power goes too.
 func TestTheDiskFails(t *testing.T) {
-	beside(t)
+	t.Parallel()
 	var all []diskFault
 	for _, area := range areas {
 		all = append(all, diskFaults(area)...)

@@ -8,7 +8,7 @@ import (
 // Killed (SIGKILL) at any moment, starting ones included, with the archive up, away, or going away, Cordon has or has
 // handed on everything that it acknowledged.
 func TestKilledAtAnyMoment(t *testing.T) {
-	beside(t)
+	t.Parallel()
 	tr, rng := newTrial(t), chance(t)
 	stop := tr.flood(t, 4)
 	defer func() { stop() }()

@@ -89,7 +89,7 @@ func (d *damaged) recover(t *testing.T) {
 // The power goes at any change of the disk, those of the first start included. What was not synced may be there, or not,
 // or in part; whatever was acknowledged is.
 func TestThePowerGoesAtAnyMoment(t *testing.T) {
-	beside(t)
+	t.Parallel()
 	d, rng := newDamaged(t), chance(t)
 	n, lost := runs(8, 320), 0
 	for round := range n {

@@ -276,12 +276,6 @@ func runs(sample, all int) int {
 	return sample
 }
 
-// beside has long runs go on side by side: most of their time is waiting.
-func beside(t *testing.T) {
-	if whole() {
-		t.Parallel()
-	}
-}
 
 // chance is a source of random points, named so that a run can be told.
 func chance(t *testing.T) *rand.Rand {

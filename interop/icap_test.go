@@ -149,6 +149,7 @@ func (s icapServer) block(c net.Conn, signatures, name string) error {
 
 // clamd behind ICAP says what clamd says, with and without preview, by both methods.
 func TestICAPWithClamdBehind(t *testing.T) {
+	t.Parallel()
 	c := startClamd(t, "MaxFileSize 4M", "AlertExceedsMax yes")
 	behind := engine.NewClamd(engine.ClamdConfig{Address: c.unix})
 	for _, preview := range []int{-1, 0, 1024, 1 << 20} {

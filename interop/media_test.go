@@ -171,6 +171,7 @@ func TestCDIsImportedWhileTheArchiveIsAway(t *testing.T) {
 
 // DCMTK reads of a disarmed file what it read of the original, but for padding.
 func TestDisarmedFilesReadAlike(t *testing.T) {
+	t.Parallel()
 	out := t.TempDir()
 	in := t.TempDir()
 	for i, place := range []compose.Place{compose.Preamble, compose.TrailingPadding} {

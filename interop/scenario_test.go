@@ -46,7 +46,7 @@ devices:
   - {name: us-1, ae_title: US1, addresses: [%s/32], inventory: {modality: US, vendor: Acme, model: Echo 3}, flows: [{purpose: dns, protocol: udp, port: 53, to: [%s/32], needed: true}, {purpose: time, protocol: udp, port: 123, to: [%s/32], needed: true}]}
   - {name: us-2, ae_title: US2, addresses: [%s/32], inventory: {modality: US, vendor: Acme, model: Echo 3}}
   - {name: viewer, ae_title: VIEW, addresses: [%s/32], inventory: {modality: WS}}
-%s`, filepath.Join(h.dir, "data"), h.Archive.Addr, h.US1.Addr, h.Services.Addr, h.Services.Addr, h.US2.Addr, h.Workstation.Addr, more))
+%s`, filepath.Join(h.dir, "data"), h.Archive.Addr, h.US1.Addr, h.Services.Addr, h.Services.Addr, h.US2.Addr, h.Workstation.Addr, anyDisk+more))
 	h.startOrthanc()
 	return h
 }

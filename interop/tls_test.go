@@ -354,6 +354,7 @@ func towards(t *testing.T, h *hospital, keys string) {
 // An archive whose certificate is not to be believed, or which does not believe ours, gets nothing; what was stored
 // waits here, and the ledger says why.
 func TestArchivesThatAreNotBelieved(t *testing.T) {
+	t.Parallel()
 	other := newHospital(t, nil, "", "")
 	other.enrol(t, "archive", "--host", "127.0.0.1")
 	file := filepath.Join(testFiles, "CT_small.dcm")
