@@ -276,7 +276,6 @@ func runs(sample, all int) int {
 	return sample
 }
 
-
 // chance is a source of random points, named so that a run can be told.
 func chance(t *testing.T) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
