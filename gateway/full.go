@@ -80,20 +80,6 @@ func (t *turned) told(associations int) {
 // turnedInterval is how often it is tried to record who was turned away.
 const turnedInterval = 5 * time.Second
 
-// recordTurnedAways does so until ctx ends.
-func (g *Gateway) recordTurnedAways(ctx context.Context) {
-	ticker := time.NewTicker(turnedInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			g.recordTurnedAway(ctx)
-		}
-	}
-}
-
 // recordTurnedAway tells the ledger how many associations it has no record of, since
 // it could not be written.
 func (g *Gateway) recordTurnedAway(ctx context.Context) {

@@ -54,20 +54,25 @@ func (g *Gateway) recordRefusalWith(ctx context.Context, peer netip.Addr, kind s
 // put on the ledger.
 const omissionInterval = time.Minute
 
-// recordOmissions puts them there until ctx ends.
+// recordOmissions puts them there.
 func (g *Gateway) recordOmissions(ctx context.Context) {
-	ticker := time.NewTicker(omissionInterval)
+	g.recordOmission(ctx)
+	g.recordHangUps(ctx)
+	if o := g.queries.Drain(); o.Total > 0 { // each was recorded as a refusal; a peer with nothing to tell can be forgotten
+		g.parts.Log.Warn("requests came too fast", "refused", o.Total, "addresses", o.Named)
+	}
+}
+
+// repeat does something again and again until ctx ends.
+func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			g.recordOmission(ctx)
-			g.recordHangUps(ctx)
-			if o := g.queries.Drain(); o.Total > 0 { // each was recorded as a refusal; a peer with nothing to tell can be forgotten
-				g.parts.Log.Warn("requests came too fast", "refused", o.Total, "addresses", o.Named)
-			}
+			do(ctx)
 		}
 	}
 }

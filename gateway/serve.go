@@ -19,8 +19,8 @@ import (
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	accepting, ended := context.WithCancel(ctx)
 	var recording sync.WaitGroup
-	recording.Go(func() { g.recordOmissions(accepting) }) // both end when nothing is under way any more
-	recording.Go(func() { g.recordTurnedAways(accepting) })
+	recording.Go(func() { repeat(accepting, omissionInterval, g.recordOmissions) }) // both end when nothing is under way any more
+	recording.Go(func() { repeat(accepting, turnedInterval, g.recordTurnedAway) })
 	err := g.attend(ctx, l, func(work context.Context, start func(func()), nc net.Conn) {
 		if g.isSelf(nc) {
 			start(func() { g.serveSelf(ctx, nc) }) // ends with its connection, or with ctx
