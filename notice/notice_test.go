@@ -150,14 +150,34 @@ func TestEachIsToldWhatItWants(t *testing.T) {
 }
 
 func TestTenThousandAlarmsAreOneMessage(t *testing.T) {
-	desk := &inbox{}
+	for range 20 {
+		desk, took := tenThousand(t)
+		if took >= time.Second {
+			continue // they were not raised at once: alarms are written each second
+		}
+		if n := len(desk.messages()); n > 2 { // a second may end in between
+			t.Errorf("%d messages", n)
+		}
+		last := desk.messages()[len(desk.messages())-1]
+		if last.Events[0].Kind != "ledger.cut" || len(last.Text()) > 64<<10 {
+			t.Errorf("%+v, %d bytes", last.Events[0], len(last.Text()))
+		}
+		return
+	}
+	t.Error("this machine is too busy to raise 10,000 alarms in a second")
+}
+
+// tenThousand alarms are raised and told, which took so long until all were raised.
+func tenThousand(t *testing.T) (desk *inbox, took time.Duration) {
+	t.Helper()
+	desk = &inbox{}
 	s := newSite(t, Config{Recipients: []Recipient{{Name: "desk", Way: desk}}})
 	began := time.Now()
 	for i := range 9_999 {
 		s.raise(t, "network.NET-SCAN", fmt.Sprint("device ", i))
 	}
 	s.raise(t, "ledger.cut", "")
-	seconds := int(time.Since(began).Seconds())
+	took = time.Since(began)
 	eventually(t, "it is told", func() bool {
 		told := 0
 		for _, m := range desk.messages() {
@@ -165,13 +185,7 @@ func TestTenThousandAlarmsAreOneMessage(t *testing.T) {
 		}
 		return told == 10_000
 	})
-	if n := len(desk.messages()); n > 2+seconds { // each that ends in between may have one
-		t.Errorf("%d messages", n)
-	}
-	last := desk.messages()[len(desk.messages())-1]
-	if last.Events[0].Kind != "ledger.cut" || len(last.Text()) > 64<<10 {
-		t.Errorf("%+v, %d bytes", last.Events[0], len(last.Text()))
-	}
+	return desk, took
 }
 
 // Whatever peers make up stays here: an alarm's text always, its subject unless it
